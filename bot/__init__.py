@@ -1,0 +1,1 @@
+"""The top floor: command line, settings, assembly, web application, callback, worker, demo."""

@@ -1,0 +1,134 @@
+"""Builds every long-lived part, once. This is the only place where they meet."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import requests
+from sqlalchemy import Engine, make_url
+
+from bot.settings import Receiver, Settings, WeComSettings
+from handlers.dispatch import Dispatcher
+from scheduler.delivery import Sender
+from scheduler.loop import Loop
+from scheduler.timetable import TIMETABLE, Hands
+from storage.bell import Bell, LocalBell
+from storage.database import Clock, open_engine, utc_now
+from storage.inbox import Intake
+from storage.shared import DatabaseTokens, GateLedger, cipher_from
+from wecom.envelope import Envelope
+from wecom.gateway import Gateway
+from wecom.line import Line, Tokens
+from wecom.pacing import Pacing
+
+CALLBACK_PATIENCE = 1.5
+"""Seconds: WeCom waits five, and a callback that cannot be stored must be answered 5xx within two."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that lives as long as the process."""
+
+    settings: Settings
+    engine: Engine
+    front: Engine
+    """The same database for the callback: it waits for a lock only as long as WeCom waits for us."""
+    gateway: Gateway
+    intake: Intake
+    bell: Bell
+    clock: Clock
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The shop's time zone."""
+        return self.settings.timezone
+
+    def envelopes(self) -> dict[str, Envelope]:
+        """One envelope for each receiver, by the last part of its address."""
+        wecom = self.settings.wecom
+        found = {"": _envelope(wecom.corp_id, wecom)}
+        for name, receiver in (("contact", wecom.contact), ("kf", wecom.kf)):
+            if receiver is not None:
+                found[name] = _envelope(wecom.corp_id, receiver)
+        return found
+
+    def dispatcher(self) -> Dispatcher:
+        """Takes events along their routes."""
+        return Dispatcher(self.engine, self.gateway, self.clock, self.zone, self.settings.wecom.watch)
+
+    def sender(self) -> Sender:
+        """Makes the calls that wait in the outbox."""
+        return Sender(self.engine, self.gateway, self.clock, self.zone, self.settings.wecom.watch)
+
+    def hands(self, ring: Callable[[], None], stopping: Callable[[], bool]) -> Hands:
+        """What a job may use."""
+        watch = self.settings.wecom.watch
+        return Hands(self.engine, self.gateway, self.clock, self.zone, watch, ring, stopping)
+
+    def loop(self, ring: Callable[[], None], stopping: Callable[[], bool]) -> Loop:
+        """Keeps the timetable."""
+        return Loop(self.engine, self.clock, self.zone, TIMETABLE, self.hands(ring, stopping))
+
+
+def assemble(
+    settings: Settings, *, clock: Clock = utc_now, http: requests.Session | None = None, bell: Bell | None = None
+) -> Parts:
+    """Build the parts. ``http`` and ``clock`` may be stand-ins (the sandbox in process, a moved clock)."""
+    make_folder(settings.storage.url)
+    engine = open_engine(settings.storage.url)
+    front = open_engine(settings.storage.url, patience=CALLBACK_PATIENCE)
+    return Parts(
+        settings=settings,
+        engine=engine,
+        front=front,
+        gateway=_gateway(settings, engine, clock, http),
+        intake=Intake(front, clock),
+        bell=bell or _bell(settings),
+        clock=clock,
+    )
+
+
+def make_folder(url: str) -> None:
+    """SQLite makes the file but not its folder."""
+    database = make_url(url).database
+    if url.startswith("sqlite") and database:
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _gateway(settings: Settings, engine: Engine, clock: Clock, http: requests.Session | None) -> Gateway:
+    wecom, tokens = settings.wecom, _tokens(settings, engine, clock)
+    pacing = Pacing(GateLedger(engine), clock)
+
+    def line(secret: str) -> Line:
+        return Line(wecom.corp_id, secret, api_base=wecom.api_base, tokens=tokens, pacing=pacing, http=http)
+
+    contact = line(wecom.contact.secret.get_secret_value()) if wecom.contact else None
+    return Gateway(line(wecom.secret.get_secret_value()), contact, wecom.agent_id)
+
+
+def _tokens(settings: Settings, engine: Engine, clock: Clock) -> Tokens:
+    cipher = cipher_from(settings.web.secret_key.get_secret_value())
+    if not settings.redis.url:
+        return DatabaseTokens(engine, cipher, clock)
+    from storage import over_redis  # drivers are loaded only where they are used: idle memory is part of the product
+
+    return over_redis.RedisTokens(over_redis.connect(settings.redis.url), cipher)
+
+
+def _bell(settings: Settings) -> Bell:
+    if settings.redis.url:
+        from storage import over_redis
+
+        url = settings.redis.url
+        return over_redis.RedisBell(over_redis.connect(url), over_redis.connect_waiting(url))
+    if settings.storage.embedded:
+        return LocalBell()
+    from storage.postgres_bell import PostgresBell
+
+    return PostgresBell(settings.storage.url.replace("+psycopg", ""))
+
+
+def _envelope(corp_id: str, receiver: Receiver | WeComSettings) -> Envelope:
+    token, key = receiver.token, receiver.encoding_aes_key
+    return Envelope(token.get_secret_value(), key.get_secret_value(), corp_id)

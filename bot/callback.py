@@ -1,0 +1,97 @@
+"""The door WeCom knocks at: check, decrypt, keep one row, answer. Nothing else happens here.
+
+After: a worker, woken by the bell, takes the row out of the inbox. What could not be kept is answered 503, so that
+WeCom sends it again; what was not sealed for us 403; what is malformed 400. The answer never holds anything decrypted
+but the URL check's own echo.
+"""
+
+import logging
+from datetime import datetime
+
+from flask import Blueprint, Response, current_app, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.assembly import Parts
+from handlers.routes import lane_of
+from storage.inbox import Arriving
+from wecom.envelope import Envelope, Seal, single
+from wecom.errors import BadEnvelope, Malformed
+from wecom.events import Event, read_event
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 256 * 1024
+SPOKEN = ("", "text/xml", "application/xml", "text/plain", "application/octet-stream")
+RECEIVERS = ("", "contact", "kf")
+
+callback = Blueprint("callback", __name__)
+
+
+@callback.get("/wecom/callback", defaults={"receiver": ""})
+@callback.get("/wecom/callback/<receiver>")
+def check_url(receiver: str) -> Response:
+    """WeCom's check when the address is saved: give the decrypted echo back, exactly."""
+    try:
+        query = _query()
+        seal, sealed = Seal.read(query), single(query, "echostr")
+        echo = _envelope(receiver).unseal(seal, sealed)
+    except BadEnvelope as error:
+        return _refuse(error)
+    return Response(echo, mimetype="text/plain")
+
+
+@callback.post("/wecom/callback", defaults={"receiver": ""})
+@callback.post("/wecom/callback/<receiver>")
+def receive_event(receiver: str) -> Response:
+    """Write the event down, ring the bell, tell WeCom we have it."""
+    if request.mimetype not in SPOKEN:
+        return Response("the body must be XML", 400, mimetype="text/plain")
+    try:
+        seal = Seal.read(_query())
+        xml = _envelope(receiver).open(seal, request.get_data())
+        event = read_event(xml)
+    except BadEnvelope as error:
+        return _refuse(error)
+    parts = _parts()
+    try:
+        parts.intake.accept(arriving(event, xml, parts.clock()))
+    except SQLAlchemyError as error:
+        log.error("a callback could not be stored: %s", type(error).__name__)
+        return Response("not stored, please send again", 503, mimetype="text/plain")
+    parts.bell.ring()
+    return Response(b"", mimetype="text/plain")
+
+
+def arriving(event: Event, xml: str, now: datetime) -> Arriving:
+    """The event as the inbox keeps it."""
+    return Arriving(
+        identity=event.identity,
+        name=event.name,
+        key=event.key[:200],
+        lane=lane_of(event),
+        xml=xml,
+        event_at=event.at or now,
+        welcome_code=getattr(event, "welcome_code", None),
+    )
+
+
+def _query() -> dict[str, list[str]]:
+    return dict(request.args.lists())
+
+
+def _parts() -> Parts:
+    parts: Parts = current_app.extensions["parts"]
+    return parts
+
+
+def _envelope(receiver: str) -> Envelope:
+    envelopes: dict[str, Envelope] = current_app.extensions["envelopes"]
+    if receiver not in envelopes:
+        raise BadEnvelope("no such receiver")
+    return envelopes[receiver]
+
+
+def _refuse(error: BadEnvelope) -> Response:
+    log.info("callback refused: %s", error)
+    malformed = isinstance(error, Malformed)
+    return Response("malformed" if malformed else "not for us", 400 if malformed else 403, mimetype="text/plain")

@@ -1,0 +1,419 @@
+"""The command line. Each command is thin: it reads its arguments, calls the house, and says in one line what failed.
+
+Exit 0 done, 1 could not, 2 wrong usage. Heavy parts are imported inside the commands, so that ``scrm --help`` is quick.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Cannot(click.ClickException):
+    """One clear line on stderr, exit 1."""
+
+    def format_message(self) -> str:
+        """The line as it is."""
+        return self.message
+
+    def show(self, file: Any = None) -> None:
+        """Print it with our name before it."""
+        click.echo(f"scrm: {self.message}", err=True)
+
+
+def _plainly(command: F) -> F:
+    """Turn the errors a user can mend into one line."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from bot.settings import SettingsError
+        from wecom.errors import WeComError
+
+        try:
+            return command(*args, **kwargs)
+        except (SettingsError, WeComError) as error:
+            raise Cannot(str(error)) from None
+        except SQLAlchemyError as error:
+            first = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+            raise Cannot(f"the database does not answer as it should: {first}; see `scrm check`") from None
+
+    return run  # type: ignore[return-value]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", type=click.Path(path_type=Path), envvar="SCRM_CONFIG", help="Settings file (config.toml).")
+@click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
+@click.version_option(package_name="wecom-scrm", prog_name="scrm")
+@click.pass_context
+def scrm(context: click.Context, config: Path | None, log_level: str) -> None:
+    """wecom-scrm: a social CRM that lives in WeCom.
+
+    Example: scrm demo
+    """
+    from bot import logs
+
+    logs.configure(log_level.upper())
+    context.obj = config
+
+
+def _command(name: str | None = None) -> Callable[[F], click.Command]:
+    """A command that also takes --config after its own name."""
+
+    def make(function: F) -> click.Command:
+        @wraps(function)
+        @click.pass_context
+        def run(context: click.Context, /, config: Path | None, **kwargs: Any) -> Any:
+            context.obj = config or context.obj
+            return _plainly(function)(context.obj, **kwargs)
+
+        option = click.option("--config", type=click.Path(path_type=Path), help="Settings file (config.toml).")
+        return scrm.command(name)(option(run))
+
+    return make
+
+
+def _json_option(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(function)
+
+
+def _say_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def table(rows: list[list[str]], heads: list[str]) -> str:
+    """Aligned columns; wide (Chinese) characters count twice."""
+    from unicodedata import east_asian_width
+
+    def width(text: str) -> int:
+        return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+    widths = [max(width(row[n]) for row in [heads, *rows]) for n in range(len(heads))]
+    lines = [
+        [cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True)] for row in [heads, *rows]
+    ]
+    rule = ["─" * size for size in widths]
+    return "\n".join("  ".join(line).rstrip() for line in [lines[0], rule, *lines[1:]])
+
+
+# --- running ---------------------------------------------------------------------------------------------------------
+
+
+@_command()
+@click.option("--role", type=click.Choice(["all", "web", "worker"]), default="all", show_default=True)
+@click.option("--port", type=int, help="Instead of [web] port.")
+def serve(config: Path | None, role: str, port: int | None) -> None:
+    """Run the product.
+
+    Example: scrm serve --role all --port 8080
+    """
+    from bot import serve as serving
+    from bot.settings import load
+
+    settings = load(config)
+    if port is not None:
+        settings = settings.model_copy(update={"web": settings.web.model_copy(update={"port": port})})
+    try:
+        serving.serve(settings, role)
+    except serving.CannotServe as error:
+        raise Cannot(str(error)) from None
+
+
+@_command()
+@click.option("--port", type=int, default=8000, show_default=True, help="The console; the sandbox takes the next one.")
+@click.option("--story", is_flag=True, help="Play a fixed story without a browser and check what was promised.")
+@click.option("--seed", type=int, default=20261122, show_default=True)
+def demo(config: Path | None, port: int, story: bool, seed: int) -> None:
+    """Try everything without a WeCom account.
+
+    Example: scrm demo --port 9000
+    """
+    from bot import demo as shop
+    from bot import story as tale
+
+    if story:
+        sys.exit(0 if tale.play(seed) else 1)
+    shop.run(port, seed)
+
+
+@_command()
+@click.option("--port", type=int, default=8001, show_default=True)
+@click.option("--callback-url", default="http://127.0.0.1:8000/wecom/callback", show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+def sandbox(config: Path | None, port: int, callback_url: str, seed: int) -> None:
+    """Run the WeCom simulator alone.
+
+    Example: scrm sandbox --port 8001
+    """
+    from bot import demo as shop
+
+    shop.run_sandbox(port, callback_url, seed)
+
+
+@_command()
+@_json_option
+def check(config: Path | None, as_json: bool) -> None:
+    """Examine the installation; each failed line names the page that fixes it.
+
+    Example: scrm check --json
+    """
+    from bot import doctor
+    from bot.settings import load
+
+    findings = doctor.examine(load(config))
+    if as_json:
+        _say_json([finding.as_json() for finding in findings])
+    else:
+        click.echo(doctor.as_text(findings))
+    sys.exit(0 if all(finding.ok is not False for finding in findings) else 1)
+
+
+@_command()
+def migrate(config: Path | None) -> None:
+    """Bring the database schema up to date.
+
+    Example: scrm migrate
+    """
+    from bot.assembly import make_folder
+    from bot.settings import load
+    from storage import schema
+
+    url = load(config).storage.url
+    make_folder(url)
+    before, after = schema.migrate(url)
+    click.echo(f"schema {after}: nothing to do" if before == after else f"schema {before or 'empty'} → {after}")
+
+
+@_command()
+@click.option("--at", "moment", help="Run what is due at this time (ISO 8601); a future one only in the sandbox.")
+@_json_option
+def tick(config: Path | None, moment: str | None, as_json: bool) -> None:
+    """Run once every job that is due, then stop.
+
+    Example: scrm tick --at 2026-12-01T09:00+08:00
+    """
+    from bot import ticking
+    from bot.settings import load
+
+    settings = load(config)
+    at = _moment(moment, settings) if moment else datetime.now(UTC)
+    try:
+        ran = ticking.tick(settings, at)
+    except ticking.NotInTheSandbox as error:
+        raise Cannot(str(error)) from None
+    if as_json:
+        _say_json([{"job": name, "outcome": outcome} for name, outcome in ran])
+    else:
+        click.echo(
+            table([[name, outcome] for name, outcome in ran], ["job", "what it did"]) if ran else "nothing was due"
+        )
+
+
+def _moment(text: str, settings: Any) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter("must be a time such as 2026-12-01T09:00+08:00", param_hint="--at") from None
+    return at if at.tzinfo else at.replace(tzinfo=settings.timezone)
+
+
+# --- looking and mending ---------------------------------------------------------------------------------------------
+
+
+def _engine(config: Path | None) -> Any:
+    from bot.settings import load
+    from storage.database import open_engine
+
+    return open_engine(load(config).storage.url)
+
+
+@_command()
+@click.option("--state", type=click.Choice(["waiting", "done", "aside"]), help="Only these.")
+@click.option("--limit", type=int, default=50, show_default=True)
+@_json_option
+def events(config: Path | None, state: str | None, limit: int, as_json: bool) -> None:
+    """What came in and what became of it, newest first.
+
+    Example: scrm events --state aside
+    """
+    from sqlalchemy import select
+
+    from storage.database import reading
+    from storage.tables import InboxRow
+
+    states = {"waiting": ("waiting", "taken"), "done": ("done",), "aside": ("aside",), None: None}[state]
+    question = select(InboxRow).order_by(InboxRow.id.desc()).limit(limit)
+    with reading(_engine(config)) as db:
+        rows = list(db.scalars(question.where(InboxRow.state.in_(states)) if states else question))
+    if as_json:
+        names = ("id", "name", "state", "tries", "event_at", "received_at", "done_at", "outcome")
+        _say_json([{name: getattr(row, name) for name in names} for row in rows])
+        return
+    cells = [
+        [str(r.id), r.name, r.state, str(r.tries), f"{r.received_at:%m-%d %H:%M:%S}", r.outcome or ""] for r in rows
+    ]
+    click.echo(table(cells, ["id", "event", "state", "tries", "received", "outcome"]) if cells else "no events")
+
+
+@_command()
+@click.argument("ids", nargs=-1, type=int)
+@click.option("--all", "everything", is_flag=True, help="Every event that was set aside.")
+def replay(config: Path | None, ids: tuple[int, ...], everything: bool) -> None:
+    """Run set-aside events again.
+
+    Example: scrm replay 17 18
+    """
+    from storage import audit, inbox
+    from storage.database import transaction, utc_now
+
+    if bool(ids) == everything:
+        raise click.UsageError("name the events, or say --all")
+    with transaction(_engine(config)) as db:
+        count = inbox.replay(db, None if everything else list(ids), utc_now())
+        details = {"ids": list(ids) or "all", "count": count}
+        audit.note(db, actor="command line", action="event.replay", details=details, at=utc_now())
+    if ids and count < len(ids):
+        raise Cannot(f"{count} of {len(ids)} run again; the others are not set aside (see `scrm events --state aside`)")
+    click.echo(f"{count} events run again")
+
+
+@scrm.group()
+def customer() -> None:
+    """One person."""
+
+
+@customer.command("show")
+@click.argument("person")
+@_json_option
+@click.pass_context
+def show_customer(context: click.Context, person: str, as_json: bool) -> None:
+    """Show a person as the API shows them; PERSON is p_17 or an external_userid.
+
+    Example: scrm customer show p_17 --json
+    """
+    from bot import people_desk
+    from bot.settings import load
+
+    zone = load(context.obj).timezone
+    found = _plainly(people_desk.show)(_engine(context.obj), zone, person)
+    if found is None:
+        raise Cannot(f"nobody is known as {person}")
+    if as_json:
+        _say_json(found)
+    else:
+        click.echo(people_desk.as_text(found))
+
+
+@scrm.group()
+def key() -> None:
+    """Keys for the open API."""
+
+
+@key.command("create")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, help="all, or customers, customers:read, channels …")
+@_json_option
+@click.pass_context
+def create_key(context: click.Context, name: str, scopes: tuple[str, ...], as_json: bool) -> None:
+    """Make an API key; it is shown once.
+
+    Example: scrm key create till --scope customers:read
+    """
+    from bot import people_desk
+
+    try:
+        plain = _plainly(people_desk.create_key)(_engine(context.obj), name, list(scopes))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--scope") from None
+    if as_json:
+        _say_json({"name": name, "scopes": list(scopes), "key": plain})
+    else:
+        click.echo(plain)
+
+
+@scrm.group()
+def user() -> None:
+    """Who may use the console."""
+
+
+@user.command("add")
+@click.argument("userid")
+@click.option("--role", type=click.Choice(["boss", "manager", "operator", "rep"]), required=True)
+@click.option("--password", is_flag=True, help="Ask for a password instead of printing a one-time link.")
+@click.pass_context
+def add_user(context: click.Context, userid: str, role: str, password: bool) -> None:
+    """Let somebody use the console; prints a one-time sign-in link unless a password is asked for.
+
+    Example: scrm user add zhangsan --role manager
+    """
+    from bot import people_desk
+    from bot.settings import load
+
+    secret = click.prompt("Password", hide_input=True, confirmation_prompt=True) if password else None
+    try:
+        token = _plainly(people_desk.add_user)(_engine(context.obj), userid, role, secret)
+    except ValueError as error:
+        raise Cannot(str(error)) from None
+    link = f"{load(context.obj).web.base_url}/sign-in/link/{token}"
+    click.echo(f"{userid} is a {role} now" + (f"; sign in once with {link}" if token else ""))
+
+
+@_command()
+@click.argument("what", type=click.Choice(["customers", "interactions"]))
+@click.option("--out", type=click.Path(path_type=Path), help="A file instead of stdout.")
+def export(config: Path | None, what: str, out: Path | None) -> None:
+    """Write everything of one kind as CSV.
+
+    Example: scrm export customers --out customers.csv
+    """
+    from bot import people_desk
+
+    count = people_desk.export(_engine(config), what, out)
+    if out is not None:
+        click.echo(f"{count} rows in {out}")
+
+
+@_command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def backup(config: Path | None, file: Path) -> None:
+    """Copy everything into FILE, consistently, while the shop runs.
+
+    Example: scrm backup scrm-2026-11-22.backup
+    """
+    from bot import backups
+    from bot.settings import load
+
+    try:
+        click.echo(backups.write(load(config).storage.url, file))
+    except backups.BackupError as error:
+        raise Cannot(str(error)) from None
+
+
+@_command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--verify", is_flag=True, help="Restore beside the running database and compare; changes nothing.")
+def restore(config: Path | None, file: Path, verify: bool) -> None:
+    """Bring a backup back; with --verify only prove that it could be.
+
+    Example: scrm restore scrm-2026-11-22.backup --verify
+    """
+    from bot import backups
+    from bot.settings import load
+
+    try:
+        click.echo(backups.restore(load(config).storage.url, file, verify_only=verify))
+    except backups.BackupError as error:
+        raise Cannot(str(error)) from None
+
+
+def main() -> None:
+    """Run the command line."""
+    scrm(prog_name="scrm")

@@ -1,0 +1,121 @@
+"""What the command line does with people, keys and users, through the same functions as console and API."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from api import customers
+from people import access, api_keys, directory, persons, sign_in
+from people.access import Sight
+from people.cards import cards
+from people.directory import Filter
+from storage import audit, sheets
+from storage.database import reading, transaction, utc_now
+from storage.tables import Interaction, Person
+from storage.work import Work
+
+ACTOR = "command line"
+ALL = Sight(everybody=True)
+EVERYBODY = Filter()
+
+
+def find(db: Session, name: str) -> Person | None:
+    """A person by public id (``p_17``) or external_userid."""
+    number = name.removeprefix("p_")
+    if name.startswith("p_") and number.isdecimal():
+        return db.get(Person, int(number))
+    return persons.find_person(db, persons.EXTERNAL, name)
+
+
+def show(engine: Engine, zone: ZoneInfo, name: str) -> dict[str, Any] | None:
+    """One person as the API shows them; None when nobody is known by this name."""
+    with reading(engine) as db:
+        person = find(db, name)
+        if person is None:
+            return None
+        (card,) = cards(db, ALL, [person])
+    return customers.shown(card, zone).model_dump(mode="json")
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """The same for people to read."""
+    lines = [f"{found['name'] or '(no name yet)'}  {found['id']}  {found['stage']}"]
+    lines += [f"  {one['type']}: {one['value']}" for one in found["identities"]]
+    for one in found["relations"]:
+        over = f" over {one['channel']}" if one["channel"] else ""
+        lines.append(f"  {one['userid']}: {one['state']} since {one['added_at'] or '?'}{over}")
+    lines += [f"  {one['group']}/{one['name']} ({one['at_wecom']} at WeCom): {one['because']}" for one in found["tags"]]
+    return "\n".join(lines)
+
+
+def create_key(engine: Engine, name: str, scopes: list[str]) -> str:
+    """Make an API key; the key itself. Raises ``ValueError``."""
+    with transaction(engine) as db:
+        work = Work(db, utc_now(), cause=ACTOR)
+        row, plain = api_keys.create(work, name, scopes, by=ACTOR)
+        audit.note(db, actor=ACTOR, action="key.create", subject=name, details={"scopes": row.scopes}, at=work.now)
+    return plain
+
+
+def add_user(engine: Engine, userid: str, role: str, password: str | None) -> str | None:
+    """Let somebody use the console; a one-time token unless a password is given. Raises ``ValueError``."""
+    with transaction(engine) as db:
+        now = utc_now()
+        user = sign_in.add_user(db, userid, role, now)
+        if password is not None:
+            sign_in.set_password(db, user, password, now)
+        token = sign_in.issue_link(db, user, now) if password is None else None
+        audit.note(db, actor=ACTOR, action="user.add", subject=userid, details={"role": role}, at=now)
+    return token
+
+
+def export(engine: Engine, what: str, out: Path | None) -> int:
+    """Write a CSV to ``out`` or stdout; how many rows. The export is noted."""
+    count = 0
+    with ExitStack() as stack:
+        file = stack.enter_context(out.open("w", encoding="utf-8", newline="")) if out else sys.stdout
+        db = stack.enter_context(reading(engine))
+        for line in _lines(db, what):
+            file.write(line)
+            count += 1
+    count -= 1  # the heading
+    with transaction(engine) as db:
+        audit.note(db, actor=ACTOR, action=f"export.{what}", details={"rows": count}, at=utc_now())
+    return count
+
+
+def _lines(db: Session, what: str) -> Iterator[str]:
+    if what == "customers":
+        heads = ("id", "external_userid", "name", "owner", "phone", "first_seen_at", "last_seen_at", "tags")
+        return sheets.lines(heads, _customers(db))
+    return sheets.lines(("id", "customer", "at", "kind", "userid", "details"), _interactions(db))
+
+
+def _customers(db: Session) -> Iterator[tuple[object, ...]]:
+    for person in directory.every(db, ALL, EVERYBODY):
+        tags = "|".join(
+            f"{one.tag.group_name}/{one.tag.name}" for one in directory.tags_on(db, [person.id]).get(person.id, [])
+        )
+        external = persons.identity(db, person, persons.EXTERNAL)
+        yield (
+            persons.public_id(person.id),
+            external,
+            person.name,
+            person.owner,
+            access.masked(person.phone),
+            person.first_seen_at.isoformat(),
+            person.last_seen_at.isoformat(),
+            tags,
+        )
+
+
+def _interactions(db: Session) -> Iterator[tuple[object, ...]]:
+    everything = select(Interaction).order_by(Interaction.id).execution_options(yield_per=1000)
+    for one in db.scalars(everything):
+        yield one.id, persons.public_id(one.person_id), one.at.isoformat(), one.kind, one.userid, one.details

@@ -1,0 +1,219 @@
+"""``scrm demo --story``: a fixed, seeded story without a browser, and a table of what was promised and what was seen.
+
+Real processes: the simulator, the web, the worker. WeCom misbehaves as it does in life (events twice and out of order,
+busy answers, lines that break after the work was done), and the worker is killed in the middle. What counts is not what
+we believe but what the simulator says reached the customers.
+"""
+
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, func, select
+
+from bot import demo, narrator, serve
+from bot.family import Family
+from bot.narrator import Sandbox
+from storage import inbox, outbox
+from storage.database import open_engine, reading
+from storage.tables import Channel, InboxRow, Interval, Person, PersonTag, Relation, RelationTag, Welcome
+
+SCANS, LEAVERS, RE_ADDED = 36, 5, 2
+KILL_AFTER = 14
+SETTLE_SECONDS = 25.0
+WITHIN_SECONDS = 20.0
+FAULTS = {
+    "busy": 0.01,
+    "reset_after_effect": 0.01,
+    "unknown_fields": 0.05,
+    "duplicate": 0.25,
+    "reorder": 0.05,
+    "odd_xml": 0.02,
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One promise, and whether it was kept."""
+
+    promise: str
+    seen: str
+    held: bool
+
+
+@dataclass
+class Stage:
+    """Everything on stage."""
+
+    sandbox: Sandbox
+    engine: Engine
+    family: Family
+    codes: list[Channel]
+    chance: random.Random
+    arrivals: list[dict[str, Any]] = field(default_factory=list)
+    left: list[dict[str, Any]] = field(default_factory=list)
+    came_back: list[dict[str, Any]] = field(default_factory=list)
+
+
+def play(seed: int) -> bool:
+    """Play the story; True when every promise held."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="wecom-scrm-story-") as folder:
+        port = demo.free_port(0)
+        place = demo.Place(Path(folder), port, demo.free_port(0))
+        settings = place.settings()
+        serve.ready_schema(settings)
+        family = demo.household(place, settings, seed)
+        family.start()
+        try:
+            engine = open_engine(settings.storage.url)
+            demo.wait_until(lambda: demo.answers(f"{place.sandbox_address}/"), "the sandbox")
+            demo.wait_until(lambda: demo.answers(f"{place.address}/healthz"), "the web")
+            demo.wait_until(lambda: demo.taken_over(engine), "the first fill")
+            codes = demo.open_shop(engine, settings)
+            stage = Stage(Sandbox(place.sandbox_address), engine, family, codes, random.Random(seed))  # noqa: S311  # nosec B311
+            lines = _acts(stage)
+        finally:
+            family.stop()
+    return _report(lines, seed, time.monotonic() - started)
+
+
+def _acts(stage: Stage) -> list[Line]:
+    before = _people(stage.engine)
+    _say(f"{before} customers were there before us; nobody greets them")
+    stage.sandbox.act("faults", **FAULTS)
+    _many_scan(stage)
+    _some_leave(stage)
+    _some_come_back(stage)
+    _say("waiting until everything has settled")
+    _until(stage, lambda: _settled(stage.engine), SETTLE_SECONDS)
+    time.sleep(1.0)
+    return _compare(stage, before)
+
+
+def _many_scan(stage: Stage) -> None:
+    people = narrator.names(stage.chance)
+    for number in range(SCANS):
+        code = stage.chance.choice(stage.codes)
+        arrival = narrator.scan(stage.sandbox, code.code, next(people))
+        stage.arrivals.append({**arrival, "code": code})
+        if number == KILL_AFTER:
+            _kill_worker(stage)
+        stage.family.look_after_all()
+        time.sleep(stage.chance.uniform(0.05, 0.25))
+    _say(f"{SCANS} customers scanned {len(stage.codes)} channel codes, every fourth event sent twice")
+
+
+def _kill_worker(stage: Stage) -> None:
+    worker = next(child for child in stage.family.children if child.name == "worker")
+    if worker.process is not None and worker.process.pid is not None:
+        os.kill(worker.process.pid, signal.SIGKILL)
+        _say("the worker was killed (kill -9) in the middle; its supervisor starts it again")
+
+
+def _some_leave(stage: Stage) -> None:
+    time.sleep(1.0)
+    for arrival in stage.chance.sample(stage.arrivals, LEAVERS):
+        stage.sandbox.act("customer_deletes", userid=arrival["userid"], external_userid=arrival["external_userid"])
+        stage.left.append(arrival)
+    _say(f"{LEAVERS} customers deleted their rep")
+
+
+def _some_come_back(stage: Stage) -> None:
+    time.sleep(1.5)
+    for arrival in stage.left[:RE_ADDED]:
+        again = narrator.scan(
+            stage.sandbox,
+            arrival["code"].code,
+            "",
+            external_userid=arrival["external_userid"],
+            userid=arrival["userid"],
+        )
+        stage.came_back.append(again)
+    _say(f"{RE_ADDED} of them scanned again")
+
+
+def _settled(engine: Engine) -> bool:
+    with reading(engine) as db:
+        return inbox.health(db).open == 0 and outbox.health(db).open == 0
+
+
+def _until(stage: Stage, true: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
+        stage.family.look_after_all()
+        time.sleep(0.2)
+
+
+def _people(engine: Engine) -> int:
+    with reading(engine) as db:
+        return db.scalars(select(func.count()).select_from(Person)).one()
+
+
+def _compare(stage: Stage, before: int) -> list[Line]:
+    sent = stage.sandbox.view("sent", limit=1000)
+    came = stage.arrivals + stage.came_back
+    with reading(stage.engine) as db:
+        welcomes = list(db.scalars(select(Welcome)))
+        events = list(db.scalars(select(InboxRow)))
+        intervals = db.scalars(select(func.count()).where(Interval.origin == "arrival")).one()
+        lost = db.scalars(select(func.count()).where(Relation.state == "ended_by_customer")).one()
+        tags = db.scalars(select(func.count()).select_from(PersonTag)).one()
+        shown = Counter(db.scalars(select(RelationTag.at_wecom)))
+        held = outbox.health(db).counts.get("held", 0)
+    people = _people(stage.engine) - before
+    greeted = Counter((one["userid"], one["external_userid"]) for one in sent)
+    scanned = Counter((one["userid"], one["external_userid"]) for one in came)
+    wanted_tags = sum(len(arrival["code"].tags) for arrival in stage.arrivals)
+    outcomes = Counter(one.outcome for one in welcomes)
+    seconds = sorted(one["seconds_since_event"] for one in sent)
+    aside = sum(one.state == "aside" for one in events)
+    known_lost = len(stage.left) - len(stage.came_back)
+    return [
+        _line("every scan becomes a known customer", len(stage.arrivals), people),
+        _line("every arrival is written once, re-adding too", len(came), intervals),
+        _line("every arrival's welcome has an outcome", len(came), sum(outcomes.values()) - outcomes["waiting"]),
+        _line("welcomes that reached customers", len(came), len(sent)),
+        _line("greeted more often than they scanned", 0, sum((greeted - scanned).values())),
+        Line(
+            f"every welcome inside {WITHIN_SECONDS:.0f} s",
+            _spread(seconds),
+            bool(seconds) and seconds[-1] <= WITHIN_SECONDS,
+        ),
+        _line("every channel tag on every person, with its reason", wanted_tags, tags),
+        _line("every tag shown at WeCom", wanted_tags, shown["done"]),
+        _line("who left and stayed away is marked lost", known_lost, lost),
+        _line("events set aside", 0, aside),
+        _line("calls whose outcome nobody knows", 0, held),
+    ]
+
+
+def _line(promise: str, promised: int, seen: int) -> Line:
+    return Line(promise, f"{seen} of {promised}" if promised else str(seen), seen == promised)
+
+
+def _spread(seconds: list[float]) -> str:
+    return f"median {seconds[len(seconds) // 2]:.2f} s, longest {seconds[-1]:.2f} s" if seconds else "none was sent"
+
+
+def _report(lines: Iterable[Line], seed: int, took: float) -> bool:
+    from bot.cli import table
+
+    rows = [["✓" if line.held else "✗", line.promise, line.seen] for line in lines]
+    held = all(row[0] == "✓" for row in rows)
+    sys.stdout.write("\n" + table(rows, ["", "promised", "seen at WeCom and in our books"]) + "\n\n")
+    sys.stdout.write(f"{'All held' if held else 'NOT all held'}; seed {seed}, {took:.0f} s\n")
+    return held
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(f"  {words}\n")
+    sys.stdout.flush()

@@ -1,0 +1,182 @@
+"""The worker: lanes that take work, oldest first, and hand it to a few threads each; and the loop of the timetable.
+
+Each lane waits for the bell or a second, claims as much as it has hands for, and stops between two rows when told to.
+The welcome lanes serve nothing else, so that no amount of other work holds a greeting up.
+"""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import FrameType
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.assembly import Parts
+from storage.inbox import EVENTS, WELCOME
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN_SECONDS = 1.0
+TROUBLE_SECONDS = 1.0
+EVENT_HANDS, WELCOME_HANDS, GREETING_HANDS, CALL_HANDS, TAG_HANDS = 4, 4, 24, 4, 5
+"""How many rows a lane works on at once. Greetings wait for WeCom most of the time: 50 a second need a dozen."""
+
+Claim = Callable[[int], Sequence[Any]]
+Serve = Callable[[Any], Iterable[str]]
+
+
+class Lane:
+    """Claims rows and serves them with up to ``hands`` threads, born when first needed."""
+
+    def __init__(
+        self, name: str, hands: int, claim: Claim, serve: Serve, ring: Callable[[Iterable[str]], None]
+    ) -> None:
+        self.name = name
+        self._hands, self._claim, self._serve, self._ring = hands, claim, serve, ring
+        self._pool = ThreadPoolExecutor(hands, thread_name_prefix=name)
+        self._busy = 0
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=f"lane {name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look now rather than in a second."""
+        self._wake.set()
+
+    def halt(self) -> None:
+        """Claim nothing more."""
+        self._stopping = True
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Return when the rows in hand are done."""
+        self.halt()
+        self._thread.join()
+        self._pool.shutdown(wait=True)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                took = self._take()
+            except Exception as error:
+                known = isinstance(error, SQLAlchemyError)
+                log.error("lane %s: %s", self.name, type(error).__name__, exc_info=None if known else error)
+                took = False
+                self._wake.wait(TROUBLE_SECONDS)
+            if not took:
+                self._wake.wait(LOOK_AGAIN_SECONDS)
+
+    def _take(self) -> bool:
+        """Claim for the free hands; False when there was nothing to claim or no hand free."""
+        with self._lock:
+            free = self._hands - self._busy
+        if free <= 0:
+            return False
+        rows = self._claim(free)
+        with self._lock:
+            self._busy += len(rows)
+        for row in rows:
+            self._pool.submit(self._serve_one, row).add_done_callback(self._free_hand)
+        return bool(rows)
+
+    def _serve_one(self, row: Any) -> None:
+        try:
+            self._ring(self._serve(row))
+        except SQLAlchemyError as error:
+            log.error("lane %s: row %d is left to its lease: %s", self.name, row.id, type(error).__name__)
+
+    def _free_hand(self, done: "Future[None]") -> None:
+        with self._lock:
+            self._busy -= 1
+        self._wake.set()
+        if error := done.exception():
+            log.error("lane %s: a hand failed", self.name, exc_info=error)
+
+
+class Worker:
+    """All lanes and the loop of one process."""
+
+    def __init__(self, parts: Parts) -> None:
+        dispatcher, sender = parts.dispatcher(), parts.sender()
+        self._sender = sender
+        self._stop = threading.Event()
+        self._loop = parts.loop(self.wake_all, self._stop.is_set)
+        inboxes = {WELCOME: WELCOME_HANDS, EVENTS: EVENT_HANDS}
+        outboxes = {"welcome": GREETING_HANDS, "calls": CALL_HANDS, "tags": TAG_HANDS}
+        self._lanes = {
+            f"inbox:{name}": Lane(
+                f"inbox:{name}", hands, _claim(dispatcher.claim, name), dispatcher.handle_one, self.ring
+            )
+            for name, hands in inboxes.items()
+        } | {
+            name: Lane(name, hands, _claim(sender.claim, name), sender.deliver_one, self.ring)
+            for name, hands in outboxes.items()
+        }
+        parts.bell.listen(self.wake_all)
+
+    def ring(self, lanes: Iterable[str]) -> None:
+        """Wake these lanes of this process: what they wait for has just been kept."""
+        for name in lanes:
+            self._lanes[name].wake()
+
+    def wake_all(self) -> None:
+        """Wake every lane."""
+        for lane in self._lanes.values():
+            lane.wake()
+
+    def start(self) -> None:
+        """Begin to work."""
+        for lane in self._lanes.values():
+            lane.start()
+        threading.Thread(target=self._rescue_calls, name="rescue", daemon=True).start()
+        self._loop.start()
+
+    def stop(self) -> None:
+        """Finish what is in hand, claim nothing more."""
+        self._stop.set()
+        for lane in self._lanes.values():
+            lane.halt()
+        for lane in self._lanes.values():
+            lane.stop()
+        self._loop.stop()
+
+    def _rescue_calls(self) -> None:
+        """Every few seconds free the calls whose sender died: a welcome has only twenty."""
+        while not self._stop.wait(2.0):
+            try:
+                self.ring(self._sender.rescue())
+            except Exception as error:
+                known = isinstance(error, SQLAlchemyError)
+                log.error("rescue: %s", type(error).__name__, exc_info=None if known else error)
+
+
+def _claim(claim: Callable[[str, int], Sequence[Any]], lane: str) -> Claim:
+    return lambda room: claim(lane, room)
+
+
+def run(parts: Parts) -> None:
+    """Work until SIGTERM or SIGINT; what is in hand is finished first. A second signal ends at once."""
+    worker = Worker(parts)
+    told = threading.Event()
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        if told.is_set():
+            os._exit(1)
+        told.set()
+
+    signal.signal(signal.SIGTERM, tell)
+    signal.signal(signal.SIGINT, tell)
+    worker.start()
+    log.info("worker %d at work", os.getpid())
+    told.wait()
+    worker.stop()

@@ -1,0 +1,45 @@
+"""The operator console: server-rendered pages, one module per page group and its templates in a folder of that name.
+
+A view is a door: GET shows, POST changes and redirects; rules live below. To add a page group: a module with a
+blueprint, each view with ``@guarded(right)`` (``console.doors``), a row in ``PAGES`` here and one in ``PLACES`` of
+``console.layout``; its templates extend ``base.html`` and use ``macros.html``. Parts are looked up in ``console.here``,
+sentences are translated as ``console.words`` says.
+"""
+
+from flask import Flask
+
+from console import (
+    channel_imports,
+    channels,
+    customers,
+    doors,
+    headers,
+    layout,
+    operations,
+    settings,
+    shown,
+    sign_in,
+    today,
+    words,
+)
+
+PAGES = (
+    sign_in.pages,
+    today.pages,
+    customers.pages,
+    channels.pages,
+    channel_imports.pages,
+    operations.pages,
+    settings.pages,
+)
+
+
+def register(app: Flask) -> None:
+    """Add the console to the application; ``app.extensions`` already holds the parts."""
+    headers.install(app)
+    words.install(app)
+    shown.install(app)
+    layout.install(app)
+    doors.install(app)
+    for pages in PAGES:
+        app.register_blueprint(pages)

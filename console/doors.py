@@ -1,0 +1,125 @@
+"""Which doors there are and who may pass: every route is public by list or guarded by a right; anything else is shut.
+
+``@guarded("see_people")`` goes directly above a view, below its route. Who is not signed in is led to the sign-in
+page and back; who lacks the right gets the same 404 as for a page that does not exist. ``undecided`` names every route
+without a decision; a test walks it, and at run time such a route answers 404.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, abort, redirect, request, url_for
+from flask_wtf.csrf import CSRFProtect
+
+from console import here
+from people.access import RIGHTS
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+MACHINES = ("/wecom/", "/api/")
+"""Doors for machines: they prove themselves by signature or key, never by a cookie, so no forged form gets in."""
+PUBLIC = frozenset(
+    {
+        "callback.check_url",
+        "callback.receive_event",
+        "health.alive",
+        "health.ready",
+        "health.metrics",
+        "bootstrap.static",
+        "console.static",
+        "console.favicon",
+        "console.language",
+        "sign_in.show",
+        "sign_in.by_password",
+        "sign_in.link",
+        "sign_in.by_link",
+        "sign_in.to_wecom",
+        "sign_in.from_wecom",
+    }
+)
+UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+def guarded(right: str) -> Callable[[View], View]:
+    """Let in only who is signed in and has this right. Raises ``ValueError`` at import for a right nobody defined."""
+    if right not in RIGHTS:
+        raise ValueError(f"no such right: {right}")
+
+    def guard(view: View) -> View:
+        @wraps(view)
+        def inner(*args: Any, **kwargs: Any) -> Any:
+            if here.user() is None:
+                return _to_sign_in()
+            if not here.viewer().may(right):
+                here.not_here()
+            return view(*args, **kwargs)
+
+        inner.guarded_by = right  # type: ignore[attr-defined]
+        return inner  # type: ignore[return-value]
+
+    return guard
+
+
+def right_of(app: Flask, endpoint: str) -> str | None:
+    """The right that guards an endpoint; None where there is none."""
+    found: str | None = getattr(app.view_functions[endpoint], "guarded_by", None)
+    return found
+
+
+def undecided(app: Flask) -> list[str]:
+    """Every route that is neither public by list, nor a machine's door, nor guarded."""
+    return [
+        f"{rule.endpoint} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint not in PUBLIC and not rule.rule.startswith(MACHINES) and right_of(app, rule.endpoint) is None
+    ]
+
+
+def _to_sign_in() -> Any:
+    back = request.full_path.rstrip("?") if request.method == "GET" else None
+    return redirect(url_for("sign_in.show", next=back if back != "/" else None), 303)
+
+
+def safe_return(address: str | None) -> str:
+    """The address to go back to after signing in, if it is one of ours; ``/`` otherwise."""
+    if not address or not address.startswith("/") or address.startswith("//"):
+        return "/"
+    if "\\" in address or any(ord(sign) < 32 for sign in address):
+        return "/"
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "/"
+    return "/" if parts.scheme or parts.netloc else address
+
+
+def install(app: Flask) -> None:
+    """Keep the doors of this application. A form's token lives as long as the browser's session, not an hour."""
+    app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None, WTF_CSRF_SSL_STRICT=False)
+    csrf = CSRFProtect(app)
+
+    @app.before_request
+    def keep() -> None:
+        if request.path.startswith(MACHINES) or request.endpoint is None:
+            return
+        if request.endpoint not in PUBLIC and right_of(app, request.endpoint) is None:
+            abort(404)
+        if request.method in UNSAFE:
+            _refuse_foreigners()
+            csrf.protect()
+
+
+def _refuse_foreigners() -> None:
+    """A form posted from another site is refused, whatever token it brings."""
+    if request.headers.get("Sec-Fetch-Site", "none") in ("cross-site", "same-site"):
+        abort(403)
+    origin = request.headers.get("Origin")
+    if origin and origin not in (request.host_url.rstrip("/"), _origin(here.setting("base_url"))):
+        abort(403)
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,364 @@
+"""Operations (运行): what came in and what became of it, what goes out, the jobs, alarms, and how much WeCom allows.
+
+Replaying an event and deciding about a call are asked for here and carried out by the workers.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from flask import Blueprint, render_template, request
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from console import here, masking
+from console.doors import guarded
+from console.layout import back_to, say
+from console.words import N_, _
+from people import alarms
+from scheduler import first_fill
+from scheduler.loop import Every, Job
+from scheduler.timetable import TIMETABLE
+from storage import inbox, lists, outbox
+from storage.tables import InboxRow, JobRun, Member, OutboxRow, Progress
+from tagging import channel_imports
+from wecom.errors import WeComError
+from wecom.pacing import PER_MINUTE
+
+pages = Blueprint("operations", __name__, url_prefix="/operations")
+
+PAGE = 100
+RECENT = timedelta(days=30)
+EVENT_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "change_external_contact.add_external_contact": N_("客户添加了成员"),
+        "change_external_contact.add_half_external_contact": N_("客户扫码，等成员确认"),
+        "change_external_contact.edit_external_contact": N_("成员修改了客户备注或标签"),
+        "change_external_contact.del_external_contact": N_("成员删除了客户"),
+        "change_external_contact.del_follow_user": N_("客户删除了成员"),
+        "change_external_contact.transfer_fail": N_("客户接替失败"),
+        "change_external_contact.msg_audit_approved": N_("客户同意会话存档"),
+        "change_external_chat.create": N_("客户群创建"),
+        "change_external_chat.update": N_("客户群变更"),
+        "change_external_chat.dismiss": N_("客户群解散"),
+        "change_external_tag.create": N_("企业标签创建"),
+        "change_external_tag.update": N_("企业标签变更"),
+        "change_external_tag.delete": N_("企业标签删除"),
+        "change_external_tag.shuffle": N_("企业标签重新排序"),
+        "change_contact.create_user": N_("新增成员"),
+        "change_contact.update_user": N_("成员资料变更"),
+        "change_contact.delete_user": N_("成员离开"),
+        "change_contact.create_party": N_("新增部门"),
+        "change_contact.update_party": N_("部门变更"),
+        "change_contact.delete_party": N_("删除部门"),
+        "close_inactive_agent": N_("应用被停用"),
+        "reopen_inactive_agent": N_("应用恢复使用"),
+        "kf_msg_or_event": N_("微信客服有新消息"),
+        "subscribe": N_("成员关注应用"),
+        "unsubscribe": N_("成员取消关注应用"),
+        "enter_agent": N_("成员打开应用"),
+        "message.text": N_("成员发来文字"),
+        "message.image": N_("成员发来图片"),
+        "message.voice": N_("成员发来语音"),
+    }
+)
+EVENT_STATES = {"waiting": (N_("待处理"), "info"), "done": (N_("已完成"), "good"), "aside": (N_("搁置"), "bad")}
+CALL_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "SendWelcome": N_("发送欢迎语"),
+        "MarkTag": N_("打标签"),
+        "AddCorpTag": N_("新建企业标签"),
+        "UpdateContactWay": N_("修改渠道活码"),
+        "DeleteContactWay": N_("删除渠道活码"),
+        "UploadMedia": N_("上传图片"),
+        "TellMembers": N_("通知成员"),
+    }
+)
+CALL_STATES = {
+    "waiting": (N_("待发出"), "info"),
+    "held": (N_("待人决定"), "bad"),
+    "refused": (N_("被企业微信拒绝"), "bad"),
+    "done": (N_("已完成"), "good"),
+    "late": (N_("过了时限"), "warn"),
+    "dropped": (N_("不再发送"), "quiet"),
+    "watched": (N_("观察模式，未发送"), "info"),
+}
+JOB_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "rescue events": N_("接回中断的事件"),
+        "make imported codes": N_("批量创建渠道活码"),
+        "lead channel codes": N_("按时段切换接待成员"),
+        "tell admins": N_("把提醒发给管理员"),
+        "first fill": N_("读入企业微信已有数据"),
+        "watch for silence": N_("检查事件是否中断"),
+        "read missing profiles": N_("补读客户资料"),
+        "refresh pictures": N_("续传图片素材"),
+        "fill calendar": N_("更新节假日"),
+        "nightly sync": N_("每晚核对"),
+        "tidy": N_("清理过期记录"),
+    }
+)
+FILL_STEPS = ("members", "tags", "ways", "relations", "done")
+FILL_WORDS = {
+    "members": N_("成员"),
+    "tags": N_("企业标签"),
+    "ways": N_("联系我"),
+    "relations": N_("客户"),
+    "done": N_("完成"),
+}
+
+
+OUTCOME_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "done": N_("已处理"),
+        lists.NO_STEP: N_("已保存，没有后续步骤"),
+        "welcome asked for": N_("已请企业微信发欢迎语"),
+        "the worker stopped in the middle of it": N_("处理到一半中断了"),
+        "the sender stopped in the middle of it": N_("发到一半中断了，不知道发出没有"),
+        "its time was over before it could leave": N_("还没发出就过了时限"),
+        "another code of this arrival worked": N_("另一个凭证已经发成功"),
+        "given up by hand": N_("有人决定不再发送"),
+        "it was gone already": N_("企业微信那边已经没有了"),
+    }
+)
+
+
+@pages.app_template_global()
+def in_words(outcome: str | None) -> str:
+    """What became of an event or a call, in words where it is one of the usual things."""
+    return _(OUTCOME_WORDS[outcome]) if outcome is not None and outcome in OUTCOME_WORDS else outcome or ""
+
+
+def state_of_event(row: InboxRow) -> str:
+    """The state as the filter names it."""
+    return next(name for name, states in lists.EVENT_STATES.items() if row.state in states)
+
+
+def state_of_call(row: OutboxRow) -> str:
+    """The state as the filter names it."""
+    return next(name for name, states in lists.CALL_STATES.items() if row.state in states)
+
+
+# --- how everything stands -------------------------------------------------------------------------------------------
+
+
+@pages.get("")
+@guarded("see_operations")
+def index() -> str:
+    """How the boxes stand, what is wrong, how far the first fill is, what WeCom allows."""
+    with here.reading() as db:
+        return render_template(
+            "operations/index.html",
+            incoming=inbox.health(db),
+            outgoing=outbox.health(db),
+            standing=alarms.standing(db),
+            past=lists.past_alarms(db),
+            fill=_fill(db),
+            plans=[one for one in channel_imports.listed(db, 5) if one.state == channel_imports.RUNNING],
+            apis=lists.api_use(db, here.now()),
+            per_minute=PER_MINUTE,
+            without_steps=lists.events_without_steps(db, here.now() - RECENT),
+            event_words=EVENT_WORDS,
+            members=db.scalars(select(func.count()).where(Member.left_at.is_(None))).one(),
+            read_at=db.scalar(select(func.max(Member.read_at))),
+        )
+
+
+def _fill(db: Session) -> dict[str, Any] | None:
+    """How far the first fill is: its step, people read, time passed, and time left once that can be guessed."""
+    row = db.get(Progress, first_fill.NAME)
+    if row is None:
+        return None
+    step = str(row.at.get("step") or "members")
+    reps = db.scalars(select(func.count()).where(Member.serves.is_(True))).one()
+    passed = ((row.changed_at if row.state == "done" else here.now()) - row.started_at).total_seconds()
+    part = min(int(row.at.get("rep", 0)) / reps, 1.0) if reps and step == "relations" else 0.0
+    return {
+        "row": row,
+        "step": step,
+        "number": FILL_STEPS.index(step) + 1 if step in FILL_STEPS else 1,
+        "passed": passed,
+        "part": 1.0 if row.state == "done" else part,
+        "left": passed / part - passed if part else None,
+        "words": FILL_WORDS,
+    }
+
+
+@pages.post("/organisation")
+@guarded("read_organisation")
+def read_organisation() -> Any:
+    """Read members and departments anew, at once."""
+    try:
+        count, gone = first_fill.read_organisation(here.engine(), here.gateway(), here.now, here.zone(), here.watch())
+    except WeComError as error:
+        with here.working() as work:
+            here.note(work, "organisation.read_failed", details={"why": str(error)})
+        say(_("没有读到：%(why)s。原有的成员和部门没有改变，请稍后再试；一直不行请检查应用的可见范围和可信 IP。",
+              why=str(error)), "bad")  # fmt: skip
+        return back_to("operations.index")
+    with here.working() as work:
+        here.note(work, "organisation.read", details={"members": count, "left": gone})
+    here.bell().ring()
+    say(_("读到 %(n)s 名成员，%(gone)s 人已离开", n=count, gone=len(gone)))
+    return back_to("operations.index")
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/events")
+@guarded("see_operations")
+def events() -> str:
+    """What came in, newest first."""
+    state, name = request.args.get("state", ""), request.args.get("name", "")
+    with here.reading() as db:
+        rows, following = lists.events(
+            db, state=state, name=name, limit=PAGE, before=request.args.get("before", type=int)
+        )
+        return render_template(
+            "operations/events.html",
+            rows=rows,
+            following=following,
+            chosen=state if state in EVENT_STATES else "",
+            name=name,
+            health=inbox.health(db),
+            names=lists.event_names(db, here.now() - RECENT),
+            event_words=EVENT_WORDS,
+            states=EVENT_STATES,
+            state_of=state_of_event,
+        )
+
+
+@pages.get("/events/<int:event_id>")
+@guarded("see_operations")
+def event(event_id: int) -> str:
+    """One event as WeCom sent it, without codes and without what people wrote."""
+    with here.reading() as db:
+        row = db.get(InboxRow, event_id) or here.not_here()
+        asked = select(OutboxRow).where(OutboxRow.cause.startswith(f"event {row.id} ")).order_by(OutboxRow.id)
+        return render_template(
+            "operations/event.html",
+            row=row,
+            xml=masking.event(row.xml),
+            calls=list(db.scalars(asked.limit(50))),
+            event_words=EVENT_WORDS,
+            call_words=CALL_WORDS,
+            states=EVENT_STATES,
+            call_states=CALL_STATES,
+            state_of=state_of_event,
+            state_of_call=state_of_call,
+        )
+
+
+@pages.post("/events/replay")
+@guarded("replay")
+def replay() -> Any:
+    """Run set-aside events again: the one named, or all."""
+    one = request.form.get("id", type=int)
+    if one is None and request.form.get("all") != "1":
+        return back_to("operations.events", state="aside")
+    ids = None if one is None else [one]
+    with here.working() as work:
+        count = inbox.replay(work.db, ids, work.now)
+        here.note(work, "event.replay", str(one or "all"), {"count": count})
+    here.bell().ring()
+    if count:
+        say(_("%(n)s 个事件会再处理一次", n=count))
+    else:
+        say(_("没有搁置的事件可以再处理；它可能已经处理好了"), "warn")
+    return back_to("operations.event", event_id=one) if one else back_to("operations.events")
+
+
+# --- calls -----------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/calls")
+@guarded("see_operations")
+def calls() -> str:
+    """What we asked of WeCom, newest first."""
+    state, name = request.args.get("state", ""), request.args.get("name", "")
+    with here.reading() as db:
+        rows, following = lists.calls(
+            db, state=state, name=name, limit=PAGE, before=request.args.get("before", type=int)
+        )
+        return render_template(
+            "operations/calls.html",
+            rows=rows,
+            following=following,
+            chosen=state if state in CALL_STATES else "",
+            name=name if name in CALL_WORDS else "",
+            health=outbox.health(db),
+            call_words=CALL_WORDS,
+            states=CALL_STATES,
+            state_of=state_of_call,
+        )
+
+
+@pages.get("/calls/<int:call_id>")
+@guarded("see_operations")
+def call(call_id: int) -> str:
+    """One call: its body without codes, what became of it, and the decision where one is needed."""
+    with here.reading() as db:
+        row = db.get(OutboxRow, call_id) or here.not_here()
+    return render_template(
+        "operations/call.html",
+        row=row,
+        once=masking.once(row.once),
+        body=json.dumps(masking.call(row.body), ensure_ascii=False, indent=2),
+        call_words=CALL_WORDS,
+        states=CALL_STATES,
+        chosen=state_of_call(row),
+        undecided=row.state in ("held", "refused"),
+    )
+
+
+@pages.post("/calls/<int:call_id>/decide")
+@guarded("decide_calls")
+def decide(call_id: int) -> Any:
+    """A person's word on a call that is held or was refused: once more, or never."""
+    with here.reading() as db:
+        row = db.get(OutboxRow, call_id) or here.not_here()
+    again = request.form.get("decision") == "again"
+    if not again and request.form.get("decision") != "drop":
+        return back_to("operations.call", call_id=call_id)
+    with here.working() as work:
+        decided = outbox.decide(work.db, call_id, send_again=again, now=work.now)
+        if decided:
+            here.note(work, "call.again" if again else "call.drop", str(call_id), {"name": row.name})
+            work.lanes.add(row.lane)
+    if not decided:
+        say(_("它已经有结果了，没有改变什么"), "warn")
+    else:
+        say(_("会再发一次") if again else _("不再发送"))
+    return back_to("operations.call", call_id=call_id)
+
+
+# --- jobs ------------------------------------------------------------------------------------------------------------
+
+
+@pages.get("/jobs")
+@guarded("see_operations")
+def jobs() -> str:
+    """The timetable: when each job ran last, how it went, when it is due."""
+    with here.reading() as db:
+        runs, failed = lists.last_runs(db), lists.failed_runs(db)
+    rows = [(job, _how_often(job), runs.get(job.name), _next_due(job, runs.get(job.name))) for job in TIMETABLE]
+    return render_template("operations/jobs.html", rows=rows, failed=failed, job_words=JOB_WORDS)
+
+
+def _how_often(job: Job) -> str:
+    if isinstance(job.when, Every):
+        seconds = int(job.when.period.total_seconds())
+        return _("每 %(n)s 秒", n=seconds) if seconds < 60 else _("每 %(n)s 分钟", n=seconds // 60)
+    return _("每天 %(at)s", at=f"{job.when.at:%H:%M}")
+
+
+def _next_due(job: Job, last: JobRun | None) -> datetime:
+    """When the job is due next; now, if its latest due time has not had its run."""
+    latest = job.when.latest(here.now(), here.zone())
+    if last is None or last.due_at < latest:
+        return latest
+    period = job.when.period if isinstance(job.when, Every) else timedelta(days=1)
+    return latest + period

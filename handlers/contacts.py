@@ -1,0 +1,184 @@
+"""What follows when a customer and a rep find, change or lose each other."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from people import persons, relations
+from people.relations import Fact
+from storage.tables import Person, Relation
+from storage.work import Work
+from tagging import channels, tags, welcomes
+from wecom.events import (
+    ArchiveAgreed,
+    ContactAdded,
+    ContactDeletedByCustomer,
+    ContactDeletedByRep,
+    ContactEdited,
+    ContactEvent,
+    ContactHalfAdded,
+    TransferFailed,
+)
+from wecom.gateway import Gateway, Profile
+
+Arrival = ContactAdded | ContactHalfAdded
+ANOTHER_CORP = 2
+
+
+def fetch_profile(event: ContactEvent, gateway: Gateway) -> Profile | None:
+    """Read who this is from WeCom; None when nobody of ours has this customer any more. Raises ``TryLater``."""
+    return gateway.profile(event.external_userid)
+
+
+def queue_welcome(event: Arrival, extra_codes: tuple[str, ...], work: Work) -> None:
+    """Ask for the welcome before anything else is done, if WeCom gave us a code to greet with."""
+    codes = [code for code in (event.welcome_code, *extra_codes) if code]
+    if codes:
+        welcomes.plan(
+            work,
+            userid=persons.own_spelling(work.db, event.userid),
+            external_userid=event.external_userid,
+            state=event.state,
+            codes=codes,
+            event_at=event.at or work.now,
+            half=isinstance(event, ContactHalfAdded),
+        )
+
+
+def remember_arrival(event: Arrival, profile: Profile | None, work: Work) -> None:
+    """Know the person and the rep's relation to them, with where they came from."""
+    person, relation = _pair(event, work)
+    if profile is not None:
+        persons.remember_profile(work, person, profile)
+    side = profile.side_of(event.userid) if profile else None
+    fact = Fact(
+        kind=relations.FULL if isinstance(event, ContactAdded) else relations.HALF,
+        at=event.at or work.now,
+        source_state=event.state or (side.state if side else None),
+        had_code=event.welcome_code is not None,
+        add_way=side.add_way if side else None,
+    )
+    persons.record(work, person, relation, fact)
+
+
+def tag_by_channel(event: Arrival, profile: Profile | None, work: Work) -> None:
+    """Give the tags of the channel the customer came over, and bring all tags to the new relation."""
+    person, relation = _pair(event, work)
+    channel = welcomes.channel_of(work.db, relation.source_state)
+    if channel is not None and channel.tags:
+        for tag in channels.own_tags(work.db, channel):
+            because = f"扫描渠道码“{channel.name}”添加了{persons.rep_name(work.db, relation.userid)}"
+            tags.give(work, person, tag, source="channel", because=because, at=event.at)
+    if relation.state == "active":
+        tags.push_all(work, relation)
+
+
+def take_over_tags(event: ContactEvent, profile: Profile | None, work: Work) -> None:
+    """Keep the corp tags the rep has put on in WeCom."""
+    side = profile.side_of(event.userid) if profile else None
+    if side is not None:
+        person, relation = _pair(event, work)
+        tags.seen_at_wecom(work, person, relation, [tag_id for tag_id, _, _ in side.tags])
+
+
+def tell_arrival(event: Arrival, profile: Profile | None, work: Work) -> None:
+    """Write the arrival into the person's story."""
+    _, relation = _pair(event, work)
+    channel = welcomes.channel_of(work.db, relation.source_state)
+    details = {
+        "state": relation.source_state,
+        "channel": channel.name if channel else None,
+        "add_way": relation.add_way,
+    }
+    kind = "added" if isinstance(event, ContactAdded) else "half_added"
+    _tell(event, kind, work, details=details)
+
+
+def note_missing_welcome(event: Arrival, profile: Profile | None, work: Work) -> None:
+    """An arrival without a code gets its reason, so that nobody has to guess why no welcome went out."""
+    if event.welcome_code is not None:
+        return
+    _, relation = _pair(event, work)
+    if _came_by_transfer(work, relation):
+        return
+    why = "企业微信没有给欢迎语凭证：成员在管理后台设有欢迎语、双方已聊过天，或确认前已发过"
+    if profile is not None and profile.kind == ANOTHER_CORP:
+        why = "对方是其他企业的企业微信用户，企业微信不提供欢迎语凭证"
+    welcomes.note_missing_code(
+        work,
+        userid=relation.userid,
+        external_userid=event.external_userid,
+        state=relation.source_state,
+        event_at=event.at or work.now,
+        half=isinstance(event, ContactHalfAdded),
+        why=why,
+    )
+
+
+def _came_by_transfer(work: Work, relation: Relation) -> bool:
+    last = persons.last_interval(work.db, relation)
+    return last is not None and last.origin == "transfer"
+
+
+def keep_code_leading(event: Arrival, profile: Profile | None, work: Work) -> None:
+    """After an arrival a daily cap may be reached: then the code leads to other reps from now on."""
+    _, relation = _pair(event, work)
+    channel = welcomes.channel_of(work.db, relation.source_state)
+    if channel is not None and channel.daily_cap and channel.state != "deleted":
+        channels.lead(work, channel)
+
+
+def update_profile(event: ContactEdited, profile: Profile | None, work: Work) -> None:
+    """The rep edited the customer: bring remark and name up to date. A lost relation stays lost.
+
+    Of a relation we have never heard of, WeCom tells since when it lives: the callback of its arrival was lost.
+    """
+    person, relation = _pair(event, work)
+    if profile is not None:
+        persons.remember_profile(work, person, profile)
+        side = profile.side_of(event.userid)
+        if relation.state == "unknown" and side is not None and side.since is not None:
+            fact = Fact(relations.TAKEN_OVER, side.since, side.state, add_way=side.add_way)
+            persons.record(work, person, relation, fact)
+    _tell(event, "edited", work)
+
+
+def mark_deleted_by_rep(event: ContactDeletedByRep, _: None, work: Work) -> None:
+    """The rep's side ended: a transfer is no loss, anything else is."""
+    kind = relations.TRANSFERRED if event.by_transfer else relations.DELETED_BY_REP
+    _end(event, kind, work)
+
+
+def mark_deleted_by_customer(event: ContactDeletedByCustomer, _: None, work: Work) -> None:
+    """The customer left this rep; the history stays."""
+    _end(event, relations.DELETED_BY_CUSTOMER, work)
+
+
+def _end(event: ContactEvent, kind: str, work: Work) -> None:
+    person, relation = _pair(event, work)
+    persons.record(work, person, relation, Fact(kind=kind, at=event.at or work.now))
+    if kind != relations.DELETED_BY_CUSTOMER:
+        tags.gone_at_wecom(work, relation)
+    _tell(event, kind, work)
+
+
+def tell_transfer_failed(event: TransferFailed, _: None, work: Work) -> None:
+    """A transfer did not happen: nothing changes but the story."""
+    _tell(event, "transfer_failed", work, details={"reason": event.reason})
+
+
+def tell_archive_agreed(event: ArchiveAgreed, _: None, work: Work) -> None:
+    """The customer agreed to the message archive."""
+    _tell(event, "archive_agreed", work)
+
+
+def _pair(event: ContactEvent, work: Work) -> tuple[Person, Relation]:
+    person = persons.person_of(work, event.external_userid)
+    userid = persons.own_spelling(work.db, event.userid)
+    return person, persons.relation_of(work.db, person, userid, event.external_userid)
+
+
+def _tell(event: ContactEvent, kind: str, work: Work, details: Mapping[str, object] | None = None) -> None:
+    person, relation = _pair(event, work)
+    at: datetime = event.at or work.now
+    once = f"event:{event.identity}"
+    persons.tell(work, person.id, kind, at, once=once, userid=relation.userid, details=details)

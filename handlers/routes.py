@@ -1,0 +1,82 @@
+"""Which steps follow which event, in order. Read this file to know what the bot does.
+
+``welcome`` runs first, in the express lane, before anything is looked up; ``look`` reads from WeCom without a
+transaction; ``steps`` run in one transaction that also marks the event done. An event without a row is kept and shown.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from handlers import app, contacts, organisation
+from storage.work import Work
+from wecom.events import (
+    AppResumed,
+    AppSuspended,
+    ArchiveAgreed,
+    ContactAdded,
+    ContactDeletedByCustomer,
+    ContactDeletedByRep,
+    ContactEdited,
+    ContactHalfAdded,
+    DepartmentChanged,
+    Event,
+    MemberChanged,
+    MemberLeft,
+    TransferFailed,
+)
+from wecom.gateway import Gateway
+
+Look = Callable[[Any, Gateway], Any]
+Step = Callable[[Any, Any, Work], None]
+WelcomeStep = Callable[[Any, tuple[str, ...], Work], None]
+
+
+@dataclass(frozen=True)
+class Route:
+    """What to do about one kind of event. When ``look`` cannot be had, the steps get None and the rest of the truth."""
+
+    steps: tuple[Step, ...]
+    look: Look | None = None
+    welcome: WelcomeStep | None = None
+
+
+ARRIVAL = Route(
+    welcome=contacts.queue_welcome,
+    look=contacts.fetch_profile,
+    steps=(
+        contacts.remember_arrival,
+        contacts.take_over_tags,
+        contacts.tag_by_channel,
+        contacts.tell_arrival,
+        contacts.note_missing_welcome,
+        contacts.keep_code_leading,
+    ),
+)
+
+ROUTES: Mapping[type[Event], Route] = MappingProxyType(
+    {
+        ContactAdded: ARRIVAL,
+        ContactHalfAdded: ARRIVAL,
+        ContactEdited: Route(look=contacts.fetch_profile, steps=(contacts.update_profile, contacts.take_over_tags)),
+        ContactDeletedByRep: Route(steps=(contacts.mark_deleted_by_rep,)),
+        ContactDeletedByCustomer: Route(steps=(contacts.mark_deleted_by_customer,)),
+        TransferFailed: Route(steps=(contacts.tell_transfer_failed,)),
+        ArchiveAgreed: Route(steps=(contacts.tell_archive_agreed,)),
+        MemberChanged: Route(
+            look=organisation.fetch_member, steps=(organisation.remember_member, organisation.lead_codes_anew)
+        ),
+        MemberLeft: Route(steps=(organisation.mark_as_left,)),
+        DepartmentChanged: Route(look=organisation.fetch_departments, steps=(organisation.remember_departments,)),
+        AppSuspended: Route(steps=(app.raise_suspended,)),
+        AppResumed: Route(steps=(app.clear_suspended,)),
+    }
+)
+
+
+def lane_of(event: Event) -> str:
+    """Arrivals that can be greeted take the express lane first."""
+    route = ROUTES.get(type(event))
+    greets = route is not None and route.welcome is not None and getattr(event, "welcome_code", None)
+    return "welcome" if greets else "events"

@@ -1,0 +1,1 @@
+"""Persons, their identities, their relations to reps, and their story."""

@@ -1,0 +1,96 @@
+"""Who may see whom, decided here and nowhere else (上级管理下级、同级隔离、老板全局).
+
+A boss sees everybody. An operator runs codes and campaigns for the whole shop and sees everybody, but not the house's
+own settings. A manager sees their own customers and those of the reps below them. A rep sees their own. A customer
+outside one's sight looks as if there were none: the same answer as for an id that does not exist.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy.orm import Session
+
+from people import members
+from storage.tables import Person, Relation
+
+BOSS, MANAGER, OPERATOR, REP = ROLES = ("boss", "manager", "operator", "rep")
+SEES_ALL = frozenset({BOSS, OPERATOR})
+ONCE_SERVED = ("active", "half", "ended_by_customer", "ended_by_rep", "ended_by_both")
+"""A relation that ended stays its rep's; one handed over by a transfer belongs to the new rep alone."""
+
+RIGHTS: dict[str, frozenset[str]] = {
+    "see_people": frozenset(ROLES),
+    "edit_people": frozenset(ROLES),
+    "give_owner": frozenset({BOSS, MANAGER}),
+    "see_channels": frozenset({BOSS, OPERATOR, MANAGER}),
+    "edit_channels": frozenset({BOSS, OPERATOR}),
+    "see_today": frozenset(ROLES),
+    "see_operations": frozenset({BOSS, OPERATOR}),
+    "replay": frozenset({BOSS, OPERATOR}),
+    "decide_calls": frozenset({BOSS, OPERATOR}),
+    "read_organisation": frozenset({BOSS, OPERATOR}),
+    "see_settings": frozenset({BOSS, OPERATOR}),
+    "edit_calendar": frozenset({BOSS, OPERATOR}),
+    "export": frozenset({BOSS}),
+    "see_phones": frozenset({BOSS}),
+    "manage_house": frozenset({BOSS}),
+    "see_audit": frozenset({BOSS}),
+}
+"""What each role may do at all; whom it may do it to is ``Sight``."""
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Somebody who looks: a console user, or an API key (which sees all within its scopes)."""
+
+    userid: str
+    role: str
+    user_id: int = 0
+
+    def may(self, right: str) -> bool:
+        """Whether this role has the right. An unknown right is refused: a typing mistake must not open a door."""
+        return self.role in RIGHTS.get(right, frozenset())
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Whose customers a viewer may see: everybody's, or those of these reps."""
+
+    everybody: bool
+    userids: frozenset[str] = frozenset()
+
+    def people(self) -> ColumnElement[bool]:
+        """The condition on ``Person`` that holds for those within sight."""
+        if self.everybody:
+            return true()
+        served = select(Relation.person_id).where(Relation.userid.in_(self.userids), Relation.state.in_(ONCE_SERVED))
+        return or_(Person.id.in_(served), Person.owner.in_(self.userids) & Person.owner_by_hand.is_(True))
+
+    def reps(self, column: ColumnElement[str]) -> ColumnElement[bool]:
+        """The condition that a userid column names a rep within sight."""
+        return true() if self.everybody else column.in_(self.userids)
+
+    def rep(self, userid: str) -> bool:
+        """Whether this rep is within sight."""
+        return self.everybody or userid in self.userids
+
+
+def sight_of(db: Session, viewer: Viewer) -> Sight:
+    """What this viewer may see now: worked out at each request, so that a transfer takes effect at once."""
+    if viewer.role in SEES_ALL:
+        return Sight(everybody=True)
+    if viewer.role == MANAGER:
+        return Sight(everybody=False, userids=frozenset(members.subordinates(db, viewer.userid)))
+    return Sight(everybody=False, userids=frozenset({viewer.userid}))
+
+
+def person_in_sight(db: Session, sight: Sight, person_id: int) -> Person | None:
+    """The person, if the viewer may see them; None also when there is no such person."""
+    return db.scalars(select(Person).where(Person.id == person_id, sight.people())).one_or_none()
+
+
+def masked(phone: str | None) -> str | None:
+    """A phone number with its middle hidden: 138****0000."""
+    if not phone or len(phone) < 7:
+        return phone and "****"
+    return f"{phone[:3]}****{phone[-4:]}"

@@ -1,0 +1,237 @@
+"""Persons and their relations as we keep them: found or made, brought up to date, and their story written on.
+
+A person is not a relation: history, tags and points hang on the person; WeCom's remark and state on the relation.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from people import relations
+from people.relations import Fact, Stretch
+from storage.database import insert_new, upsert
+from storage.tables import Channel, Identity, Interaction, Interval, Member, Person, Relation, RelationFact
+from storage.work import Work
+from wecom.gateway import Follow, Profile
+
+EXTERNAL, UNIONID = "external_userid", "unionid"
+LIVING = ("active", "half")
+
+
+def public_id(person_id: int) -> str:
+    """How a person is named outside: ``p_17``."""
+    return f"p_{person_id}"
+
+
+def find_person(db: Session, type_: str, value: str) -> Person | None:
+    """The person known by this identity."""
+    known = select(Person).join(Identity).where(Identity.type == type_, Identity.value == value)
+    return db.scalars(known).one_or_none()
+
+
+def person_of(work: Work, external_userid: str) -> Person:
+    """The person behind an external_userid, made if we meet them for the first time.
+
+    Two may meet them at the same moment (an event and the first fill): the identity decides whose person it is.
+    """
+    while (person := find_person(work.db, EXTERNAL, external_userid)) is None:
+        made = Person(first_seen_at=work.now, last_seen_at=work.now)
+        work.db.add(made)
+        work.db.flush()
+        if add_identity(work.db, made.id, EXTERNAL, external_userid, work.now):
+            return made
+        work.db.delete(made)
+        work.db.flush()
+    return person
+
+
+def identity(db: Session, person: Person, type_: str) -> str | None:
+    """The person's (first) identity of a type."""
+    own = select(Identity.value).where(Identity.person_id == person.id, Identity.type == type_)
+    return db.scalar(own.order_by(Identity.id).limit(1))
+
+
+def add_identity(
+    db: Session,
+    person_id: int,
+    type_: str,
+    value: str,
+    at: datetime,
+    *,
+    verified: bool = True,
+    source: str = "wecom",
+) -> bool:
+    """Remember one more way to know this person; False when it belongs to somebody already."""
+    row = {
+        "person_id": person_id,
+        "type": type_,
+        "value": value,
+        "verified": verified,
+        "added_at": at,
+        "source": source,
+    }
+    return bool(insert_new(db, Identity, [row], ["type", "value"]))
+
+
+def own_spelling(db: Session, userid: str) -> str:
+    """The userid as we keep it: WeCom compares userids without regard to case and sends both."""
+    if db.get(Member, userid) is not None:
+        return userid
+    return db.scalar(select(Member.userid).where(func.lower(Member.userid) == userid.lower()).limit(1)) or userid
+
+
+def rep_name(db: Session, userid: str) -> str:
+    """A rep's name, or the userid while we do not know it."""
+    return db.scalar(select(Member.name).where(Member.userid == userid)) or userid
+
+
+def last_interval(db: Session, relation: Relation) -> Interval | None:
+    """The newest interval of a relation."""
+    own = select(Interval).where(Interval.relation_id == relation.id).order_by(Interval.number.desc()).limit(1)
+    return db.scalars(own.execution_options(populate_existing=True)).one_or_none()
+
+
+def relation_of(db: Session, person: Person, userid: str, external_userid: str) -> Relation:
+    """The relation between this rep and this person, made if it is new."""
+    row = {"person_id": person.id, "userid": userid, "external_userid": external_userid, "state": "unknown"}
+    insert_new(db, Relation, [{**row, "remark_phones": []}], ["external_userid", "userid"])
+    pair = select(Relation).where(Relation.external_userid == external_userid, Relation.userid == userid)
+    return db.scalars(pair).one()
+
+
+def record(work: Work, person: Person, relation: Relation, fact: Fact) -> bool:
+    """Keep a fact about a relation and fold again; False when we knew it already."""
+    row = {
+        "relation_id": relation.id,
+        "kind": fact.kind,
+        "at": fact.at,
+        "source_state": fact.source_state,
+        "had_code": fact.had_code,
+        "add_way": fact.add_way,
+        "inbox_id": work.inbox_id,
+    }
+    new = bool(insert_new(work.db, RelationFact, [row], ["relation_id", "kind", "at"]))
+    refold(work, person)
+    return new
+
+
+def refold(work: Work, person: Person) -> None:
+    """Compute every relation of this person anew from its facts."""
+    db = work.db
+    db.flush()
+    db.refresh(person, with_for_update={"key_share": True})  # two workers must not fold past each other
+    mine = select(Relation).where(Relation.person_id == person.id).order_by(Relation.id)
+    own = list(db.scalars(mine.execution_options(populate_existing=True)))
+    facts: dict[int, list[Fact]] = {one.id: [] for one in own}
+    rows = db.scalars(select(RelationFact).where(RelationFact.relation_id.in_(facts)))
+    for row in rows:
+        facts[row.relation_id].append(Fact(row.kind, row.at, row.source_state, row.had_code, row.add_way))
+    gone = {one.id: [fact.at for fact in facts[one.id] if fact.kind == relations.TRANSFERRED] for one in own}
+    for relation in own:
+        elsewhere = [at for other, times in gone.items() if other != relation.id for at in times]
+        _store(db, relation, relations.fold(facts[relation.id], elsewhere))
+    _choose_owner(person, own)
+    person.last_seen_at = max([person.last_seen_at, *(fact.at for some in facts.values() for fact in some)])
+
+
+def _store(db: Session, relation: Relation, stretches: list[Stretch]) -> None:
+    relation.state = relations.state_of(stretches)
+    if not stretches:
+        return
+    last = stretches[-1]
+    relation.added_at, relation.ended_at = last.began_at, last.ended_at
+    relation.source_state = last.source_state or relation.source_state
+    channels = _channels(db, {one.source_state for one in stretches} | {relation.source_state})
+    relation.channel_id = channels.get(relation.source_state or "")
+    rows = [
+        {
+            "relation_id": relation.id,
+            "number": number,
+            "person_id": relation.person_id,
+            "userid": relation.userid,
+            "began_at": one.began_at,
+            "confirmed_at": one.confirmed_at,
+            "ended_at": one.ended_at,
+            "ended_by": one.ended_by,
+            "origin": one.origin,
+            "channel_id": channels.get(one.source_state or ""),
+        }
+        for number, one in enumerate(stretches, start=1)
+    ]
+    derived = [name for name in rows[0] if name not in ("relation_id", "number")]
+    upsert(db, Interval, rows, ["relation_id", "number"], derived)
+    db.execute(delete(Interval).where(Interval.relation_id == relation.id, Interval.number > len(rows)))
+
+
+def _channels(db: Session, states: set[str | None]) -> dict[str, int]:
+    codes = [state for state in states if state]
+    if not codes:
+        return {}
+    found = db.execute(select(Channel.code, Channel.id).where(Channel.code.in_(codes)))
+    return dict(found.all())
+
+
+def _choose_owner(person: Person, own: list[Relation]) -> None:
+    """The oldest living relation answers for the person, unless an owner was set by hand or stays alive."""
+    living = sorted((one for one in own if one.state in LIVING and one.added_at), key=lambda one: str(one.added_at))
+    if person.owner_by_hand or person.owner in {one.userid for one in living}:
+        return
+    person.owner = living[0].userid if living else person.owner
+
+
+def give_owner(work: Work, person: Person, userid: str | None) -> None:
+    """Let this rep answer for the person from now on; None goes back to the oldest living relation."""
+    person.owner_by_hand = userid is not None
+    person.owner = userid
+    if userid is None:
+        refold(work, person)
+
+
+def remember_profile(work: Work, person: Person, profile: Profile) -> None:
+    """Bring name, picture and the reps' remarks up to date with what WeCom told us."""
+    person.name = profile.name or person.name
+    person.avatar = profile.avatar
+    person.gender, person.kind, person.corp_name = profile.gender, profile.kind, profile.corp_name
+    person.profile_at = work.now
+    if profile.unionid:
+        add_identity(work.db, person.id, UNIONID, profile.unionid, work.now)
+    for side in profile.follows:
+        _remember_side(work.db, person, side, profile.external_userid)
+
+
+def _remember_side(db: Session, person: Person, side: Follow, external_userid: str) -> None:
+    pair = select(Relation).where(
+        Relation.external_userid == external_userid, Relation.userid == own_spelling(db, side.userid)
+    )
+    relation = db.scalars(pair).one_or_none()
+    if relation is None:
+        return
+    relation.remark, relation.description = side.remark, side.description
+    relation.add_way, relation.remark_phones = side.add_way, list(side.phones)
+    if side.phones and person.phone is None:
+        person.phone = side.phones[0][:40]
+
+
+def tell(
+    work: Work,
+    person_id: int,
+    kind: str,
+    at: datetime,
+    *,
+    once: str,
+    userid: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> bool:
+    """Write one line of a person's story; telling the same (``once``) again changes nothing."""
+    row = {
+        "person_id": person_id,
+        "userid": userid,
+        "kind": kind,
+        "at": at,
+        "details": dict(details or {}),
+        "once": once,
+    }
+    return bool(insert_new(work.db, Interaction, [row], ["once"]))

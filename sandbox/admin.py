@@ -1,0 +1,216 @@
+"""The admin API under /sandbox/: read the world, act in it, turn its knobs. JSON in, JSON out.
+
+GET reads (`VIEWS`), POST acts (`ACTS`). A body's fields are the arguments of the act, as the world's methods name them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, is_dataclass
+from typing import Any
+
+from flask import Blueprint, Response, abort, current_app, jsonify, request
+
+from sandbox.callbacks import Deliverer
+from sandbox.clock import ManualClock
+from sandbox.facts import Json
+from sandbox.views import everything, person_view, words_in
+from sandbox.world import World
+
+admin = Blueprint("admin", __name__, url_prefix="/sandbox")
+
+SEEN = 200
+
+
+def world() -> World:
+    """The world behind this app."""
+    found: World = current_app.extensions["world"]
+    return found
+
+
+def deliverer() -> Deliverer:
+    """The deliverer of this app; without one, callbacks are somebody else's."""
+    found: Deliverer | None = current_app.extensions["deliverer"]
+    if found is None:
+        abort(409, "this sandbox delivers no callbacks")
+    return found
+
+
+# --- reading --------------------------------------------------------------------------------------------------
+
+
+def state() -> Json:
+    """The corp at a glance."""
+    return everything(world())
+
+
+def calls() -> list[Json]:
+    """The latest calls, of one endpoint if asked."""
+    path = request.args.get("path")
+    found = world().calls_to(path) if path else list(world().calls)
+    return [asdict(one) for one in found[-int(request.args.get("limit", SEEN)) :]]
+
+
+def sent() -> list[Json]:
+    """The welcomes that reached customers."""
+    return [asdict(one) for one in world().sent[-int(request.args.get("limit", SEEN)) :]]
+
+
+def deliveries() -> list[Json]:
+    """The latest callbacks and their tries."""
+    return [one.as_json() for one in deliverer().recent(int(request.args.get("limit", SEEN)))]
+
+
+def events() -> list[Json]:
+    """The latest events, as written."""
+    return [asdict(one) for one in list(world().events)[-int(request.args.get("limit", SEEN)) :]]
+
+
+def counts() -> Json:
+    """Counts of calls by endpoint, and of what came of them."""
+    there = world()
+    return {"calls": there.counts(), "welcomes": len(there.sent), "events": there.events_made}
+
+
+def chat() -> list[Json]:
+    """What two see in their chat."""
+    return [asdict(one) for one in world().chat_of(request.args["userid"], request.args["external_userid"])]
+
+
+def inbox() -> list[Json]:
+    """The app messages of a member."""
+    return [asdict(one) for one in world().inbox_of(request.args["userid"])]
+
+
+def view() -> Json:
+    """What the person page shows, for one customer and one rep."""
+    found: Deliverer | None = current_app.extensions["deliverer"]
+    return person_view(world(), found, request.args.get("customer", ""), request.args.get("rep", ""))
+
+
+def words() -> Json:
+    """The person page's words in one language."""
+    return words_in(request.args.get("lang", "zh"))
+
+
+VIEWS: Mapping[str, Callable[[], Any]] = {
+    "state": state,
+    "calls": calls,
+    "sent": sent,
+    "deliveries": deliveries,
+    "events": events,
+    "counts": counts,
+    "chat": chat,
+    "inbox": inbox,
+    "view": view,
+    "words": words,
+}
+
+
+# --- acting ---------------------------------------------------------------------------------------------------
+
+
+def turn(knobs: Any, body: Json) -> Json:
+    """Set the named knobs, and show all."""
+    names = {one.name for one in fields(knobs)}
+    for name, value in body.items():
+        if name not in names:
+            abort(400, f"there is no knob {name}")
+        setattr(knobs, name, value)
+    return asdict(knobs)
+
+
+def advance(seconds: float) -> Json:
+    """Move a manual clock."""
+    clock = world().clock
+    if not isinstance(clock, ManualClock):
+        abort(409, "this sandbox lives by the system's clock")
+    clock.advance(seconds)
+    return {"now": clock.now()}
+
+
+def app_settings(agent_id: int, **settings: Any) -> Json:
+    """Change an app: callback_url, trusted_domain, customer_contact, suspended and so on."""
+    app = world().app(agent_id)
+    for name, value in settings.items():
+        if name not in {one.name for one in fields(app)}:
+            abort(400, f"an app has no {name}")
+        setattr(app, name, value)
+    return asdict(app)
+
+
+def half_add(on: bool, delay: float | None = 0.0) -> Json:
+    """Whether a scan leads to a half add first, and when it becomes whole (null: never by itself)."""
+    world().half_add, world().half_delay = on, delay
+    return {"half_add": on, "half_delay": delay}
+
+
+def new_customer(name: str, **settings: Any) -> Json:
+    """A new person with WeChat."""
+    return asdict(world().new_customer(name, **settings))
+
+
+ACTS: Mapping[str, Callable[..., Any]] = {
+    "faults": lambda **body: turn(world().faults, body),
+    "limits": lambda **body: turn(world().limits, body),
+    "clock": advance,
+    "app": app_settings,
+    "half_add": half_add,
+    "kill_token": lambda **body: world().kill_token(**body),
+    "fail_next": lambda **body: world().fail_next(**body),
+    "emit": lambda **body: [one.id for one in world().emit(**body)],
+    "pause": lambda: deliverer().pause(),
+    "resume": lambda: deliverer().resume(),
+    "redeliver": lambda **body: deliverer().redeliver(**body),
+    "verify_url": lambda **body: {"accepted": deliverer().verify_url(**body)},
+    "forget_calls": lambda: world().log.clear(),
+    "check_js_signature": lambda **body: {"valid": world().check_js_signature(**body)},
+    "customer": new_customer,
+    "way": lambda **body: world().make_way(**body),
+    "populate": lambda **body: world().populate(**body),
+    "scan": lambda **body: world().scan(**body),
+    "confirm": lambda **body: world().confirm(**body),
+    "add_by_phone": lambda **body: world().add_by_phone(**body),
+    "customer_deletes": lambda **body: world().customer_deletes(**body),
+    "member_deletes": lambda **body: world().member_deletes(**body),
+    "write": lambda **body: world().chat(**body),
+    "edit_remark": lambda **body: world().edit_remark(**body),
+    "rep_tags": lambda **body: world().rep_tags(**body),
+    "transfer": lambda **body: world().transfer(**body),
+    "refuse_transfer": lambda **body: world().refuse_transfer(**body),
+    "console_tags": lambda **body: world().console_tags(**body),
+    "console_delete_tag": lambda **body: world().console_delete_tag(**body),
+    "update_member": lambda **body: world().update_member(**body),
+    "dismiss_member": lambda **body: world().dismiss_member(**body),
+    "member_writes": lambda **body: world().member_writes(**body),
+    "press_card": lambda **body: world().press_card(**body),
+    "open_group": lambda **body: world().open_group(**body),
+    "join_group": lambda **body: world().join_group(**body),
+    "leave_group": lambda **body: world().leave_group(**body),
+}
+
+
+@admin.get("/<name>")
+def read(name: str) -> Response:
+    """One of the views."""
+    if name not in VIEWS:
+        abort(404, f"there is no view {name}")
+    return jsonify(VIEWS[name]())
+
+
+@admin.post("/<name>")
+def do(name: str) -> Response:
+    """One of the acts. Only JSON is taken, so that no other site's form can act here."""
+    if name not in ACTS:
+        abort(404, f"there is no act {name}")
+    body = request.get_json()
+    try:
+        done = ACTS[name](**body)
+    except (KeyError, TypeError) as error:
+        abort(400, str(error))
+    return jsonify(plain(done))
+
+
+def plain(done: Any) -> Any:
+    """What an act gives back, as JSON can carry it."""
+    if is_dataclass(done) and not isinstance(done, type):
+        return {**asdict(done), **({"welcome_code": done.welcome_code} if hasattr(done, "welcome_code") else {})}
+    return {"ok": True} if done is None else done

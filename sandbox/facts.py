@@ -1,0 +1,325 @@
+"""The nouns of the simulated WeCom: who and what exists.
+
+What may change is a plain dataclass, changed only under the world's lock; what has happened is frozen.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sandbox.envelope import Envelope
+
+Json = dict[str, Any]
+XmlValue = str | int | Mapping[str, "XmlValue"] | Sequence["XmlValue"]
+Fields = Mapping[str, XmlValue]
+
+Status = Literal["half", "active", "member_deleted", "customer_deleted"]
+READABLE: frozenset[str] = frozenset({"active", "customer_deleted"})
+"""A relation the API still answers for: the member has not deleted the customer, and it is more than half."""
+
+
+@dataclass(slots=True)
+class App:
+    """A self-built app: its secrets, and where its callbacks go."""
+
+    agent_id: int
+    name: str
+    secret: str
+    token: str
+    encoding_aes_key: str
+    callback_url: str = ""
+    customer_contact: bool = True
+    """May call customer-contact endpoints, and hears of customers."""
+    address_book: bool = True
+    """Hears of changes to members and departments."""
+    agent_id_inside: bool = False
+    """Repeat the AgentID inside customer-contact events, where it is usually absent."""
+    suspended: bool = False
+    """Idle-app protection: no callbacks, and the API refuses with 48006."""
+    trusted_domain: str = ""
+    sensitive_fields: bool = False
+    """An app from before June 2022, which still reads mobiles and avatars."""
+
+    def envelope(self, corp_id: str) -> Envelope:
+        """The seal of this app's callbacks."""
+        return Envelope(self.token, self.encoding_aes_key, corp_id)
+
+
+@dataclass(slots=True)
+class Department:
+    """A department; 1 is the root."""
+
+    id: int
+    name: str
+    parent_id: int = 1
+    order: int = 100
+    leaders: tuple[str, ...] = ()
+
+
+ACTIVE, DISABLED, NOT_ACTIVATED, QUIT = 1, 2, 4, 5
+
+
+@dataclass(slots=True)
+class Member:
+    """A member of the corp; as a rep he has customers."""
+
+    userid: str
+    name: str
+    departments: tuple[int, ...] = (1,)
+    position: str = ""
+    gender: int = 0
+    mobile: str = ""
+    leads: tuple[int, ...] = ()
+    direct_leader: tuple[str, ...] = ()
+    status: int = ACTIVE
+    in_range: bool = True
+    customer_contact: bool = True
+    real_name: bool = True
+    console_welcome: bool = False
+    """A welcome is set for him in the admin console, so no code is given out."""
+
+    def can_have_customers(self) -> bool:
+        """Active, visible, and with the right to customer contact."""
+        return self.status == ACTIVE and self.in_range and self.customer_contact
+
+
+WECHAT, WECOM = 1, 2
+
+
+@dataclass(slots=True)
+class Customer:
+    """Somebody outside the corp."""
+
+    external_userid: str
+    name: str
+    type: int = WECHAT
+    gender: int = 0
+    unionid: str = ""
+    avatar: str = ""
+    corp_name: str = ""
+    position: str = ""
+    openid: str = ""
+
+
+@dataclass(slots=True)
+class Relation:
+    """One member and one customer. A new one keeps its object through deletion and return."""
+
+    serial: int
+    userid: str
+    customer: Customer
+    status: Status
+    createtime: int
+    add_way: int = 1
+    state: str = ""
+    oper_userid: str = ""
+    remark: str = ""
+    description: str = ""
+    remark_company: str = ""
+    mobiles: tuple[str, ...] = ()
+    tag_ids: tuple[str, ...] = ()
+    personal_tags: tuple[tuple[str, str], ...] = ()
+    """(group name, tag name), known to this member alone."""
+    chatted: bool = False
+
+    @property
+    def external_userid(self) -> str:
+        """The customer's id."""
+        return self.customer.external_userid
+
+
+@dataclass(slots=True)
+class Tag:
+    """A corp tag."""
+
+    id: str
+    name: str
+    order: int
+    create_time: int
+
+
+@dataclass(slots=True)
+class TagGroup:
+    """A group of corp tags. `agent_id` is the app that made it, None the admin console."""
+
+    id: str
+    name: str
+    order: int
+    create_time: int
+    agent_id: int | None
+    tags: dict[str, Tag] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class ContactWay:
+    """A channel code 「联系我」, as the API made it."""
+
+    config_id: str
+    created_at: int
+    type: int
+    scene: int
+    style: int = 1
+    remark: str = ""
+    skip_verify: bool = True
+    state: str = ""
+    users: tuple[str, ...] = ()
+    parties: tuple[int, ...] = ()
+    is_temp: bool = False
+    expires_in: int = 7 * 86_400
+    chat_expires_in: int = 86_400
+    unionid: str = ""
+    is_exclusive: bool = False
+    mark_source: bool = True
+    conclusions: Json | None = None
+    turn: int = 0
+
+
+@dataclass(slots=True)
+class Greeting:
+    """The one welcome an arrival allows, whichever app's code is used for it."""
+
+    userid: str
+    external_userid: str
+    being_sent_until: float = 0.0
+    sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WelcomeCode:
+    """One app's way to the one welcome of an arrival."""
+
+    code: str
+    agent_id: int
+    created_at: float
+    greeting: Greeting
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a scan led to. Without an effect (`nothing`, `waiting`, `already`) there is no code."""
+
+    external_userid: str
+    userid: str
+    state: str
+    outcome: Literal["added", "half", "waiting", "already", "nothing"]
+    codes: Mapping[int, str]
+
+    @property
+    def welcome_code(self) -> str:
+        """The code given to the first receiver, or nothing."""
+        return next(iter(self.codes.values()), "")
+
+
+@dataclass(frozen=True, slots=True)
+class SentWelcome:
+    """A welcome that really reached a customer."""
+
+    code: str
+    userid: str
+    external_userid: str
+    text: str
+    attachments: tuple[Json, ...]
+    at: float
+    seconds_since_event: float
+    agent_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChatLine:
+    """One thing the customer and the rep see in their chat."""
+
+    who: Literal["customer", "rep", "welcome", "notice"]
+    text: str
+    at: float
+    attachments: tuple[Json, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AppMessage:
+    """A message of an app that a member has received."""
+
+    msgid: str
+    agent_id: int
+    userid: str
+    msgtype: str
+    content: Json
+    at: float
+
+
+@dataclass(slots=True)
+class Media:
+    """A file somebody uploaded."""
+
+    media_id: str
+    kind: str
+    filename: str
+    content_type: str
+    data: bytes
+    created_at: float
+    attachment: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """Somebody in a group: 1 a member of the corp, 2 an outsider."""
+
+    id: str
+    type: int
+    join_time: int
+    join_scene: int
+    name: str
+    invitor: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChat:
+    """A customer group as it was at one moment."""
+
+    chat_id: str
+    name: str
+    owner: str
+    create_time: int
+    notice: str
+    members: tuple[GroupMember, ...]
+    version: str
+    written_at: float
+
+
+@dataclass(slots=True)
+class Transfer:
+    """A customer on his way from one rep to another."""
+
+    handover: str
+    takeover: str
+    external_userid: str
+    asked_at: float
+    status: int = 2
+    """1 done, 2 waiting, 3 refused, 4 takeover full."""
+    takeover_time: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event for one receiver, ready to be sealed."""
+
+    id: int
+    at: float
+    agent_id: int
+    fields: Fields
+    xml: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCall:
+    """One API call as the world saw it. `accepted` says that its effect holds, whatever the caller heard."""
+
+    at: float
+    path: str
+    verb: str
+    agent_id: int | None
+    query: Mapping[str, str]
+    body: Json
+    errcode: int
+    accepted: bool
+    outcome: Literal["answered", "reset", "not json", "hung"]

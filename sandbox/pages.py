@@ -1,0 +1,169 @@
+"""The pages a person sees: the two phones, a scanned code, signing in; and the pictures they need."""
+
+import io
+from hashlib import sha256
+from html import escape
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import segno
+from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from sandbox.facts import App
+from sandbox.words import words_in
+from sandbox.world import World
+
+pages = Blueprint("pages", __name__)
+
+COLOURS = ("#0B6B60", "#A9531F", "#3B6FB6", "#7A5FA3", "#86701A", "#5C6670")
+
+
+def world() -> World:
+    """The world behind this app."""
+    found: World = current_app.extensions["world"]
+    return found
+
+
+def language() -> str:
+    """Chinese, unless English is asked for."""
+    return "en" if request.values.get("lang") == "en" else "zh"
+
+
+def page(template: str, status: int = 200, **facts: Any) -> Response:
+    """A page in the asked language."""
+    text = render_template(template, words=words_in(language()), lang=language(), world=world(), **facts)
+    return Response(text, status, mimetype="text/html")
+
+
+@pages.get("/")
+def person() -> Response:
+    """Two phones side by side, and what passes between WeCom and the product."""
+    return page("person.html")
+
+
+# --- a scanned code -------------------------------------------------------------------------------------------
+
+
+@pages.get("/scan/<config_id>")
+def scanned(config_id: str) -> Response:
+    """What a phone shows after scanning a channel code."""
+    way = world().contact_ways.get(config_id)
+    reps = world().reps_of(way) if way else []
+    if way is None or not reps:
+        return page("gone.html", status=404)
+    return page("scan.html", way=way, reps=reps)
+
+
+@pages.post("/scan/<config_id>")
+def add(config_id: str) -> Response:
+    """The customer taps 'add'."""
+    name = request.form.get("name", "").strip() or "小雨"
+    arrival = world().scan(config_id, name=name[:20], external_userid=request.form.get("external_userid") or None)
+    if arrival.outcome == "nothing":
+        return page("gone.html", status=404)
+    return page("added.html", arrival=arrival, rep=world().member(arrival.userid))
+
+
+@pages.get("/qr/<config_id>.png")
+def qr(config_id: str) -> Response:
+    """The QR code of a channel code; it leads to its scan page."""
+    if config_id not in world().contact_ways:
+        abort(404)
+    picture = io.BytesIO()
+    segno.make(f"{world().base_url}/scan/{config_id}", error="m").save(picture, kind="png", scale=8, border=2)
+    return Response(picture.getvalue(), mimetype="image/png")
+
+
+# --- pictures -------------------------------------------------------------------------------------------------
+
+
+@pages.get("/avatar/<who>.svg")
+def avatar(who: str) -> Response:
+    """A person's first letter on a colour of his own."""
+    found = world().customers.get(who) or world().find_member(who)
+    letter = escape((found.name if found else who)[:1])
+    colour = COLOURS[sha256(who.encode()).digest()[0] % len(COLOURS)]
+    text = (
+        f'<text x="40" y="52" text-anchor="middle" font-family="sans-serif" font-size="34" fill="#fff">{letter}</text>'
+    )
+    ground = f'<rect width="80" height="80" fill="{colour}"/>'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 80 80">{ground}{text}</svg>'
+    return Response(svg, mimetype="image/svg+xml", headers={"Cache-Control": "max-age=600"})
+
+
+@pages.get("/img/<name>")
+def picture(name: str) -> Response:
+    """A picture that was uploaded for good, or is a media file."""
+    found = world().pictures.get(name) or world().media.get(name)
+    if found is None or not found.content_type.startswith("image/"):
+        abort(404)
+    return Response(found.data, mimetype=found.content_type)
+
+
+# --- signing in -----------------------------------------------------------------------------------------------
+
+
+@pages.get("/connect/oauth2/authorize")
+@pages.get("/wwlogin/sso/login")
+@pages.get("/wwopen/sso/qrConnect")
+def sign_in() -> Response:
+    """Choose who you are; WeCom itself knows, and does not ask."""
+    app = app_signed_into()
+    problem = sign_in_problem(app)
+    if problem:
+        return page("refused.html", status=403, problem=problem)
+    members = [one for one in world().members.values() if one.in_range and one.status == 1]
+    customers = list(world().customers.values())[-6:] if "oauth2" in request.path else []
+    return page("sign_in.html", app=app, members=members, customers=customers, asked=request.args)
+
+
+@pages.get("/sandbox-sign-in/grant")
+def grant() -> AnyResponse:
+    """Send the chosen person back with a code and the state."""
+    problem = sign_in_problem(app_signed_into())
+    if problem:
+        return page("refused.html", status=403, problem=problem)
+    is_member = "userid" in request.args
+    person = request.args["userid"] if is_member else request.args["external_userid"]
+    code = world().sign_in.give_code(person, is_member, request.args.get("scope", "snsapi_base"))
+    return redirect(with_query(request.args["redirect_uri"], code=code, state=request.args.get("state", "")))
+
+
+def app_signed_into() -> App | None:
+    """The app named by agentid; the only one there is, where none is named."""
+    apps = world().apps
+    agent_id = request.args.get("agentid", "")
+    if not agent_id and len(apps) == 1:
+        return next(iter(apps.values()))
+    return apps.get(int(agent_id)) if agent_id.isdigit() else None
+
+
+def sign_in_problem(app: App | None) -> str:
+    """Why WeCom would not go on, in its words."""
+    host = urlsplit(request.args.get("redirect_uri", "")).netloc
+    if request.args.get("appid") != world().corp_id:
+        return "40013 invalid corpid"
+    if app is None:
+        return "40056 invalid agentid"
+    if not host or (app.trusted_domain and host != app.trusted_domain):
+        return f"50001 redirect_url unauthorized: {host}"
+    return ""
+
+
+def with_query(address: str, **more: str) -> str:
+    """An address with more in its query."""
+    parts = urlsplit(address)
+    query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), *more.items()])
+    return urlunsplit(parts._replace(query=query))
+
+
+@pages.app_template_global()
+def grant_address(**who: str) -> str:
+    """Where a tap on a person leads."""
+    kept = {
+        name: request.args[name]
+        for name in ("appid", "agentid", "redirect_uri", "state", "scope")
+        if name in request.args
+    }
+    return url_for("pages.grant", **kept, **who)  # type: ignore[arg-type]

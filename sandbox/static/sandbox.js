@@ -1,0 +1,278 @@
+// The person page: asks the sandbox every second what there is, and draws it. Nothing is kept here but who is chosen.
+"use strict";
+
+const POLL_MS = 1000;
+const $ = (id) => document.getElementById(id);
+const chosen = new URLSearchParams(location.search);
+const lang = $("stage").dataset.lang;
+const open = { customer: chosen.has("open"), rep: chosen.has("open") };
+const drawn = {};
+let words = {};
+let view = null;
+
+// --- small helpers for drawing ---------------------------------------------------------------------------------
+
+function el(tag, attributes, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((one) => one !== null && one !== undefined && one !== false));
+  return node;
+}
+
+// Draw a part only when what it shows has changed, so that nothing flickers and no half-written word is lost.
+function redraw(id, facts, draw) {
+  const key = JSON.stringify(facts);
+  if (drawn[id] === key) return;
+  drawn[id] = key;
+  const focus = document.activeElement && $(id).contains(document.activeElement) ? document.activeElement.id : "";
+  const kept = focus ? $(focus).value : "";
+  $(id).replaceChildren(...[draw(facts)].flat());
+  if (focus && $(focus)) {
+    if (kept) $(focus).value = kept;
+    $(focus).focus();
+  }
+}
+
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString("zh-CN", { hour12: false });
+const face = (who) => el("img", { src: `/avatar/${encodeURIComponent(who)}.svg`, alt: "" });
+const state = (name) => el("span", { class: `state ${name.split(" ")[0]}` }, words[name] || name);
+const empty = (text, ...more) => el("div", { class: "empty" }, text, ...more);
+
+// --- talking to the sandbox -------------------------------------------------------------------------------------
+
+async function ask(path) {
+  const answer = await fetch(path);
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  return answer.json();
+}
+
+async function act(name, body) {
+  const answer = await fetch(`/sandbox/${name}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body || {}),
+  });
+  if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
+  const done = await answer.json();
+  await refresh();
+  return done;
+}
+
+function choose(customer, rep, opened) {
+  if (customer) chosen.set("customer", customer);
+  if (rep) chosen.set("rep", rep);
+  if (opened) open.customer = open.rep = true;
+  chosen.set("lang", lang);
+  chosen.delete("open");
+  history.replaceState(null, "", `?${chosen}`);
+  return refresh();
+}
+
+// --- the wall of codes ------------------------------------------------------------------------------------------
+
+function drawWays({ ways, customer }) {
+  if (!ways.length) {
+    const make = el("button", { class: "plain", type: "button", onclick: makeCode }, words.make_code);
+    return empty(words.no_codes, el("br"), make);
+  }
+  return ways.map((way) => el("article", { class: "poster" },
+    el("img", { class: "code", src: `/qr/${way.config_id}.png`, alt: "", loading: "lazy" }),
+    el("div", { class: "grow" }, el("b", {}, way.title),
+      el("p", { class: "muted" }, way.reps.join("、") + (way.more ? ` +${way.more}` : ""))),
+    el("button", { class: "main", type: "button", disabled: !customer, onclick: () => scan(way.config_id) }, words.scan)));
+}
+
+function makeCode() {
+  return act("way", { users: view.reps.slice(0, 2).map((one) => one.id), state: "counter", remark: lang === "en" ? "Counter" : "收银台" });
+}
+
+async function scan(config_id) {
+  const arrival = await act("scan", { config_id, external_userid: chosen.get("customer") });
+  if (arrival.userid) await choose(arrival.external_userid, arrival.userid, arrival.outcome !== "waiting");
+}
+
+// --- the customer's phone ---------------------------------------------------------------------------------------
+
+function drawCustomer(facts) {
+  if (facts.open && facts.chat) {
+    const head = chatHead("customer", facts.chat.rep, facts.chat.status, words.delete_rep, "customer_deletes", facts);
+    return [head, bubbles(facts.chat, "customer", facts), writer("customer", facts)];
+  }
+  const rows = facts.friends.map((one) => listItem(one.id, one.name, one.last, one.status, () => choose(null, one.id, true)));
+  return el("div", { class: "list" }, el("h3", {}, words.friends), ...(rows.length ? rows : [empty(words.no_friends)]));
+}
+
+// --- the rep's phone --------------------------------------------------------------------------------------------
+
+function drawRep(facts) {
+  if (facts.open && facts.chat) {
+    const name = facts.chat.remark || facts.chat.customer;
+    const head = chatHead("rep", name, facts.chat.status, words.delete_customer, "member_deletes", facts);
+    return [head, knowledge(facts), bubbles(facts.chat, "rep", facts), writer("rep", facts)];
+  }
+  const list = el("div", { class: "list" });
+  if (facts.requests.length) list.append(el("h3", {}, words.requests), ...facts.requests.map((one) => requestItem(one, facts.rep)));
+  const rows = facts.clients.map((one) => clientItem(one));
+  list.append(el("h3", {}, words.customers_of), ...(rows.length ? rows : [empty(words.no_customers)]));
+  return list;
+}
+
+function requestItem(one, userid) {
+  const accept = () => act("confirm", { userid, external_userid: one.id }).then(() => choose(one.id, userid, true));
+  return el("div", { class: "item" }, face(one.id),
+    el("span", { class: "grow" }, el("b", {}, one.name), el("span", { class: "last" }, one.state || words.no_channel)),
+    el("button", { class: "main", type: "button", onclick: accept }, words.confirm));
+}
+
+function clientItem(one) {
+  const line = one.tags.length ? one.tags.join(" · ") : one.last;
+  return listItem(one.id, one.name, line, one.status, () => choose(one.id, null, true));
+}
+
+function knowledge({ chat, rep, customer }) {
+  const pair = { userid: rep, external_userid: customer };
+  const save = (event) => {
+    event.preventDefault();
+    act("edit_remark", { ...pair, remark: $("remark").value });
+  };
+  const tags = chat.tags.length ? chat.tags.map((one) => el("span", { class: "tag" }, one)) : [el("span", { class: "muted" }, words.no_tags)];
+  const remark = el("input", { id: "remark", maxlength: 20, value: chat.remark, placeholder: chat.customer, "aria-label": words.remark });
+  return el("dl", { class: "facts" },
+    el("dt", {}, words.channel), el("dd", {}, chat.state || words.no_channel),
+    el("dt", {}, words.tags), el("dd", {}, ...tags),
+    el("dt", {}, words.remark), el("dd", {}, el("form", { onsubmit: save }, remark, el("button", { class: "plain" }, words.save))));
+}
+
+// --- what both phones share -------------------------------------------------------------------------------------
+
+function listItem(who, name, line, status, go) {
+  return el("button", { class: "item", type: "button", onclick: go }, face(who),
+    el("span", { class: "grow" }, el("b", {}, name), el("span", { class: "last" }, line || "")),
+    status === "active" ? null : state(status));
+}
+
+function chatHead(side, name, status, label, deletion, { rep, customer }) {
+  const back = () => { open[side] = false; draw(); };
+  const pair = { userid: rep, external_userid: customer };
+  const button = side === "rep" && status === "half"
+    ? el("button", { class: "main", type: "button", onclick: () => act("confirm", pair) }, words.confirm)
+    : el("button", { class: "plain danger", type: "button", title: label, "aria-label": label, disabled: !["active", "half"].includes(status), onclick: () => act(deletion, pair) }, words.delete);
+  return el("div", { class: "chat-head" },
+    el("button", { class: "back", type: "button", "aria-label": words.back, onclick: back }, "‹"),
+    el("div", { class: "grow" }, el("b", {}, name)), status === "active" ? null : state(status), button);
+}
+
+function bubbles(chat, side, { rep, customer }) {
+  const box = el("div", { class: "lines" }, ...chat.lines.map((one) => bubble(one, side, rep, customer, chat)));
+  requestAnimationFrame(() => { box.scrollTop = box.scrollHeight; });
+  return box;
+}
+
+function bubble(line, side, rep, customer, chat) {
+  if (line.who === "notice") return el("p", { class: "said" }, line.text);
+  const writer = line.who === "customer" ? "customer" : "rep";
+  const label = line.who === "welcome" && el("span", { class: "label" }, welcomeLabel(chat));
+  const files = line.attachments.map((one) => el("span", { class: "file" }, `${words.attachment} ${one}`));
+  return el("div", { class: `line${writer === side ? " mine" : ""}` }, face(writer === "customer" ? customer : rep),
+    el("div", { class: "bubble" }, label, line.text, ...files));
+}
+
+function welcomeLabel(chat) {
+  return chat.welcomed_after === null ? words.welcome : `${words.welcome} · ${chat.welcomed_after} ${words.seconds_after}`;
+}
+
+function writer(side, { rep, customer }) {
+  const id = `write-${side}`;
+  const send = (event) => {
+    event.preventDefault();
+    const text = $(id).value.trim();
+    $(id).value = "";
+    if (text) act("write", { userid: rep, external_userid: customer, text, who: side });
+  };
+  return el("form", { class: "writer", onsubmit: send },
+    el("input", { id, autocomplete: "off", placeholder: words.write, "aria-label": words.write }),
+    el("button", { class: "main" }, words.send));
+}
+
+// --- what passes between WeCom and the product --------------------------------------------------------------------
+
+function drawEvents(events) {
+  if (!events.length) return empty(words.no_events);
+  return events.map((one) => el("div", { class: "row" },
+    el("time", {}, clock(one.at)),
+    el("span", { class: "grow" }, el("span", { class: "what" }, words[`on ${one.kind}`] || one.kind), " ",
+      el("span", { class: "about" }, one.about.join(" · ")),
+      el("span", { class: "name" }, one.what)),
+    one.code ? el("span", { class: "code" }, "WelcomeCode") : null,
+    el("span", { class: "tries" }, ...one.tries.map(drawTry), state(one.fate))));
+}
+
+function drawTry(one) {
+  const said = one.status ? `${one.status} · ${one.ms} ms` : words.no_answer;
+  return el("span", { class: `try${one.status === 200 ? "" : " failed"}` }, said);
+}
+
+function drawCalls(calls) {
+  if (!calls.length) return empty(words.no_calls);
+  return calls.map((one) => el("div", { class: "row" },
+    el("time", {}, clock(one.at)), el("span", { class: "what" }, one.path),
+    el("span", { class: `errcode ${one.errcode ? "no" : "ok"}` }, one.outcome === "answered" ? String(one.errcode) : one.outcome)));
+}
+
+// --- all of it ------------------------------------------------------------------------------------------------
+
+function drawChoices(id, people, wanted) {
+  redraw(id, [people, wanted], () => people.map((one) =>
+    el("option", { value: one.id, selected: one.id === wanted }, one.position ? `${one.name} · ${one.position}` : one.name)));
+}
+
+function draw() {
+  const customer = chosen.get("customer") || "";
+  const rep = chosen.get("rep") || "";
+  const pair = { customer, rep, chat: view.chat };
+  drawChoices("customer", view.customers, customer);
+  drawChoices("rep", view.reps, rep);
+  redraw("ways", { ways: view.ways, customer }, drawWays);
+  redraw("customer-screen", { ...pair, open: open.customer, friends: view.friends }, drawCustomer);
+  redraw("rep-screen", { ...pair, open: open.rep, clients: view.clients, requests: view.requests }, drawRep);
+  redraw("events", view.events, drawEvents);
+  redraw("calls", view.calls, drawCalls);
+  $("clock").textContent = clock(view.now);
+  $("pause").textContent = view.paused ? words.resume : words.pause;
+}
+
+async function refresh() {
+  try {
+    view = await ask(`/sandbox/view?${new URLSearchParams({ customer: chosen.get("customer") || "", rep: chosen.get("rep") || "" })}`);
+    $("offline").hidden = true;
+  } catch (error) {
+    $("offline").hidden = false;
+    console.warn(error);
+    return;
+  }
+  if (!chosen.get("customer") && view.customers.length) return choose(view.customers[0].id, null, false);
+  if (!chosen.get("rep") && view.reps.length) return choose(null, (view.friends[0] || view.reps[0]).id, false);
+  draw();
+}
+
+async function begin() {
+  words = await ask(`/sandbox/words?lang=${lang}`);
+  $("customer").addEventListener("change", (event) => { open.customer = false; choose(event.target.value, null, false); });
+  $("rep").addEventListener("change", (event) => { open.rep = false; choose(null, event.target.value, false); });
+  $("pause").addEventListener("click", () => act(view.paused ? "resume" : "pause"));
+  $("new-customer").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const made = await act("customer", { name: $("new-name").value.trim() });
+    $("new-name").value = "";
+    open.customer = false;
+    choose(made.external_userid, null, false);
+  });
+  await refresh();
+  setInterval(refresh, POLL_MS);
+}
+
+begin();

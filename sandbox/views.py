@@ -1,0 +1,209 @@
+"""What the pages and the admin API show of the world, as plain JSON. Reads only."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import islice
+from typing import TypeVar
+
+from sandbox.callbacks import Deliverer, Delivery, what_of
+from sandbox.facts import ChatLine, ContactWay, Event, Json, LoggedCall, Relation
+from sandbox.words import words_in
+from sandbox.world import World
+
+__all__ = ["everything", "person_view", "words_in"]
+
+Row = TypeVar("Row")
+
+SHOWN_CUSTOMERS, SHOWN_WAYS, SHOWN_EVENTS, SHOWN_CALLS, SHOWN_LINES = 60, 24, 14, 14, 60
+ACTORS = ("UserID", "ExternalUserID", "State", "ChatId", "Id", "FromUserName")
+
+
+def everything(world: World) -> Json:
+    """The corp at a glance."""
+    with world.lock:
+        return {
+            "corp_id": world.corp_id,
+            "now": world.clock.now(),
+            "apps": [asdict(one) for one in world.apps.values()],
+            "members": [asdict(one) for one in world.members.values()],
+            "departments": [asdict(one) for one in world.departments.values()],
+            "customers": len(world.customers),
+            "relations": world.relations.made,
+            "contact_ways": [asdict(one) for one in islice(world.contact_ways.values(), 1000)],
+            "tag_groups": [asdict(one) for one in world.tag_groups.values()],
+            "faults": asdict(world.faults),
+            "limits": asdict(world.limits),
+            "welcomes": len(world.sent),
+            "events": world.events_made,
+        }
+
+
+def person_view(world: World, deliverer: Deliverer | None, external_userid: str, userid: str) -> Json:
+    """Two phones and what passes between WeCom and the product."""
+    with world.lock:
+        return {
+            "now": world.clock.now(),
+            "paused": deliverer is not None and deliverer.paused,
+            "customers": newest_customers(world, external_userid),
+            "reps": reps(world),
+            "ways": [way_card(world, one) for one in list(world.contact_ways.values())[-SHOWN_WAYS:][::-1]],
+            "friends": friends(world, external_userid),
+            "clients": clients(world, userid),
+            "requests": requests(world, userid),
+            "chat": chat(world, userid, external_userid),
+            "events": ticker(world, deliverer),
+            "calls": [call_row(one) for one in latest(world.calls, SHOWN_CALLS)],
+        }
+
+
+def newest_customers(world: World, chosen: str) -> list[Json]:
+    """The latest customers, the chosen one among them."""
+    ids = list(islice(reversed(world.customers), SHOWN_CUSTOMERS))
+    if chosen in world.customers and chosen not in ids:
+        ids.append(chosen)
+    return [{"id": one, "name": world.customers[one].name} for one in ids]
+
+
+def reps(world: World) -> list[Json]:
+    """Those who can have customers."""
+    found = (one for one in world.members.values() if one.can_have_customers())
+    return [{"id": one.userid, "name": one.name, "position": one.position} for one in islice(found, 60)]
+
+
+def way_card(world: World, way: ContactWay) -> Json:
+    """A channel code as the customer sees it on the wall."""
+    names = [one.name for one in world.reps_of(way)]
+    return {
+        "config_id": way.config_id,
+        "title": way.remark or way.state or way.config_id[:8],
+        "state": way.state,
+        "reps": names[:4],
+        "more": max(0, len(names) - 4),
+        "verify": not way.skip_verify,
+    }
+
+
+def friends(world: World, external_userid: str) -> list[Json]:
+    """The reps a customer has, or asked to have."""
+    rows = world.relations.by_customer.get(external_userid, ())
+    waiting = [userid for userid, ext in world.requests if ext == external_userid]
+    asked = [{"id": one, "name": world.member(one).name, "status": "waiting_for", "last": ""} for one in waiting]
+    return asked + [friend(world, row) for row in rows if row.userid not in waiting]
+
+
+def friend(world: World, row: Relation) -> Json:
+    """One rep in the customer's list."""
+    rep = world.member(row.userid)
+    return {"id": row.userid, "name": rep.name, "status": row.status, "last": last_line(world, row)}
+
+
+def clients(world: World, userid: str) -> list[Json]:
+    """The rep's newest customers."""
+    rows = world.relations.by_member.get(userid, [])
+    return [client(world, row) for row in islice(reversed(rows), SHOWN_CUSTOMERS) if row.status != "member_deleted"]
+
+
+def client(world: World, row: Relation) -> Json:
+    """One customer in the rep's list."""
+    return {
+        "id": row.external_userid,
+        "name": row.remark or row.customer.name,
+        "status": row.status,
+        "tags": world.tag_names(row)[:3],
+        "last": last_line(world, row),
+    }
+
+
+def requests(world: World, userid: str) -> list[Json]:
+    """Customers who wait for the rep's yes."""
+    found = [(ext, way) for (rep, ext), way in world.requests.items() if rep == userid]
+    return [{"id": ext, "name": world.customers[ext].name, "state": way.state} for ext, way in found]
+
+
+def last_line(world: World, row: Relation) -> str:
+    """The latest thing said."""
+    lines = world.chats.get((row.userid, row.external_userid), ())
+    return lines[-1].text[:40] if lines else ""
+
+
+def chat(world: World, userid: str, external_userid: str) -> Json | None:
+    """The chat of the two who are chosen, with what the rep knows of the customer."""
+    row = world.relations.find(userid, external_userid)
+    if row is None:
+        return None
+    lines = world.chats.get((userid, external_userid), [])[-SHOWN_LINES:]
+    return {
+        "status": row.status,
+        "rep": world.member(userid).name,
+        "customer": row.customer.name,
+        "remark": row.remark,
+        "state": row.state,
+        "tags": world.tag_names(row),
+        "lines": [line(one) for one in lines],
+        "welcomed_after": welcomed_after(world, userid, external_userid),
+    }
+
+
+def line(one: ChatLine) -> Json:
+    """One bubble; an attachment is named by its title or kind."""
+    attachments = [title_of(item) for item in one.attachments]
+    return {"who": one.who, "text": one.text, "at": one.at, "attachments": attachments}
+
+
+def title_of(attachment: Json) -> str:
+    """What a bubble says of an attachment."""
+    kind = str(attachment.get("msgtype", ""))
+    part = attachment.get(kind) or {}
+    return str(part.get("title") or kind)
+
+
+def welcomed_after(world: World, userid: str, external_userid: str) -> float | None:
+    """How long the latest welcome took."""
+    pair = (userid, external_userid)
+    found = (one for one in islice(reversed(world.sent), 500) if (one.userid, one.external_userid) == pair)
+    last = next(found, None)
+    return None if last is None else round(last.seconds_since_event, 2)
+
+
+def ticker(world: World, deliverer: Deliverer | None) -> list[Json]:
+    """The latest events and their deliveries."""
+    known = {one.event_id: one for one in deliverer.recent(SHOWN_EVENTS * 4)} if deliverer else {}
+    return [event_row(world, one, known.get(one.id)) for one in latest(world.events, SHOWN_EVENTS)]
+
+
+def event_row(world: World, event: Event, delivery: Delivery | None) -> Json:
+    """One line of the ticker."""
+    about = [named(world, str(event.fields[name])) for name in ACTORS if name in event.fields]
+    tries = [{"status": one.status, "ms": round(one.seconds * 1000)} for one in delivery.tries] if delivery else []
+    return {
+        "id": event.id,
+        "at": event.at,
+        "what": what_of(event),
+        "kind": str(event.fields.get("ChangeType") or event.fields.get("Event") or event.fields["MsgType"]),
+        "about": [one for one in about if one != "sys"],
+        "code": "WelcomeCode" in event.fields,
+        "fate": delivery.fate if delivery else "no_receiver",
+        "tries": tries,
+    }
+
+
+def named(world: World, known_id: str) -> str:
+    """A person's name for an id, where there is one."""
+    if known_id in world.customers:
+        return world.customers[known_id].name
+    if known_id in world.tags:
+        return world.tags[known_id][1].name
+    if known_id in world.tag_groups:
+        return world.tag_groups[known_id].name
+    member = world.find_member(known_id)
+    return member.name if member else known_id
+
+
+def call_row(call: LoggedCall) -> Json:
+    """One line of the list of calls."""
+    return {"at": call.at, "path": call.path, "errcode": call.errcode, "outcome": call.outcome}
+
+
+def latest(rows: Sequence[Row], count: int) -> list[Row]:
+    """The last few, newest first."""
+    return list(islice(reversed(rows), count))

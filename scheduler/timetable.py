@@ -1,0 +1,223 @@
+"""The timetable: what happens by the clock, all of it. A job is a function of ``Hands`` that says what it did.
+
+To add a job: a function here (or in a module of its own beside) and a row in ``TIMETABLE``.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, func, select
+
+from people import alarms, persons
+from scheduler import first_fill, loop
+from scheduler.loop import Daily, Every, Job
+from storage import answers, inbox, shared
+from storage.database import Clock, reading, transaction
+from storage.tables import CalendarDay, InboxRow, Member, Person, User
+from storage.work import Work
+from tagging import channel_imports, channels, tags
+from tagging.channel_desk import Desk
+from wecom.commands import TellMembers
+from wecom.errors import Refused
+from wecom.gateway import Gateway
+
+BUSY_HOURS = (time(9, 30), time(21, 0))
+QUIET_MINUTES = 60
+BUSY_ENOUGH = 20
+"""Silence only means something in a shop that had this many events in the same hour of one of the last seven days."""
+PROFILES_A_RUN = 200
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What a job may use."""
+
+    engine: Engine
+    gateway: Gateway
+    clock: Clock
+    zone: ZoneInfo
+    watch: Collection[str]
+    ring: Callable[[], None]
+    stopping: Callable[[], bool]
+
+    def work(self, db: "object", cause: str) -> Work:
+        """Work inside an open transaction."""
+        return Work(db, self.clock(), cause=cause, watch=self.watch, zone=self.zone)  # type: ignore[arg-type]
+
+
+def lead_codes(hands: Hands) -> str:
+    """Lead every channel code to whoever should serve it now."""
+    with transaction(hands.engine) as db:
+        count = channels.lead_all(hands.work(db, "timetable of channel codes"))
+    if count:
+        hands.ring()
+    return f"{count} codes led anew"
+
+
+def refresh_pictures(hands: Hands) -> str:
+    """Bring pictures to WeCom again before their three days are over."""
+    with transaction(hands.engine) as db:
+        count = channels.refresh_all_pictures(hands.work(db, "media refresh"))
+    hands.ring()
+    return f"pictures of {count} codes looked at"
+
+
+def sync_nightly(hands: Hands) -> str:
+    """Read members, departments, corp tags and contact ways anew: callbacks get lost."""
+    count, gone = first_fill.read_organisation(hands.engine, hands.gateway, hands.clock, hands.zone, hands.watch)
+    corp_tags = hands.gateway.corp_tags()
+    with transaction(hands.engine) as db:
+        tags.mirror(hands.work(db, "nightly sync"), corp_tags)
+    hands.ring()
+    return f"{count} members, {len(gone)} left, {len(corp_tags)} corp tags"
+
+
+def make_imported_codes(hands: Hands) -> str:
+    """Make the channel codes that imports and copies still want."""
+    desk = Desk(hands.engine, hands.gateway, lambda db: hands.work(db, "import of channel codes"))
+    count = channel_imports.go_on(desk, hands.stopping)
+    if count:
+        hands.ring()
+    return f"{count} codes made"
+
+
+def go_on_filling(hands: Hands) -> str:
+    """Take over what the corp had before we came, going on where the last run stopped."""
+    fill = first_fill.FirstFill(
+        hands.engine, hands.gateway, hands.clock, hands.zone, stopping=hands.stopping, watch=hands.watch
+    )
+    return "all taken over" if fill.run() else "stopped in the middle"
+
+
+def read_profiles(hands: Hands) -> str:
+    """Ask WeCom about people whom we could not look at when they came."""
+    with reading(hands.engine) as db:
+        unread = select(Person.id).where(Person.profile_at.is_(None)).order_by(Person.id.desc()).limit(PROFILES_A_RUN)
+        ids = list(db.scalars(unread))
+    return f"{sum(_read_profile(hands, person_id) for person_id in ids)} of {len(ids)} profiles read"
+
+
+def _read_profile(hands: Hands, person_id: int) -> bool:
+    with reading(hands.engine) as db:
+        person = db.get_one(Person, person_id)
+        external = persons.identity(db, person, persons.EXTERNAL)
+    if external is None:
+        return False
+    try:
+        profile = hands.gateway.profile(external)
+    except Refused:
+        profile = None  # asked and answered: one such person must not starve the others
+    with transaction(hands.engine) as db:
+        person = db.get_one(Person, person_id)
+        person.profile_at = hands.clock()
+        if profile is not None:
+            persons.remember_profile(hands.work(db, "profiles"), person, profile)
+    return profile is not None
+
+
+def rescue_events(hands: Hands) -> str:
+    """Free the events whose worker died."""
+    with transaction(hands.engine) as db:
+        count = inbox.rescue(db, hands.clock())
+    if count:
+        hands.ring()
+    return f"{count} events freed"
+
+
+def watch_for_silence(hands: Hands) -> str:
+    """No event for an hour at a busy time: the callback may be broken. Tell the admins."""
+    now = hands.clock()
+    if not BUSY_HOURS[0] <= now.astimezone(hands.zone).time() <= BUSY_HOURS[1]:
+        return "not a busy hour"
+    with transaction(hands.engine) as db:
+        work = hands.work(db, "silence")
+        if not _used_to_be_busy(work) or _events_between(work, now - timedelta(minutes=QUIET_MINUTES), now):
+            return "cleared" if alarms.clear(work, "silence") else "events keep coming"
+        alarms.raise_alarm(
+            work,
+            "silence",
+            f"已经 {QUIET_MINUTES} 分钟没有收到企业微信事件，而往常这个时间很忙。"
+            "请检查：管理后台 → 应用 → 接收消息 的 URL 是否可达",
+        )
+    return "raised"
+
+
+def _used_to_be_busy(work: Work) -> bool:
+    days = (work.now - timedelta(days=back) for back in range(1, 8))
+    return any(_events_between(work, day - timedelta(minutes=QUIET_MINUTES), day) >= BUSY_ENOUGH for day in days)
+
+
+def _events_between(work: Work, start: datetime, end: datetime) -> int:
+    counted = select(func.count()).where(InboxRow.received_at.between(start, end))
+    return work.db.scalars(counted).one()
+
+
+def tell_admins(hands: Hands) -> str:
+    """Send each new alarm once to the bosses who are members."""
+    with transaction(hands.engine) as db:
+        work = hands.work(db, "alarms")
+        bosses = select(User.userid).join(Member, Member.userid == User.userid)
+        admins = list(db.scalars(bosses.where(User.role == "boss", User.disabled_at.is_(None))))
+        told = 0
+        for alarm in alarms.standing(db) if admins else ():
+            told += work.ask(TellMembers(admins, f"【提醒】{alarm.text}"), once=f"alarm:{alarm.id}", key="alarms")
+    if told:
+        hands.ring()
+    return f"{told} alarms told"
+
+
+def fill_calendar(hands: Hands) -> str:
+    """Keep this year's and next year's public holidays; a year the package does not know yet is left to the shop."""
+    today = hands.clock().astimezone(hands.zone).date()
+    unknown = []
+    with transaction(hands.engine) as db:
+        for year in (today.year, today.year + 1):
+            this_year = CalendarDay.day.between(date(year, 1, 1), date(year, 12, 31))
+            if db.scalar(select(CalendarDay.day).where(this_year).limit(1)):
+                continue
+            days = public_days(year)
+            db.add_all(CalendarDay(day=day, kind=kind) for day, kind in days.items())
+            unknown += [] if days else [str(year)]
+    return f"not published yet: {', '.join(unknown)}" if unknown else "calendar complete"
+
+
+def public_days(year: int) -> dict[date, str]:
+    """China's public holidays and make-up working days of a year; empty when they are not published yet."""
+    import chinese_calendar  # loads slowly and is needed once a day
+
+    every_day = (date(year, 1, 1) + timedelta(days=n) for n in range(366))
+    kinds: dict[date, str] = {}
+    try:
+        for day in every_day:
+            if day.year == year and chinese_calendar.is_holiday(day) != (day.isoweekday() > 5):
+                kinds[day] = "holiday" if chinese_calendar.is_holiday(day) else "workday"
+            elif day.year == year and chinese_calendar.get_holiday_detail(day)[1] and day.isoweekday() > 5:
+                kinds[day] = "holiday"
+    except NotImplementedError:
+        return {}
+    return kinds
+
+
+def tidy(hands: Hands) -> str:
+    """Remove what has served its time: old job runs, dead tokens, answers nobody will ask the API for again."""
+    shared.forget_expired(hands.engine, hands.clock())
+    with transaction(hands.engine) as db:
+        answers.forget_old(db, hands.clock())
+    return f"{loop.forget_old_runs(hands.engine, hands.clock())} job runs removed"
+
+
+TIMETABLE: tuple[Job, ...] = (
+    Job("rescue events", Every(timedelta(seconds=10)), rescue_events),
+    Job("make imported codes", Every(timedelta(seconds=10)), make_imported_codes),
+    Job("lead channel codes", Every(timedelta(minutes=1)), lead_codes),
+    Job("tell admins", Every(timedelta(minutes=1)), tell_admins),
+    Job("first fill", Every(timedelta(minutes=2)), go_on_filling),
+    Job("watch for silence", Every(timedelta(minutes=5)), watch_for_silence),
+    Job("read missing profiles", Every(timedelta(minutes=10)), read_profiles),
+    Job("refresh pictures", Every(timedelta(hours=1)), refresh_pictures),
+    Job("fill calendar", Daily(time(2, 10)), fill_calendar, patience=timedelta(days=2)),
+    Job("nightly sync", Daily(time(3, 0)), sync_nightly),
+    Job("tidy", Daily(time(4, 0)), tidy),
+)

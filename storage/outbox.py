@@ -1,0 +1,219 @@
+"""The outbox: what we want WeCom to do is a row here, written in the transaction that wanted it.
+
+Before: ``Work.ask``. After: ``scheduler.delivery`` claims a row, makes the one call and settles it. A call that may be
+repeated goes back to waiting when its sender died; a message to a customer never does: it is held for a person.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Protocol
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from storage.database import changed_rows, insert_new, one_of
+from storage.health import Health, count
+from storage.tables import Gate, OutboxRow
+
+LEASE = timedelta(seconds=30)
+WELCOME_LEASE = timedelta(seconds=6)
+OPEN_STATES = ("waiting", "sending")
+UNCLEAR = "unclear: "
+"""Begins the words of a call that may have been carried out; it stays, whatever the later tries bring."""
+STOPPED = f"{UNCLEAR}the sender stopped in the middle of it"
+MAX_STOPS = 12
+"""Whose sender stopped so often is held: the call itself may be what stops it."""
+AT_ONCE = {"tags": 5}
+"""WeCom answers 45033 when more than five mark_tag calls of one corp run at a time."""
+FINAL_STATES = ("done", "refused", "held", "late", "dropped", "watched")
+
+
+class Command(Protocol):
+    """What the outbox must know of a command: a name and a body, and how careful to be with it."""
+
+    name: ClassVar[str]
+    api: ClassVar[str]
+    lane: ClassVar[str]
+    harmless: ClassVar[bool]
+    sender: ClassVar[str]
+
+    def body(self) -> dict[str, Any]:
+        """The command as plain JSON."""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A row marked "sending", to be carried out by whoever holds its fence."""
+
+    id: int
+    fence: int
+    tries: int
+    name: str
+    body: dict[str, Any]
+    api: str
+    harmless: bool
+    asked_at: datetime
+    before: datetime | None
+    key: str
+    once: str
+    outcome: str | None = None
+    """What became of the try before, in words."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a call: a final state, or waiting again until ``due_at``."""
+
+    state: str
+    words: str = ""
+    errcode: int | None = None
+    due_at: datetime | None = None
+
+
+def ask(
+    db: Session,
+    command: Command,
+    *,
+    once: str,
+    key: str,
+    now: datetime,
+    before: datetime | None = None,
+    cause: str = "",
+    watched: bool = False,
+) -> int | None:
+    """Plan a call; the row's id, or None when the same (``once``) is planned already.
+
+    ``before`` is the last moment at which it may leave. A ``watched`` call is only shown.
+    """
+    row = {
+        "once": once,
+        "name": command.name,
+        "body": command.body(),
+        "key": key,
+        "lane": command.lane,
+        "api": command.api,
+        "harmless": command.harmless,
+        "state": "watched" if watched else "waiting",
+        "tries": 0,
+        "fence": 0,
+        "asked_at": now,
+        "due_at": now,
+        "before": before,
+        "settled_at": now if watched else None,
+        "cause": cause,
+    }
+    new = insert_new(db, OutboxRow, [row], ["once"])
+    return new[0] if new else None
+
+
+def next_turn(db: Session, stem: str, *, watched: bool = False) -> str | None:
+    """A fresh ``once`` for a call that may be needed again after it ended; None while one is under way.
+
+    (``watched``: while its sender is only watched, having shown it once is enough.)
+    """
+    earlier = list(db.scalars(select(OutboxRow.state).where(OutboxRow.once.startswith(f"{stem}:", autoescape=True))))
+    if any(state in OPEN_STATES or (watched and state == "watched") for state in earlier):
+        return None
+    return f"{stem}:{len(earlier) + 1}"
+
+
+def claim(db: Session, lane: str, room: int, now: datetime) -> list[Claimed]:
+    """Take up to ``room`` calls that are due: in order within a key, none to a blocked API, few at once.
+
+    In two statements, for the same reason as ``inbox.claim``.
+    """
+    room = min(room, _room_in(db, lane, room))
+    if room <= 0:
+        return []
+    older = aliased(OutboxRow)
+    waiting = (
+        select(OutboxRow.id)
+        .where(
+            one_of(OutboxRow.state.expression, OPEN_STATES),
+            OutboxRow.lane == lane,
+            OutboxRow.state == "waiting",
+            OutboxRow.due_at <= now,
+            ~select(Gate.api).where(Gate.api == OutboxRow.api, Gate.blocked_until > now).exists(),
+            ~select(older.id)
+            .where(older.key == OutboxRow.key, older.id < OutboxRow.id, one_of(older.state.expression, OPEN_STATES))
+            .exists(),
+        )
+        .order_by(OutboxRow.id)
+        .limit(room)
+        .with_for_update(skip_locked=True, of=OutboxRow)
+    )
+    due = db.scalars(waiting).all()
+    if not due:
+        return []
+    taken = db.execute(
+        update(OutboxRow)
+        .where(OutboxRow.id.in_(due), OutboxRow.state == "waiting")
+        .values(state="sending", lease_until=now + _lease(lane), fence=OutboxRow.fence + 1, tries=OutboxRow.tries + 1)
+        .returning(*(getattr(OutboxRow, name) for name in Claimed.__annotations__))
+    )
+    return sorted((Claimed(*row) for row in taken), key=lambda one: one.id)
+
+
+def _room_in(db: Session, lane: str, room: int) -> int:
+    """How many more of this lane may be under way, over all processes; the gate's row keeps them from miscounting."""
+    if lane not in AT_ONCE:
+        return room
+    insert_new(db, Gate, [{"api": f"lane:{lane}", "used": 0}], ["api"], returning="api")
+    db.execute(select(Gate.api).where(Gate.api == f"lane:{lane}").with_for_update())
+    open_here = (one_of(OutboxRow.state.expression, OPEN_STATES), OutboxRow.lane == lane)
+    under_way = select(func.count()).where(*open_here, OutboxRow.state == "sending")
+    return AT_ONCE[lane] - db.scalars(under_way).one()
+
+
+def _lease(lane: str) -> timedelta:
+    return WELCOME_LEASE if lane == "welcome" else LEASE
+
+
+def settle(db: Session, claimed: Claimed, outcome: Outcome, now: datetime) -> bool:
+    """Write down what became of the call; False when somebody else holds the row by now."""
+    values: dict[str, Any] = {
+        "state": outcome.state,
+        "outcome": outcome.words,
+        "errcode": outcome.errcode,
+        "lease_until": None,
+    }
+    if outcome.state == "waiting":
+        values["due_at"] = outcome.due_at or now
+    else:
+        values["settled_at"] = now
+    mine = (OutboxRow.id == claimed.id, OutboxRow.fence == claimed.fence, OutboxRow.state == "sending")
+    return changed_rows(db, update(OutboxRow).where(*mine).values(**values)) == 1
+
+
+def drop_rest(db: Session, key: str, why: str, now: datetime) -> int:
+    """Give up the calls of ``key`` that still wait: they are not needed any more."""
+    rest = (OutboxRow.key == key, OutboxRow.state == "waiting")
+    return changed_rows(db, update(OutboxRow).where(*rest).values(state="dropped", outcome=why, settled_at=now))
+
+
+def rescue(db: Session, now: datetime) -> list[Claimed]:
+    """Free the rows whose sender died: what may be repeated waits again, the rest is held; the held ones are given."""
+    lost = (one_of(OutboxRow.state.expression, OPEN_STATES), OutboxRow.state == "sending", OutboxRow.lease_until < now)
+    again = update(OutboxRow).where(*lost, OutboxRow.harmless.is_(True), OutboxRow.tries < MAX_STOPS)
+    changed_rows(db, again.values(state="waiting", due_at=now, lease_until=None, outcome=STOPPED))
+    held = db.execute(
+        update(OutboxRow)
+        .where(*lost)
+        .values(state="held", outcome=STOPPED, settled_at=now, lease_until=None)
+        .returning(*(getattr(OutboxRow, name) for name in Claimed.__annotations__))
+    )
+    return [Claimed(*row) for row in held]
+
+
+def decide(db: Session, row_id: int, *, send_again: bool, now: datetime) -> bool:
+    """A person's word on a held or refused call: send it again, or let it be. False when it is neither."""
+    undecided = (OutboxRow.id == row_id, OutboxRow.state.in_(("held", "refused")))
+    values: dict[str, Any] = {"state": "waiting", "due_at": now, "settled_at": None, "before": None}
+    if not send_again:
+        values = {"state": "dropped", "outcome": "given up by hand", "settled_at": now}
+    return changed_rows(db, update(OutboxRow).where(*undecided).values(**values)) == 1
+
+
+def health(db: Session) -> Health:
+    """Count the rows by state, and find the oldest that is still open."""
+    return count(db, OutboxRow.state, OutboxRow.asked_at, OPEN_STATES)

@@ -1,0 +1,42 @@
+"""The bell over PostgreSQL: NOTIFY and LISTEN, on connections of their own. Loaded only where PostgreSQL is used."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from storage.bell import TOPIC, in_thread
+from storage.database import ALIVE
+
+
+class PostgresBell:
+    """Any number of machines on one PostgreSQL: NOTIFY and LISTEN, on connections of their own."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._line: psycopg.Connection | None = None
+        self._lock = threading.Lock()
+
+    def ring(self) -> None:
+        """Notify; a broken line is dialled again at the next ring."""
+        with self._lock:
+            try:
+                self._line = self._line or psycopg.connect(self._url, autocommit=True, **ALIVE)
+                self._line.execute(f"NOTIFY {TOPIC}")
+            except psycopg.Error:
+                self._line = None
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """Listen on a line of our own, dialling again whenever it breaks."""
+        in_thread("bell", lambda: self._wait(wake))
+
+    def _wait(self, wake: Callable[[], None]) -> None:
+        while True:
+            try:
+                with psycopg.connect(self._url, autocommit=True, **ALIVE) as line:
+                    line.execute(f"LISTEN {TOPIC}")
+                    for _ in line.notifies():
+                        wake()
+            except psycopg.Error:
+                time.sleep(1)

@@ -1,0 +1,56 @@
+"""What a step has in its hands: the open transaction, the time, and the way to ask WeCom for something later."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from storage import outbox
+from storage.outbox import Command
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+@dataclass
+class Work:
+    """One unit of work: everything done through it is kept together, or none of it."""
+
+    db: Session
+    now: datetime
+    cause: str = ""
+    """What started this work, in words for the outbox list: an event, a page, a job."""
+    inbox_id: int | None = None
+    received_at: datetime | None = None
+    zone: ZoneInfo = SHANGHAI
+    """The shop's time zone: its days begin at its midnight."""
+    watch: Collection[str] = ()
+    """Senders that only show what they would do."""
+    lanes: set[str] = field(default_factory=set)
+    """Lanes of the outbox in which something now waits; after the commit their bell is rung."""
+
+    def ask(self, command: Command, *, once: str, key: str, before: datetime | None = None) -> bool:
+        """Plan a call to WeCom, to be made after this transaction has been kept. False when it is planned already."""
+        row = outbox.ask(
+            self.db,
+            command,
+            once=once,
+            key=key,
+            before=before,
+            now=self.now,
+            cause=self.cause,
+            watched=self.watches(command.sender),
+        )
+        if row is not None:
+            self.lanes.add(command.lane)
+        return row is not None
+
+    def ask_again(self, command: Command, *, stem: str, key: str) -> bool:
+        """Plan a call that may be needed more than once, unless one is under way."""
+        once = outbox.next_turn(self.db, stem, watched=self.watches(command.sender))
+        return once is not None and self.ask(command, once=once, key=key)
+
+    def watches(self, sender: str) -> bool:
+        """Whether this sender only shows what it would do."""
+        return sender in self.watch or "all" in self.watch

@@ -1,0 +1,1 @@
+"""Text and facts in, tags and welcomes out: channel codes, corp tags, welcomes."""

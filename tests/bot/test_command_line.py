@@ -1,0 +1,180 @@
+"""The command line as a person uses it: in a process of its own, on a real database."""
+
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bot.cli import scrm
+from sandbox.web import running
+from sandbox.world import AES_KEY, APP_SECRET, APP_TOKEN, World
+from tests.shop import Shop, build_shop, close_shop
+
+CONFIG = f"""
+[wecom]
+corp_id = "wwsandbox000000001"
+agent_id = 1000002
+secret = "{APP_SECRET}"
+token = "{APP_TOKEN}"
+encoding_aes_key = "{AES_KEY}"
+api_base = "API"
+[storage]
+url = "URL"
+[web]
+secret_key = "a-test-key-that-is-long-enough-to-be-one"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, sqlite_url: str) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG.replace("URL", sqlite_url).replace("API", "http://127.0.0.1:9/cgi-bin/"), encoding="utf-8")
+    return path
+
+
+def run(*words: str | Path) -> tuple[int, str, str]:
+    result = CliRunner().invoke(scrm, ["--log-level", "ERROR", *map(str, words)], prog_name="scrm")
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_it_is_quick_to_say_what_it_can() -> None:
+    shown = subprocess.run([sys.executable, "-X", "importtime", "-m", "bot", "--help"], capture_output=True, text=True)
+    assert shown.returncode == 0
+    assert "Example: scrm demo" in shown.stdout
+    assert "sqlalchemy" not in shown.stderr
+    assert "flask" not in shown.stderr
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    def walk(command: object, path: tuple[str, ...]) -> list[tuple[str, ...]]:
+        below = getattr(command, "commands", {})
+        return [path] + [one for name, child in below.items() for one in walk(child, (*path, name))]
+
+    for path in walk(scrm, ()):
+        code, out, _ = run(*path, "--help")
+        assert code == 0
+        if path not in ((), ("customer",), ("key",), ("user",)):
+            assert "Example: scrm" in out, path
+
+
+def test_wrong_usage_exits_with_2() -> None:
+    assert run("serve", "--role", "nobody")[0] == 2
+    assert run("replay")[0] == 2
+    assert run("no-such-command")[0] == 2
+
+
+def test_without_settings_one_line_says_what_to_do(tmp_path: Path) -> None:
+    code, out, err = run("events", "--config", tmp_path / "none.toml")
+    assert (code, out) == (1, "")
+    assert re.fullmatch(r"scrm: there is no .*none\.toml; copy config\.example\.toml .*\n", err)
+
+
+def test_migrate_brings_an_empty_database_up_to_date_and_then_has_nothing_to_do(tmp_path: Path, config: Path) -> None:
+    text = config.read_text(encoding="utf-8")
+    config.write_text(re.sub(r'url = "sqlite.*"', f'url = "sqlite:///{tmp_path}/new/scrm.db"', text), encoding="utf-8")
+    assert run("migrate", "--config", config)[:2] == (0, "schema empty → 0001\n")
+    assert run("migrate", "--config", config)[:2] == (0, "schema 0001: nothing to do\n")
+
+
+def test_serve_refuses_an_older_schema_and_says_so(config: Path, sqlite_url: str) -> None:
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as db:
+        db.execute("UPDATE alembic_version SET version_num = '0000'")
+    db.close()
+    code, _, err = run("serve", "--config", config)
+    assert code == 1
+    assert "has schema 0000, this program needs 0001: run `scrm migrate`" in err
+
+
+def test_serve_of_one_role_needs_postgresql(config: Path) -> None:
+    code, _, err = run("serve", "--role", "web", "--config", config)
+    assert code == 1
+    assert "need PostgreSQL" in err
+
+
+def test_a_user_gets_a_one_time_link(config: Path) -> None:
+    result = CliRunner().invoke(scrm, ["--config", str(config), "user", "add", "zhangsan", "--role", "manager"])
+    assert result.exit_code == 0, result.output
+    assert "sign in once with http://127.0.0.1:8000/sign-in/link/" in result.stdout
+    again = CliRunner().invoke(scrm, ["--config", str(config), "user", "add", "zhangsan", "--role", "rep"])
+    assert again.exit_code == 1
+    assert again.stderr.startswith("scrm: ")
+
+
+def test_a_key_is_shown_once_and_only_its_digest_is_kept(config: Path, sqlite_url: str) -> None:
+    made = CliRunner().invoke(
+        scrm, ["--config", str(config), "key", "create", "till", "--scope", "customers:read", "--json"]
+    )
+    assert made.exit_code == 0, made.output
+    key = json.loads(made.stdout)["key"]
+    assert key.startswith("scrm_")
+    assert key.encode() not in Path(sqlite_url.removeprefix("sqlite:///")).read_bytes()
+    bad = CliRunner().invoke(scrm, ["--config", str(config), "key", "create", "till", "--scope", "everything"])
+    assert bad.exit_code == 2
+
+
+def test_looking_ahead_is_only_for_the_sandbox(config: Path) -> None:
+    text = config.read_text(encoding="utf-8").replace("http://127.0.0.1:9/", "https://qyapi.weixin.qq.com/")
+    config.write_text(text, encoding="utf-8")
+    code, _, err = run("tick", "--at", "2099-01-01T00:00", "--config", config)
+    assert code == 1
+    assert "only for the sandbox" in err
+    assert run("tick", "--at", "tomorrow", "--config", config)[0] == 2
+
+
+@pytest.fixture
+def open_shop(sqlite_url: str) -> Shop:
+    shop = build_shop(sqlite_url)
+    shop.open_for_business()
+    channel = shop.channel()
+    shop.world.scan(channel.code, name="小雨", userid="lisi")
+    shop.catch_up()
+    close_shop(shop)
+    return shop
+
+
+def test_events_and_customers_can_be_looked_at(open_shop: Shop, config: Path) -> None:
+    code, out, _ = run("events", "--config", config)
+    assert code == 0
+    assert "change_external_contact.add_external_contact" in out
+    rows = json.loads(run("events", "--state", "done", "--json", "--config", config)[1])
+    assert rows[0]["state"] == "done"
+    shown = CliRunner().invoke(scrm, ["--config", str(config), "customer", "show", "p_1", "--json"])
+    person = json.loads(shown.stdout)
+    assert (person["id"], person["name"]) == ("p_1", "小雨")
+    assert person["tags"][0]["because"] == "扫描渠道码“抖音直播间”添加了李四"
+    nobody = CliRunner().invoke(scrm, ["--config", str(config), "customer", "show", "p_99"])
+    assert (nobody.exit_code, nobody.stderr) == (1, "scrm: nobody is known as p_99\n")
+
+
+def test_exports_are_csv_and_noted(open_shop: Shop, config: Path, tmp_path: Path) -> None:
+    out = tmp_path / "customers.csv"
+    assert run("export", "customers", "--out", out, "--config", config)[1] == f"1 rows in {out}\n"
+    assert "小雨" in out.read_text(encoding="utf-8-sig")
+    code, text, _ = run("export", "interactions", "--config", config)
+    assert code == 0
+    assert "welcomed" in text
+
+
+def test_the_doctor_names_the_page_that_mends_each_failure(config: Path) -> None:
+    world = World.small_shop()
+    with running(world) as address:
+        text = config.read_text(encoding="utf-8").replace("http://127.0.0.1:9", address)
+        config.write_text(text, encoding="utf-8")
+        code, out, _ = run("check", "--config", config)
+        assert code == 0, out
+        world.trusted_ips = ("203.0.113.9",)
+        findings = {one["name"]: one for one in json.loads(run("check", "--json", "--config", config)[1])}
+        assert findings["credentials"]["ok"] is False
+        assert "企业可信IP" in findings["credentials"]["mend"]
+        world.trusted_ips = None
+        config.write_text(text.replace(APP_SECRET, "wrong"), encoding="utf-8")
+        code, out, _ = run("check", "--json", "--config", config)
+        assert code == 1
+        assert "Secret" in {one["name"]: one for one in json.loads(out)}["credentials"]["mend"]

@@ -1,0 +1,77 @@
+"""Takes the pictures of the README from a running demo: ``python -m tests.browser.screenshots docs/screenshots``.
+
+Today, a customer, the channel form and the sandbox page, at desktop and phone width; the phone ones in the dark.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.browser.conftest import ARGUMENTS, CHROMIUM
+
+DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+BUSY_SECONDS = 30
+FORM = {"name": "咖啡节摊位", "text": "你好 {name}，我是{rep}。咖啡节见到你很高兴，凭这条消息到店换一杯手冲。"}
+
+
+def main() -> None:
+    """Start the demo, let some customers come, take the pictures, end it."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "bot", "--log-level", "ERROR", "demo", "--port", "8950"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo, sync_playwright() as playwright:
+        assert demo.stdout is not None
+        said = "".join(demo.stdout.readline() for _ in range(6))
+        link = re.search(r"Open: +(http://\S+)", said)[1]
+        sandbox = re.search(r"yourself: +(http://\S+)", said)[1]
+        time.sleep(BUSY_SECONDS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        take(browser, link, sandbox, folder)
+        browser.close()
+        demo.terminate()
+
+
+def take(browser: Browser, link: str, sandbox: str, folder: Path) -> None:
+    """Sign in once, then every page at both widths."""
+    desk = browser.new_context(viewport=DESKTOP, color_scheme="light", locale="zh-CN")
+    page = desk.new_page()
+    page.goto(link)
+    page.locator("main form button.btn-primary").click()
+    page.wait_for_load_state()
+    phone = browser.new_context(
+        viewport=PHONE, color_scheme="dark", locale="zh-CN", device_scale_factor=2, storage_state=desk.storage_state()
+    )
+    home = link.partition("/sign-in")[0]
+    for context, suffix in ((desk, ""), (phone, "-phone")):
+        pages(context, home, sandbox, folder, suffix)
+
+
+def pages(context: BrowserContext, home: str, sandbox: str, folder: Path, suffix: str) -> None:
+    """The four pages at one width."""
+    page = context.new_page()
+    page.goto(home)
+    page.screenshot(path=folder / f"today{suffix}.png")
+    page.goto(home + "/customers")
+    page.locator("table a[href*='/customers/p_']").nth(1).click()
+    page.wait_for_load_state()
+    page.screenshot(path=folder / f"customer{suffix}.png")
+    page.goto(home + "/channels/new")
+    for name, value in FORM.items():
+        page.locator(f"[name={name}]").first.fill(value)
+    page.locator("input[name=members]").nth(1).check()
+    page.wait_for_timeout(400)
+    page.screenshot(path=folder / f"channel-form{suffix}.png")
+    page.goto(sandbox)
+    page.wait_for_timeout(1500)
+    page.locator("#customer-screen .item").first.click()
+    page.wait_for_timeout(1500)
+    page.screenshot(path=folder / f"sandbox{suffix}.png")
+    page.close()
+
+
+if __name__ == "__main__":
+    main()

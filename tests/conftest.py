@@ -1,0 +1,45 @@
+"""What all tests share: fresh databases and whole shops."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import databases
+from tests.shop import Shop, build_shop, close_shop
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return databases.sqlite_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> Iterator[str]:
+    databases.need_postgres()
+    yield from databases.postgres_template()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    return databases.fresh_sqlite(tmp_path, sqlite_template)
+
+
+@pytest.fixture
+def postgres_url(postgres_template: str) -> Iterator[str]:
+    yield from databases.fresh_postgres(postgres_template)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+def shop(database_url: str) -> Iterator[Shop]:
+    """A small shop, open for business, on each kind of database."""
+    shop = build_shop(database_url)
+    shop.open_for_business()
+    yield shop
+    close_shop(shop)

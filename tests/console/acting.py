@@ -1,0 +1,124 @@
+"""People at the console, for tests: a visitor with a browser, and a shop whose reps each have a customer."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from people import by_hand, persons, sign_in
+from storage.tables import AuditRow, Interaction, Member, Person, Relation, Tag, User
+from tests.shop import Shop
+
+PASSWORD = "每天第一杯 please"
+TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+ROLES = {"zhangsan": "boss", "wangwu": "operator", "zhaoliu": "manager", "lisi": "rep"}
+REPS = ("zhangsan", "lisi", "wangwu", "zhaoliu", "sunqi")
+SEEN_BY = {
+    "zhangsan": set(REPS),
+    "wangwu": set(REPS),
+    "zhaoliu": {"zhaoliu", "sunqi"},
+    "lisi": {"lisi"},
+}
+"""Whose customers each user may see: all, all, own and subordinate's, own."""
+
+
+@dataclass
+class Visitor:
+    """A browser that fills in the hidden form token as people do without knowing."""
+
+    client: FlaskClient
+    token: str = ""
+
+    def get(self, path: str, **more: Any) -> TestResponse:
+        return self.client.get(path, buffered=True, **more)
+
+    def post(self, path: str, data: dict[str, Any] | None = None, **more: Any) -> TestResponse:
+        if not self.token:
+            self.learn_token()
+        return self.client.post(path, data={"csrf_token": self.token, **(data or {})}, buffered=True, **more)
+
+    def learn_token(self) -> str:
+        for path in ("/my-sign-in", "/sign-in?stay=1"):
+            page = self.client.get(path)
+            if found := TOKEN.search(page.text):
+                self.token = found[1]
+                return self.token
+        raise AssertionError("no form token anywhere")
+
+    def signs_in(self, userid: str, password: str = PASSWORD, **more: Any) -> TestResponse:
+        answer = self.post("/sign-in", {"userid": userid, "password": password, **more})
+        self.token = ""
+        return answer
+
+
+@dataclass
+class Counter:
+    """A shop with users of every role, and one customer, tag and note for each rep."""
+
+    shop: Shop
+    people: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
+    tag_id: int = 0
+    channel: str = ""
+
+    def stranger(self) -> Visitor:
+        return Visitor(self.shop.app.test_client())
+
+    def visitor(self, userid: str) -> Visitor:
+        """Somebody who has signed in."""
+        client = self.shop.app.test_client()
+        with self.shop.db() as db:
+            user = db.scalars(select(User).where(User.userid == userid)).one()
+            client.set_cookie("scrm", sign_in.open_session(db, user, self.shop.now()))
+        return Visitor(client)
+
+    def page_of(self, userid: str, rep: str) -> str:
+        return self.visitor(userid).get(f"/customers/p_{self.people[rep]}").text
+
+    def count(self, table: Any, *where: Any) -> int:
+        with self.shop.db() as db:
+            return int(db.scalar(select(func.count()).select_from(table).where(*where)) or 0)
+
+    def audit(self, action: str) -> list[AuditRow]:
+        return self.shop.rows(AuditRow, AuditRow.action == action)
+
+    def lines(self, rep: str) -> list[Interaction]:
+        return self.shop.rows(Interaction, Interaction.person_id == self.people[rep])
+
+
+def people_only(shop: Shop) -> Counter:
+    """Members and users, nothing else: enough for the door."""
+    with shop.db() as db:
+        for member in shop.world.members.values():
+            db.add(Member(userid=member.userid, name=member.name))
+        for userid, role in ROLES.items():
+            sign_in.add_user(db, userid, role, shop.now())
+    return Counter(shop)
+
+
+def set_up(shop: Shop) -> Counter:
+    """Open the shop, let one customer come to each rep, give everybody their users."""
+    counter = people_only(shop)
+    shop.open_for_business()
+    channel = shop.channel(members=REPS, text="")
+    counter.channel = channel.code
+    for rep in REPS:
+        arrival = shop.world.scan(channel.code, name=f"{rep}的客人", userid=rep)
+        shop.catch_up()
+        shop.advance(seconds=30)
+        with shop.work() as work:
+            person = persons.find_person(work.db, "external_userid", arrival.external_userid)
+            assert person is not None
+            person.phone = f"1380000{len(counter.people) + 1000}"
+            by_hand.add_note(work, person, f"{rep}的备注", by=rep, once=f"n-{rep}")
+            counter.people[rep] = person.id
+    with shop.db() as db:
+        counter.tag_id = db.scalars(select(Tag.id)).first() or 0
+        for rep, person_id in counter.people.items():
+            own = select(Interaction.id).where(Interaction.person_id == person_id, Interaction.kind == "note")
+            counter.notes[rep] = db.scalars(own).one()
+    assert counter.count(Person) == len(REPS) == counter.count(Relation)
+    return counter

@@ -1,0 +1,173 @@
+"""Operations: what came in, what goes out, and what a person decides about it."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import update
+
+from storage import audit
+from storage.tables import Alarm, Gate, InboxRow, Member, OutboxRow
+from tests.console.acting import Counter
+from tests.shop import event_xml
+from wecom.commands import TellMembers
+
+SECRET_WORDS = "我的卡号是 6222"
+
+
+@pytest.fixture
+def troubled(quiet: Counter) -> Counter:
+    """A shop with a set-aside event, a held and a refused call, an unknown event and a chat message."""
+    shop = quiet.shop
+    shop.world.scan(shop.channel("有欢迎语", text="你好").code, userid="lisi")
+    shop.catch_up()
+    shop.post(event_xml("change_external_tag", ChangeType="create", Id="et1", CreateTime="1795342800"))
+    chat = {"ToUserName": "x", "FromUserName": "lisi", "MsgType": "text", "Content": SECRET_WORDS, "CreateTime": "1"}
+    shop.post("<xml>" + "".join(f"<{name}>{value}</{name}>" for name, value in chat.items()) + "</xml>")
+    shop.catch_up()
+    with shop.work() as work:
+        first = work.db.get_one(InboxRow, 1)
+        first.state, first.outcome, first.tries = "aside", "KeyError: 'x'", 3
+        work.ask(TellMembers(["zhangsan"], "【提醒】"), once="tell", key="tell")
+        work.ask(TellMembers(["zhangsan"], "【拒绝】"), once="tell2", key="tell2")
+        work.db.flush()
+        held = update(OutboxRow).where(OutboxRow.once == "tell")
+        work.db.execute(held.values(state="held", outcome="the sender stopped in the middle of it"))
+        refused = update(OutboxRow).where(OutboxRow.once == "tell2")
+        work.db.execute(refused.values(state="refused", outcome="message/send: 接收人全部无效 (81013)", errcode=81013))
+        work.db.add(Alarm(kind="silence", text="没有事件", raised_at=work.now, last_at=work.now))
+        work.db.add(Alarm(kind="old", text="早就好了", raised_at=work.now, last_at=work.now, cleared_at=work.now))
+    return quiet
+
+
+def call_id(counter: Counter, once: str) -> int:
+    (row,) = counter.shop.rows(OutboxRow, OutboxRow.once == once)
+    return int(row.id)
+
+
+def test_the_overview_counts_and_names_what_is_wrong(troubled: Counter) -> None:
+    with troubled.shop.db() as db:
+        until = troubled.shop.now() + timedelta(minutes=1)
+        db.add(Gate(api="externalcontact/get_contact_way", blocked_until=until, used=0))
+    page = troubled.visitor("wangwu").get("/operations").text
+    for words in ("没有事件", "早就好了", "企业标签创建", "成员发来文字", "暂停到", "现有 5 名成员", "已完成"):
+        assert words in page, words
+
+
+def test_events_are_narrowed_by_state_and_kind(troubled: Counter) -> None:
+    wangwu = troubled.visitor("wangwu")
+    assert "客户添加了成员" in wangwu.get("/operations/events?state=aside").text
+    assert "没有这样的事件" in wangwu.get("/operations/events?state=waiting").text
+    page = wangwu.get("/operations/events?name=change_external_tag.create").text
+    assert "企业标签创建" in page
+    assert "已保存，没有后续步骤" in page
+    assert wangwu.get("/operations/events?state=x&name=';--&before=z").status_code == 200
+
+
+def test_an_event_is_shown_as_it_came_but_for_codes_and_words(troubled: Counter) -> None:
+    wangwu = troubled.visitor("wangwu")
+    arrival = troubled.shop.rows(InboxRow)[0]
+    code = arrival.xml.partition("<WelcomeCode><![CDATA[")[2].partition("]]>")[0]
+    page = wangwu.get(f"/operations/events/{arrival.id}").text
+    assert code
+    assert code not in page
+    assert "&lt;ExternalUserID&gt;" in page
+    chat = troubled.shop.rows(InboxRow, InboxRow.name == "message.text")[0]
+    assert SECRET_WORDS not in wangwu.get(f"/operations/events/{chat.id}").text
+    assert wangwu.get("/operations/events/99999").status_code == 404
+
+
+def test_a_set_aside_event_runs_again_and_an_audit_line_says_who_asked(troubled: Counter) -> None:
+    wangwu = troubled.visitor("wangwu")
+    answer = wangwu.post("/operations/events/replay", {"id": "1"}, follow_redirects=True)
+    assert "1 个事件会再处理一次" in answer.text
+    troubled.shop.catch_up()
+    assert troubled.shop.rows(InboxRow)[0].state == "done"
+    (line,) = troubled.audit("event.replay")
+    assert (line.actor, line.subject, line.details) == ("wangwu", "1", {"count": 1})
+    assert "没有搁置的事件" in wangwu.post("/operations/events/replay", {"id": "1"}, follow_redirects=True).text
+
+
+def test_all_set_aside_events_run_again_only_when_asked_in_so_many_words(troubled: Counter) -> None:
+    wangwu = troubled.visitor("wangwu")
+    wangwu.post("/operations/events/replay")
+    assert troubled.shop.rows(InboxRow)[0].state == "aside"
+    wangwu.post("/operations/events/replay", {"all": "1"})
+    assert troubled.shop.rows(InboxRow)[0].state == "waiting"
+
+
+def test_a_held_call_is_sent_again_or_never_by_a_persons_word(troubled: Counter) -> None:
+    wangwu = troubled.visitor("wangwu")
+    held, refused = call_id(troubled, "tell"), call_id(troubled, "tell2")
+    page = wangwu.get(f"/operations/calls/{held}").text
+    assert "成员可能会收到两条同样的消息" in page
+    assert "发到一半中断了" in page
+    wangwu.post(f"/operations/calls/{held}/decide", {"decision": "perhaps"})
+    assert troubled.shop.rows(OutboxRow, OutboxRow.id == held)[0].state == "held"
+    wangwu.post(f"/operations/calls/{held}/decide", {"decision": "again"})
+    troubled.shop.catch_up()
+    assert [one.body["text"]["content"] for one in troubled.shop.world.calls_to("message/send")] == ["【提醒】"]
+    wangwu.post(f"/operations/calls/{refused}/decide", {"decision": "drop"})
+    assert troubled.shop.rows(OutboxRow, OutboxRow.id == refused)[0].state == "dropped"
+    assert [line.subject for line in troubled.audit("call.again")] == [str(held)]
+    assert [line.subject for line in troubled.audit("call.drop")] == [str(refused)]
+    answer = wangwu.post(f"/operations/calls/{held}/decide", {"decision": "again"}, follow_redirects=True)
+    assert "它已经有结果了" in answer.text
+    assert len(troubled.audit("call.again")) == 1
+
+
+def test_a_call_is_shown_without_its_code(quiet: Counter) -> None:
+    channel = quiet.shop.channel("有欢迎语", text="你好")
+    quiet.shop.world.scan(channel.code, userid="lisi")
+    quiet.shop.catch_up()
+    (row,) = quiet.shop.rows(OutboxRow, OutboxRow.name == "SendWelcome")
+    page = quiet.visitor("wangwu").get(f"/operations/calls/{row.id}").text
+    assert row.body["code"] not in page
+    assert "你好" in page
+    assert row.body["code"] not in quiet.visitor("wangwu").get("/operations/calls").text
+
+
+def test_jobs_say_when_they_ran_and_when_they_are_due(counter: Counter) -> None:
+    page = counter.visitor("wangwu").get("/operations/jobs").text
+    for words in ("每晚核对", "每天 03:00", "每 10 秒", "错过了，等下次", "读入企业微信已有数据"):
+        assert words in page, words
+
+
+def test_members_are_read_anew_on_demand(quiet: Counter) -> None:
+    wangwu = quiet.visitor("wangwu")
+    quiet.shop.world.member("sunqi").in_range = False
+    quiet.shop.world.members.pop("sunqi")
+    answer = wangwu.post("/operations/organisation", follow_redirects=True)
+    assert "读到 4 名成员，1 人已离开" in answer.text
+    assert [one.userid for one in quiet.shop.rows(Member) if one.left_at] == ["sunqi"]
+    (line,) = quiet.audit("organisation.read")
+    assert line.details == {"members": 4, "left": ["sunqi"]}
+    quiet.shop.catch_up()
+    assert "sunqi" not in quiet.shop.world.contact_ways[next(iter(quiet.shop.world.contact_ways))].users
+
+
+def test_when_wecom_is_away_it_says_so_and_keeps_what_is_there(quiet: Counter) -> None:
+    quiet.shop.world.fail_next("department/list", -1)
+    answer = quiet.visitor("wangwu").post("/operations/organisation", follow_redirects=True)
+    assert "没有读到" in answer.text
+    assert "原有的成员和部门没有改变" in answer.text
+    assert len(quiet.audit("organisation.read_failed")) == 1
+
+
+@pytest.mark.parametrize("path", ["", "/events", "/events/1", "/calls", "/calls/1", "/jobs"])
+def test_only_bosses_and_operators_see_operations(counter: Counter, path: str) -> None:
+    for userid, status in (("zhangsan", 200), ("wangwu", 200), ("zhaoliu", 404), ("lisi", 404)):
+        assert counter.visitor(userid).get(f"/operations{path}").status_code == status
+
+
+@pytest.mark.parametrize("path", ["/events/replay", "/calls/1/decide", "/organisation"])
+def test_others_change_nothing(counter: Counter, path: str) -> None:
+    for userid in ("zhaoliu", "lisi"):
+        data = {"all": "1", "decision": "again"}
+        assert counter.visitor(userid).post(f"/operations{path}", data).status_code == 404
+    assert counter.audit("event.replay") == counter.audit("organisation.read") == []
+
+
+def test_the_chain_of_audit_lines_holds_after_all_this(troubled: Counter) -> None:
+    troubled.visitor("wangwu").post("/operations/events/replay", {"all": "1"})
+    with troubled.shop.db() as db:
+        assert audit.verify(db) == []

@@ -1,0 +1,144 @@
+"""The sandbox as a web server: pages, sign-in, pictures, the admin API, real sockets."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+
+from sandbox.callbacks import Deliverer
+from sandbox.clock import ManualClock, SystemClock
+from sandbox.web import create_app, running
+from sandbox.world import AGENT_ID, World
+
+SIGN_IN = {
+    "appid": "wwsandbox000000001",
+    "agentid": "1000002",
+    "redirect_uri": "http://crm.test/back?a=1",
+    "state": "S1",
+}
+
+
+@pytest.fixture
+def client(world: World) -> FlaskClient:
+    return create_app(world, Deliverer(world, lambda *_: 200)).test_client()
+
+
+def test_the_api_is_served_under_cgi_bin(client: FlaskClient, world: World) -> None:
+    said = client.get("/cgi-bin/gettoken", query_string={"corpid": world.corp_id, "corpsecret": "sandbox-app-secret"})
+    assert said.json is not None
+    assert said.json["expires_in"] == 7200
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_person_page_opens(client: FlaskClient, language: str) -> None:
+    said = client.get("/", query_string={"lang": language})
+    assert said.status_code == 200
+    assert "script-src" not in said.text
+    assert "<script>" not in said.text
+    assert "default-src 'self'" in said.headers["Content-Security-Policy"]
+
+
+def test_both_phones_see_what_happened(client: FlaskClient, world: World) -> None:
+    way = world.make_way(["lisi"], "counter")
+    arrival = client.post("/sandbox/scan", json={"config_id": way.config_id, "name": "小雨"}).json
+    assert arrival is not None
+    query = {"customer": arrival["external_userid"], "rep": "lisi"}
+    seen = client.get("/sandbox/view", query_string=query).json
+    assert seen is not None
+    assert seen["friends"][0]["name"] == "李四"
+    assert seen["clients"][0]["name"] == "小雨"
+    assert seen["events"][0]["tries"][0]["status"] == 200
+
+
+def test_a_scanned_code_becomes_a_customer_without_script(client: FlaskClient, world: World) -> None:
+    way = world.make_way(["lisi"], "counter")
+    assert "李四" in client.get(f"/scan/{way.config_id}").text
+    assert client.post(f"/scan/{way.config_id}", data={"name": "阿哲"}).status_code == 200
+    assert [one.name for one in world.customers.values()] == ["阿哲"]
+    assert client.get("/scan/nothing").status_code == 404
+
+
+def test_a_channel_code_has_a_picture(client: FlaskClient, world: World) -> None:
+    way = world.make_way(["lisi"], "counter")
+    assert client.get(f"/qr/{way.config_id}.png").data.startswith(b"\x89PNG")
+    assert client.get("/qr/none.png").status_code == 404
+    assert "李" in client.get("/avatar/lisi.svg").text
+
+
+@pytest.mark.parametrize("path", ["/connect/oauth2/authorize", "/wwlogin/sso/login"])
+def test_signing_in_brings_a_code_and_the_state_back(client: FlaskClient, api: Any, path: str) -> None:
+    assert "李四" in client.get(path, query_string=SIGN_IN).text
+    said = client.get("/sandbox-sign-in/grant", query_string={**SIGN_IN, "userid": "lisi"})
+    back = urlsplit(said.headers["Location"])
+    query = parse_qs(back.query)
+    assert (back.netloc, query["state"], query["a"]) == ("crm.test", ["S1"], ["1"])
+    assert api.get("auth/getuserinfo", code=query["code"][0])["userid"] == "lisi"
+
+
+def test_only_the_trusted_domain_gets_a_code(client: FlaskClient, world: World) -> None:
+    world.app(AGENT_ID).trusted_domain = "shop.test"
+    assert "50001" in client.get("/connect/oauth2/authorize", query_string=SIGN_IN).text
+    assert client.get("/sandbox-sign-in/grant", query_string={**SIGN_IN, "userid": "lisi"}).status_code == 403
+
+
+def test_the_admin_api_turns_knobs_and_moves_time(client: FlaskClient, world: World, clock: ManualClock) -> None:
+    assert client.post("/sandbox/faults", json={"busy": 0.5}).status_code == 200
+    assert world.faults.busy == 0.5
+    assert client.post("/sandbox/faults", json={"bussy": 0.5}).status_code == 400
+    now = clock.now()
+    client.post("/sandbox/clock", json={"seconds": 60})
+    assert clock.now() == now + 60
+    assert client.post("/sandbox/unheard_of", json={}).status_code == 404
+    assert client.post("/sandbox/kill_token", data="x=1").status_code == 415
+
+
+@pytest.mark.parametrize("name", ["state", "calls", "sent", "deliveries", "events", "counts", "view", "words"])
+def test_every_view_is_json(client: FlaskClient, world: World, name: str) -> None:
+    world.scan(world.make_way(["lisi"]).config_id)
+    assert client.get(f"/sandbox/{name}").is_json
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[World, str]]:
+    world = World.small_shop(SystemClock(), callback_url="")
+    deliverer = Deliverer(world, lambda *_: 200)
+    with running(world, deliverer=deliverer, threads=8) as address:
+        yield world, address
+
+
+def test_it_answers_hundreds_of_calls_a_second(served: tuple[World, str]) -> None:
+    world, address = served
+    token = world.tokens.ask(AGENT_ID).value
+    with requests.Session() as session:
+        session.trust_env = False
+        started = time.monotonic()
+        for _ in range(100):
+            said = session.get(f"{address}/cgi-bin/user/get", params={"access_token": token, "userid": "lisi"})
+            assert said.json()["errcode"] == 0
+        assert time.monotonic() - started < 1.0
+
+
+def test_a_reset_breaks_the_line_for_real(served: tuple[World, str]) -> None:
+    world, address = served
+    world.faults.reset_after_effect = 1.0
+    query = {"corpid": world.corp_id, "corpsecret": "sandbox-app-secret"}
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{address}/cgi-bin/gettoken", params=query, timeout=5)
+    assert world.calls_to("gettoken")[0].accepted
+
+
+def test_callbacks_travel_over_http(served: tuple[World, str]) -> None:
+    _, address = served
+    other = World.small_shop(SystemClock(), callback_url=f"{address}/sandbox/words")
+    deliverer = Deliverer.over_http(other, workers=2, spacing=(0.05, 0.05, 0.05))
+    other.scan(other.make_way(["lisi"]).config_id)
+    ended = time.monotonic() + 5
+    while deliverer.waiting() and time.monotonic() < ended:
+        time.sleep(0.02)
+    deliverer.close()
+    assert [one.status for one in deliverer.recent()[0].tries] == [404] * 4
+    assert deliverer.recent()[0].fate == "lost"

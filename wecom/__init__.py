@@ -1,0 +1,1 @@
+"""The only folder that knows WeCom and wechatpy: envelopes, events, commands, the gateway and its errors."""

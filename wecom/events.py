@@ -1,0 +1,233 @@
+"""What WeCom tells us, as frozen values in the past tense. What we do not know becomes an ``UnknownEvent`` and is kept.
+
+Before: ``wecom.envelope``. After: ``handlers.routes`` says which steps follow which of these. To add an event: a class
+here, a row in ``KINDS``, a row in ``ROUTES``.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from wecom import xml
+from wecom.xml import Fields
+
+NOT_IDENTITY = frozenset({"AgentID", "WelcomeCode"})
+"""The same event reaches two receivers with another of these."""
+MAX_ID = 64
+
+
+def element(name: str, most: int | None = None) -> Any:
+    """A field read from this element of the XML, cut to ``most`` characters; empty counts as absent."""
+    return field(default=None, metadata={"xml": name, "most": most})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Any event or message."""
+
+    identity: str
+    """64 hex digits: a digest of the decrypted fields without AgentID and WelcomeCode."""
+    name: str
+    """``event.change_type`` in lower case."""
+    at: datetime | None
+    """WeCom's CreateTime (whole seconds), in UTC; None when it makes no sense."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Fields without which it is not this event."""
+
+    @property
+    def key(self) -> str:
+        """Events with one key are handled in the order in which they came."""
+        return self.identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownEvent(Event):
+    """Something we have no word for yet: kept raw and counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactEvent(Event):
+    """Something between one rep and one customer."""
+
+    userid: str = element("UserID")
+    external_userid: str = element("ExternalUserID")
+    needs = ("userid", "external_userid")
+
+    @property
+    def key(self) -> str:
+        """Everything about one customer keeps its order."""
+        return f"customer:{self.external_userid}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactAdded(ContactEvent):
+    """Rep and customer have each other now."""
+
+    state: str | None = element("State", MAX_ID)
+    welcome_code: str | None = field(default=None, repr=False, metadata={"xml": "WelcomeCode"})
+    link_id: str | None = element("LinkId")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactHalfAdded(ContactEvent):
+    """The customer scanned a code without verification; the rep's side is not complete yet."""
+
+    state: str | None = element("State", MAX_ID)
+    welcome_code: str | None = field(default=None, repr=False, metadata={"xml": "WelcomeCode"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactEdited(ContactEvent):
+    """The rep changed remark, description or tags; WeCom does not say which."""
+
+    state: str | None = element("State", MAX_ID)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactDeletedByRep(ContactEvent):
+    """The rep deleted the customer, or lost him by a transfer (``source`` DELETE_BY_TRANSFER)."""
+
+    source: str | None = element("Source")
+
+    @property
+    def by_transfer(self) -> bool:
+        """Whether a colleague took over: then it is no loss."""
+        return self.source == "DELETE_BY_TRANSFER"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactDeletedByCustomer(ContactEvent):
+    """The customer deleted the rep."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferFailed(ContactEvent):
+    """The customer did not go over to this rep."""
+
+    reason: str | None = element("FailReason")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveAgreed(ContactEvent):
+    """The customer agreed to the message archive."""
+
+    welcome_code: str | None = field(default=None, repr=False, metadata={"xml": "WelcomeCode"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrganisationEvent(Event):
+    """Something about our own members and departments; handled one after the other."""
+
+    @property
+    def key(self) -> str:
+        """All organisation events keep their order."""
+        return "organisation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberChanged(OrganisationEvent):
+    """A member was created or changed; only changed fields are present."""
+
+    userid: str = element("UserID")
+    new_userid: str | None = element("NewUserID", MAX_ID)
+    status: str | None = element("Status")
+    needs = ("userid",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberLeft(OrganisationEvent):
+    """A member was removed."""
+
+    userid: str = element("UserID")
+    needs = ("userid",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepartmentChanged(OrganisationEvent):
+    """A department was created, changed or removed."""
+
+    department_id: str = element("Id")
+    needs = ("department_id",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppSuspended(Event):
+    """WeCom switched the app off for inactivity: nothing works until an admin switches it on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppResumed(Event):
+    """The app works again."""
+
+
+KINDS: Mapping[str, type[Event]] = MappingProxyType(
+    {
+        "change_external_contact.add_external_contact": ContactAdded,
+        "change_external_contact.add_half_external_contact": ContactHalfAdded,
+        "change_external_contact.edit_external_contact": ContactEdited,
+        "change_external_contact.del_external_contact": ContactDeletedByRep,
+        "change_external_contact.del_follow_user": ContactDeletedByCustomer,
+        "change_external_contact.transfer_fail": TransferFailed,
+        "change_external_contact.msg_audit_approved": ArchiveAgreed,
+        "change_contact.create_user": MemberChanged,
+        "change_contact.update_user": MemberChanged,
+        "change_contact.delete_user": MemberLeft,
+        "change_contact.create_party": DepartmentChanged,
+        "change_contact.update_party": DepartmentChanged,
+        "change_contact.delete_party": DepartmentChanged,
+        "close_inactive_agent": AppSuspended,
+        "reopen_inactive_agent": AppResumed,
+    }
+)
+
+
+def read_event(text: str) -> Event:
+    """The decrypted XML as a value. Raises ``BadEnvelope`` for what is not XML; everything else becomes an event."""
+    content = xml.read(text)
+    name = _name(content)
+    common: dict[str, Any] = {"identity": _identity(content), "name": name[:100], "at": _time(content)}
+    kind = KINDS.get(name, UnknownEvent)
+    own: dict[str, Any] = {
+        one.name: _cut(_text(content, one.metadata["xml"]), one.metadata.get("most"))
+        for one in fields(kind)
+        if "xml" in one.metadata
+    }
+    if not all(own[name] and len(own[name]) <= MAX_ID for name in kind.needs):
+        return UnknownEvent(**common)
+    return kind(**common, **own)
+
+
+def _name(content: Fields) -> str:
+    """Own apps say Event, third-party suites say InfoType, messages only MsgType."""
+    first = _text(content, "Event") or _text(content, "InfoType") or f"message.{_text(content, 'MsgType') or 'unknown'}"
+    change = _text(content, "ChangeType")
+    return f"{first}.{change}".lower() if change else first.lower()
+
+
+def _identity(content: Fields) -> str:
+    kept = {name: value for name, value in content.items() if name not in NOT_IDENTITY}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _time(content: Fields) -> datetime | None:
+    seconds = _text(content, "CreateTime") or _text(content, "TimeStamp") or ""
+    if not seconds.isdecimal() or len(seconds) > 11:
+        return None
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _text(content: Fields, name: str) -> str | None:
+    value = content.get(name)
+    if isinstance(value, list):
+        value = value[0]
+    return value if isinstance(value, str) and value else None
+
+
+def _cut(text: str | None, most: int | None) -> str | None:
+    """WeCom announces 64 bytes for the longest State; whatever is longer must not cost us the customer."""
+    return text if text is None else text[:most]

@@ -1,0 +1,203 @@
+"""One telephone line to WeCom: a wechatpy client for one secret, made safe to rely on.
+
+What wechatpy does and we do not want (measured on 1.8.18): no time-out for tokens, a fixed host for them, endless
+retries on a bad token, one token fetch per thread, HTML taken for success, secrets in error texts. Here: one fetch for
+all, one refresh and one replay, bounded time, everything below ``api_base``, and errors of our own tree only.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from contextlib import AbstractContextManager
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NewConnectionError
+from wechatpy.enterprise import WeChatClient
+
+from wecom import pictures
+from wecom.errors import STALE_TOKEN, TOO_OFTEN, Answered, Busy, Misconfigured, TryLater, Unclear, WeComError, error_for
+from wecom.pacing import Pacing
+
+TIMEOUT = (3.05, 8.0)
+TOKEN_MARGIN_SECONDS = 300
+REFUSAL_BELIEVED_SECONDS = 5.0
+logging.getLogger("urllib3.connectionpool").setLevel(logging.WARNING)  # at DEBUG it writes tokens down
+Answer = dict[str, Any]
+
+
+class Tokens(Protocol):
+    """Where access tokens are shared between threads, processes and machines."""
+
+    def get(self, name: str) -> str | None:
+        """The living token of this name, if any."""
+
+    def put(self, name: str, token: str, seconds: float) -> None:
+        """Share a token that lives ``seconds`` more."""
+
+    def one_at_a_time(self, name: str) -> AbstractContextManager[None]:
+        """Hold this while fetching a new token, so that it is fetched once."""
+
+
+class Line(WeChatClient):  # type: ignore[misc]  # wechatpy has no types
+    """Calls WeCom with one secret. Every failure is a ``WeComError``; none carries a secret or an address."""
+
+    def __init__(
+        self,
+        corp_id: str,
+        secret: str,
+        *,
+        api_base: str,
+        tokens: Tokens,
+        pacing: Pacing,
+        http: requests.Session | None = None,
+    ) -> None:
+        super().__init__(corp_id, secret, timeout=TIMEOUT, auto_retry=False)
+        self.API_BASE_URL = api_base
+        self._tokens = tokens
+        self._pacing = pacing
+        self._token_name = f"{corp_id}:{hashlib.sha256(secret.encode()).hexdigest()[:16]}"
+        self._http = http or _session()
+        self._refusal: tuple[Exception | None, float] = (None, 0.0)
+
+    def call(
+        self,
+        api: str,
+        body: Answer | None = None,
+        *,
+        params: dict[str, Any] | None = None,
+        files: dict[str, tuple[str, bytes, str]] | None = None,
+        timeout: tuple[float, float] = TIMEOUT,
+    ) -> Answer:
+        """Make one call, POST when there is a body or a file, and give WeCom's answer as it is.
+
+        Raises ``TryLater`` (not carried out), ``Refused`` or ``Unclear`` (the line broke after asking). A dead token
+        is fetched anew once, and the call made once more.
+        """
+        token = self.token()
+        for attempt in (1, 2):
+            self._pacing.enter(api)
+            try:
+                return self._ask(api, token, body, params, files, timeout)
+            except Answered as error:
+                if error.errcode == TOO_OFTEN:
+                    raise self._pacing.block(api) from None
+                if error.errcode not in STALE_TOKEN or attempt == 2:
+                    raise
+                token = self._new_token(stale=token)
+        raise AssertionError("unreachable")
+
+    def _ask(
+        self,
+        api: str,
+        token: str,
+        body: Answer | None,
+        params: dict[str, Any] | None,
+        files: dict[str, tuple[str, bytes, str]] | None,
+        timeout: tuple[float, float],
+    ) -> Answer:
+        method = "get" if body is None and files is None else "post"
+        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        try:
+            answer = self._http.request(
+                method,
+                self.API_BASE_URL + api,
+                params={**(params or {}), "access_token": token},
+                data=data,
+                files=files,
+                timeout=timeout,
+            )
+        except requests.RequestException as error:
+            raise _broken(api, error) from None
+        return self._read(api, answer)
+
+    def _read(self, api: str, answer: requests.Response) -> Answer:
+        if answer.status_code >= 500:
+            raise Unclear(f"{api}: HTTP {answer.status_code}")
+        if answer.status_code != 200:
+            raise TryLater(f"{api}: HTTP {answer.status_code}; is api_base right?")
+        try:
+            content = answer.json()
+            errcode = int(content.get("errcode") or 0)
+        except (ValueError, TypeError, AttributeError):
+            raise Unclear(f"{api}: the answer is not JSON as WeCom speaks it") from None
+        if errcode != 0:
+            raise error_for(api, errcode)
+        return dict(content)
+
+    def qr_picture(self, address: str) -> tuple[bytes, str]:
+        """A QR picture and its content type, from WeCom's own hosts only. No token goes with the question."""
+        return pictures.fetch(self._http, address, self.API_BASE_URL)
+
+    def clock_skew(self) -> float | None:
+        """Seconds our clock is ahead of WeCom's, from the Date of an answer; None when it gives none or is away."""
+        try:
+            stamp = self._http.get(self.API_BASE_URL + "gettoken", timeout=TIMEOUT).headers.get("Date", "")
+            return time.time() - parsedate_to_datetime(stamp).timestamp()
+        except (requests.RequestException, ValueError, TypeError):
+            return None
+
+    def token(self) -> str:
+        """The living access token, fetched if there is none."""
+        return self._tokens.get(self._token_name) or self._new_token(stale=None)
+
+    def _new_token(self, stale: str | None) -> str:
+        """One fetch for all threads and processes that found the same token dead."""
+        with self._tokens.one_at_a_time(self._token_name):
+            known = self._tokens.get(self._token_name)
+            if known is not None and known != stale:
+                return known
+            return self._fetch_token()
+
+    def _fetch_token(self) -> str:
+        """Ask for a token. Who asks wrongly too often is blocked by address, so a refusal is believed for a while."""
+        refusal, until = self._refusal
+        if refusal is not None and time.monotonic() < until:
+            raise refusal
+        try:
+            return self._ask_for_token()
+        except Answered as error:
+            trouble = error if isinstance(error, TryLater) else Misconfigured("gettoken", error.errcode)
+            if not isinstance(trouble, Busy):
+                self._refusal = trouble, time.monotonic() + REFUSAL_BELIEVED_SECONDS
+            raise trouble from None
+
+    def _ask_for_token(self) -> str:
+        try:
+            answer = self._http.get(
+                self.API_BASE_URL + "gettoken",
+                params={"corpid": self.corp_id, "corpsecret": self.secret},
+                timeout=TIMEOUT,
+            )
+        except requests.RequestException as error:
+            raise TryLater(f"gettoken: {type(error).__name__}") from None
+        try:
+            content = self._read("gettoken", answer)
+            token, seconds = str(content["access_token"]), float(content["expires_in"])
+        except (Unclear, KeyError, ValueError):
+            raise TryLater("gettoken: the answer holds no token") from None
+        self._tokens.put(self._token_name, token, max(1.0, seconds - TOKEN_MARGIN_SECONDS))
+        return token
+
+
+def _session() -> requests.Session:
+    http = requests.Session()
+    adapter = HTTPAdapter(pool_connections=4, pool_maxsize=64)
+    http.mount("https://", adapter)
+    http.mount("http://", adapter)
+    return http
+
+
+def _broken(api: str, error: requests.RequestException) -> WeComError:
+    """Never connected: nothing can have happened. Anything later: unclear. The text names no address, no token."""
+    never_there = isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError) or _not_connected(error)
+    kind = TryLater if never_there else Unclear
+    return kind(f"{api}: {type(error).__name__}")
+
+
+def _not_connected(error: requests.RequestException) -> bool:
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, NewConnectionError)

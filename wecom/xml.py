@@ -1,0 +1,71 @@
+"""The one XML parser of the house: no DTD, no entities, bounded depth. Every XML from outside passes here.
+
+``defusedxml`` refuses DOCTYPE; depth is bounded by us, since no parser measured does that (200,000 levels pass).
+"""
+
+from typing import cast
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser, ParseError
+
+from wecom.errors import BadEnvelope
+
+MAX_DEPTH = 20
+
+Fields = dict[str, "str | Fields | list[str | Fields]"]
+
+
+class _Reader:
+    """Builds plain dictionaries while the parser reads: repeated elements become lists, empty ones ``""``."""
+
+    def __init__(self) -> None:
+        self._open: list[tuple[str, Fields, list[str]]] = []
+        self.root: Fields = {}
+
+    def start(self, tag: str, attrib: dict[str, str]) -> None:
+        if len(self._open) >= MAX_DEPTH:
+            raise BadEnvelope(f"XML nested deeper than {MAX_DEPTH}")
+        self._open.append((tag, {}, []))
+
+    def data(self, text: str) -> None:
+        self._open[-1][2].append(text)
+
+    def end(self, tag: str) -> None:
+        tag, children, texts = self._open.pop()
+        value: str | Fields = children or "".join(texts).strip()
+        parent = self._open[-1][1] if self._open else self.root
+        known = parent.get(tag)
+        if known is None:
+            parent[tag] = value
+        elif isinstance(known, list):
+            known.append(value)
+        else:
+            parent[tag] = [known, value]
+
+    def close(self) -> Fields:
+        return self.root
+
+
+def read(text: str | bytes) -> Fields:
+    """The children of the root element, by name. Raises ``BadEnvelope`` for what is not plain XML.
+
+    It is UTF-8 whatever the declaration says: a declared encoding that Python does not know would raise otherwise.
+    """
+    if isinstance(text, bytes):
+        text = _decode(text)
+    try:
+        parser = DefusedXMLParser(target=_Reader(), encoding="utf-8", forbid_dtd=True)
+        parser.feed(text.encode())
+        (content,) = cast(Fields, parser.close()).values()
+    except (ParseError, DefusedXmlException, ValueError, UnicodeError) as error:
+        raise BadEnvelope(f"not readable as XML: {type(error).__name__}") from None
+    if not isinstance(content, dict):
+        raise BadEnvelope("XML without content")
+    return content
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadEnvelope("not UTF-8") from None
