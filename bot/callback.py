@@ -6,10 +6,12 @@ but the URL check's own echo.
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
 
 from bot.assembly import Parts
 from handlers.routes import lane_of
@@ -22,13 +24,36 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 256 * 1024
 SPOKEN = ("", "text/xml", "application/xml", "text/plain", "application/octet-stream")
-RECEIVERS = ("", "contact", "kf")
+BELOW = "/wecom"
 
 callback = Blueprint("callback", __name__)
 
 
-@callback.get("/wecom/callback", defaults={"receiver": ""})
-@callback.get("/wecom/callback/<receiver>")
+def create_door(parts: Parts, headers: Sequence[tuple[str, str]] = ()) -> Flask:
+    """The callback as an application of its own, mounted at ``BELOW``; every answer carries these headers.
+
+    Who sends too much is cut off before it is read.
+    """
+    door = Flask(__name__, static_folder=None)
+    door.config.update(MAX_CONTENT_LENGTH=MAX_BODY)
+    door.extensions.update(parts=parts, envelopes=parts.envelopes())
+    door.register_blueprint(callback)
+    door.register_error_handler(HTTPException, _in_plain_text)
+
+    @door.after_request
+    def finish(response: Response) -> Response:
+        response.headers.extend([*headers, ("Cache-Control", "no-store")])
+        return response
+
+    return door
+
+
+def _in_plain_text(error: HTTPException) -> Response:
+    return Response(error.name.lower(), error.code, mimetype="text/plain")
+
+
+@callback.get("/callback", defaults={"receiver": ""})
+@callback.get("/callback/<receiver>")
 def check_url(receiver: str) -> Response:
     """WeCom's check when the address is saved: give the decrypted echo back, exactly."""
     try:
@@ -40,10 +65,10 @@ def check_url(receiver: str) -> Response:
     return Response(echo, mimetype="text/plain")
 
 
-@callback.post("/wecom/callback", defaults={"receiver": ""})
-@callback.post("/wecom/callback/<receiver>")
+@callback.post("/callback", defaults={"receiver": ""})
+@callback.post("/callback/<receiver>")
 def receive_event(receiver: str) -> Response:
-    """Write the event down, ring the bell, tell WeCom we have it."""
+    """Write the event down, tell WeCom we have it."""
     if request.mimetype not in SPOKEN:
         return Response("the body must be XML", 400, mimetype="text/plain")
     try:
@@ -58,7 +83,6 @@ def receive_event(receiver: str) -> Response:
     except SQLAlchemyError as error:
         log.error("a callback could not be stored: %s", type(error).__name__)
         return Response("not stored, please send again", 503, mimetype="text/plain")
-    parts.bell.ring()
     return Response(b"", mimetype="text/plain")
 
 

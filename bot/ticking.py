@@ -34,6 +34,8 @@ def in_the_sandbox(settings: Settings) -> bool:
 def work_off(parts: Parts) -> int:
     """Handle every event and make every call that is due, one after the other; how many there were."""
     dispatcher, sender = parts.dispatcher(), parts.sender()
+    dispatcher.rescue()
+    sender.rescue()
     done = 0
     while True:
         before = done

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 1.0
 TROUBLE_SECONDS = 1.0
+RESCUE_SECONDS = 2.0
 EVENT_HANDS, WELCOME_HANDS, GREETING_HANDS, CALL_HANDS, TAG_HANDS = 4, 4, 24, 4, 5
 """How many rows a lane works on at once. Greetings wait for WeCom most of the time: 50 a second need a dozen."""
 
@@ -67,17 +68,17 @@ class Lane:
         while not self._stopping:
             self._wake.clear()
             try:
-                took = self._take()
+                more = self._take()
             except Exception as error:
                 known = isinstance(error, SQLAlchemyError)
                 log.error("lane %s: %s", self.name, type(error).__name__, exc_info=None if known else error)
-                took = False
+                more = False
                 self._wake.wait(TROUBLE_SECONDS)
-            if not took:
+            if not more:
                 self._wake.wait(LOOK_AGAIN_SECONDS)
 
     def _take(self) -> bool:
-        """Claim for the free hands; False when there was nothing to claim or no hand free."""
+        """Claim for the free hands; whether there may be more. If not, whoever brings more rings the bell."""
         with self._lock:
             free = self._hands - self._busy
         if free <= 0:
@@ -87,7 +88,7 @@ class Lane:
             self._busy += len(rows)
         for row in rows:
             self._pool.submit(self._serve_one, row).add_done_callback(self._free_hand)
-        return bool(rows)
+        return len(rows) == free
 
     def _serve_one(self, row: Any) -> None:
         try:
@@ -108,7 +109,7 @@ class Worker:
 
     def __init__(self, parts: Parts) -> None:
         dispatcher, sender = parts.dispatcher(), parts.sender()
-        self._sender = sender
+        self._rescues = dispatcher.rescue, sender.rescue
         self._stop = threading.Event()
         self._loop = parts.loop(self.wake_all, self._stop.is_set)
         inboxes = {WELCOME: WELCOME_HANDS, EVENTS: EVENT_HANDS}
@@ -122,12 +123,19 @@ class Worker:
             name: Lane(name, hands, _claim(sender.claim, name), sender.deliver_one, self.ring)
             for name, hands in outboxes.items()
         }
-        parts.bell.listen(self.wake_all)
+        parts.bell.listen(self._called)
 
     def ring(self, lanes: Iterable[str]) -> None:
         """Wake these lanes of this process: what they wait for has just been kept."""
         for name in lanes:
             self._lanes[name].wake()
+
+    def _called(self, lane: str) -> None:
+        """The bell rang, for one lane or for all."""
+        if lane in self._lanes:
+            self._lanes[lane].wake()
+        else:
+            self.wake_all()
 
     def wake_all(self) -> None:
         """Wake every lane."""
@@ -138,7 +146,7 @@ class Worker:
         """Begin to work."""
         for lane in self._lanes.values():
             lane.start()
-        threading.Thread(target=self._rescue_calls, name="rescue", daemon=True).start()
+        threading.Thread(target=self._rescue_lost, name="rescue", daemon=True).start()
         self._loop.start()
 
     def stop(self) -> None:
@@ -150,14 +158,15 @@ class Worker:
             lane.stop()
         self._loop.stop()
 
-    def _rescue_calls(self) -> None:
-        """Every few seconds free the calls whose sender died: a welcome has only twenty."""
-        while not self._stop.wait(2.0):
-            try:
-                self.ring(self._sender.rescue())
-            except Exception as error:
-                known = isinstance(error, SQLAlchemyError)
-                log.error("rescue: %s", type(error).__name__, exc_info=None if known else error)
+    def _rescue_lost(self) -> None:
+        """Every few seconds free the events and calls whose worker died: a welcome has only twenty."""
+        while not self._stop.wait(RESCUE_SECONDS):
+            for rescue in self._rescues:
+                try:
+                    self.ring(rescue())
+                except Exception as error:
+                    known = isinstance(error, SQLAlchemyError)
+                    log.error("rescue: %s", type(error).__name__, exc_info=None if known else error)
 
 
 def _claim(claim: Callable[[str, int], Sequence[Any]], lane: str) -> Claim:

@@ -18,12 +18,10 @@ from people.access import RIGHTS
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-MACHINES = ("/wecom/", "/api/")
-"""Doors for machines: they prove themselves by signature or key, never by a cookie, so no forged form gets in."""
+MACHINES = ("/api/",)
+"""Doors for machines: they prove themselves by key, never by a cookie, so no forged form gets in."""
 PUBLIC = frozenset(
     {
-        "callback.check_url",
-        "callback.receive_event",
         "health.alive",
         "health.ready",
         "health.metrics",

@@ -19,8 +19,9 @@ PICTURES_OF_WECOM = "https://*.qpic.cn https://*.qlogo.cn"
 
 def install(app: Flask) -> None:
     """Add the headers to every answer of this application."""
-    policy = content_policy(str(app.extensions["oauth_base"]))
-    over_tls = str(app.extensions["base_url"]).startswith("https://")
+    base_url = str(app.extensions["base_url"])
+    standing = always(str(app.extensions["oauth_base"]), base_url)
+    over_tls = base_url.startswith("https://")
     app.config.update(
         SESSION_COOKIE_NAME="__Host-scrm-form" if over_tls else "scrm-form",
         SESSION_COOKIE_HTTPONLY=True,
@@ -31,17 +32,25 @@ def install(app: Flask) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
-        add = response.headers.setdefault
-        add("Content-Security-Policy", policy)
-        add("X-Content-Type-Options", "nosniff")
-        add("Referrer-Policy", "same-origin")
-        add("X-Frame-Options", "DENY")
-        add("Cross-Origin-Opener-Policy", "same-origin")
-        add("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
-        if over_tls:
-            add("Strict-Transport-Security", f"max-age={YEAR}; includeSubDomains")
+        for name, value in standing:
+            response.headers.setdefault(name, value)
         _say_how_long_it_keeps(response)
         return pack(response)
+
+
+def always(wecom: str, base_url: str) -> list[tuple[str, str]]:
+    """The headers of every answer, whichever application gives it."""
+    headers = [
+        ("Content-Security-Policy", content_policy(wecom)),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "same-origin"),
+        ("X-Frame-Options", "DENY"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+        ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()"),
+    ]
+    if base_url.startswith("https://"):
+        headers.append(("Strict-Transport-Security", f"max-age={YEAR}; includeSubDomains"))
+    return headers
 
 
 def content_policy(wecom: str) -> str:

@@ -87,7 +87,6 @@ CALL_STATES = {
 }
 JOB_WORDS: Mapping[str, str] = MappingProxyType(
     {
-        "rescue events": N_("接回中断的事件"),
         "make imported codes": N_("批量创建渠道活码"),
         "lead channel codes": N_("按时段切换接待成员"),
         "tell admins": N_("把提醒发给管理员"),

@@ -48,6 +48,11 @@ class Dispatcher:
         with transaction(self.engine) as db:
             return inbox.claim(db, lane, room, self.clock())
 
+    def rescue(self) -> set[str]:
+        """Free the events whose worker died; the lanes in which something waits now."""
+        with transaction(self.engine) as db:
+            return {f"inbox:{lane}" for lane in inbox.rescue(db, self.clock())}
+
     def handle_one(self, taken: Taken) -> set[str]:
         """Handle one claimed event; the lanes of the outbox in which something waits now."""
         try:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, func, select
 from people import alarms, persons
 from scheduler import first_fill, loop
 from scheduler.loop import Daily, Every, Job
-from storage import answers, inbox, shared
+from storage import answers, shared
 from storage.database import Clock, reading, transaction
 from storage.tables import CalendarDay, InboxRow, Member, Person, User
 from storage.work import Work
@@ -117,15 +117,6 @@ def _read_profile(hands: Hands, person_id: int) -> bool:
     return profile is not None
 
 
-def rescue_events(hands: Hands) -> str:
-    """Free the events whose worker died."""
-    with transaction(hands.engine) as db:
-        count = inbox.rescue(db, hands.clock())
-    if count:
-        hands.ring()
-    return f"{count} events freed"
-
-
 def watch_for_silence(hands: Hands) -> str:
     """No event for an hour at a busy time: the callback may be broken. Tell the admins."""
     now = hands.clock()
@@ -209,7 +200,6 @@ def tidy(hands: Hands) -> str:
 
 
 TIMETABLE: tuple[Job, ...] = (
-    Job("rescue events", Every(timedelta(seconds=10)), rescue_events),
     Job("make imported codes", Every(timedelta(seconds=10)), make_imported_codes),
     Job("lead channel codes", Every(timedelta(minutes=1)), lead_codes),
     Job("tell admins", Every(timedelta(minutes=1)), tell_admins),

@@ -6,13 +6,14 @@ one key at a time. A claim is a lease with a fence: who dies is replaced, who wa
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import BindParameter, Connection, Engine, Executable, Select, Table, bindparam, or_, select, update
 from sqlalchemy.exc import DataError
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from storage.database import changed_rows, insert_new, is_away, one_of, transaction
 from storage.health import Health, count
@@ -25,6 +26,7 @@ WELCOME_LEASE = timedelta(seconds=6)
 BACKOFF = (timedelta(seconds=1), timedelta(seconds=5))
 WELCOME, EVENTS = "welcome", "events"
 OPEN_STATES = ("waiting", "taken")
+inbox = cast(Table, InboxRow.__table__)
 
 
 @dataclass(frozen=True)
@@ -71,23 +73,20 @@ class Taken:
     received_at: datetime
 
 
-def accept(db: Session, events: Sequence[Arriving], at: datetime) -> int:
-    """Keep each event unless we already have it; how many were new.
-
-    The same arrival through a second receiver has the same identity and perhaps another welcome code:
-    then only that code is added, as one more to try.
-    """
+def accept(db: Connection, events: Sequence[Arriving], at: datetime) -> bool:
+    """Keep each event unless we already have it, in one statement; whether all were new."""
     first: dict[str, Arriving] = {}
     for one in events:
         first.setdefault(one.identity, one)
-    new = insert_new(db, InboxRow, [one.row(at) for one in first.values()], ["identity"])
-    if len(new) < len(events):
-        _add_codes(db, [one for one in events if one.welcome_code])
-    return len(new)
+    return len(insert_new(db, InboxRow, [one.row(at) for one in first.values()], ["identity"])) == len(events)
 
 
-def _add_codes(db: Session, events: Sequence[Arriving]) -> None:
-    for one in events:
+def add_codes(db: Session, events: Sequence[Arriving]) -> None:
+    """Add the welcome codes of repeated events to the rows we have.
+
+    The same arrival through a second receiver has the same identity and perhaps another code: one more to try.
+    """
+    for one in (event for event in events if event.welcome_code):
         row = db.scalar(select(InboxRow).where(InboxRow.identity == one.identity).with_for_update())
         assert row is not None  # noqa: S101  # accept has just made sure of it  # nosec B101
         if one.welcome_code and one.welcome_code not in row.xml and one.welcome_code not in row.extra_codes:
@@ -102,12 +101,14 @@ class Intake:
 
     ``accept`` returns only when the event is on disk and raises what the database raised otherwise, so that the
     callback can answer 5xx and WeCom sends again. The commit is shared, the fate is not: when a batch fails,
-    each event is tried alone.
+    each event is tried alone. ``ring`` is called once for each lane in which a batch has left something.
     """
 
-    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
-        self._engine = engine
-        self._clock = clock
+    def __init__(self, engine: Engine, clock: Callable[[], datetime], ring: Callable[[str], None]) -> None:
+        self._engine, self._clock, self._ring = engine, clock, ring
+        self._at_once = self._engine
+        if engine.dialect.name == "postgresql":
+            self._at_once = engine.execution_options(isolation_level="AUTOCOMMIT")  # one statement is a transaction
         self._waiting: list[_Slip] = []
         self._pile = threading.Lock()
         self._desk = threading.Lock()
@@ -118,12 +119,13 @@ class Intake:
         with self._pile:
             self._waiting.append(slip)
         with self._desk:
-            if not slip.settled:
-                self._keep_all()
+            kept = [] if slip.settled else self._keep_all()
+        for lane in {one.event.lane for one in kept}:
+            self._ring(lane)
         if slip.error is not None:
             raise slip.error
 
-    def _keep_all(self) -> None:
+    def _keep_all(self) -> "list[_Slip]":
         slips = self._take_pile()
         try:
             self._keep([slip.event for slip in slips])
@@ -137,6 +139,7 @@ class Intake:
                 slip.error = error
         for slip in slips:
             slip.settled = True
+        return [slip for slip in slips if slip.error is None]
 
     def _take_pile(self) -> "list[_Slip]":
         with self._pile:
@@ -150,8 +153,11 @@ class Intake:
             slip.error = error
 
     def _keep(self, events: Sequence[Arriving]) -> None:
-        with transaction(self._engine) as db:
-            accept(db, events, self._clock())
+        with self._at_once.begin() as connection:
+            all_new = accept(connection, events, self._clock())
+        if not all_new:
+            with transaction(self._engine) as db:
+                add_codes(db, events)
 
 
 @dataclass
@@ -166,45 +172,46 @@ def claim(db: Session, lane: str, room: int, now: datetime) -> list[Taken]:
 
     Two statements, since PostgreSQL may look into a LIMIT below an UPDATE once for each row, and take them all.
 
-    The welcome lane waits for other welcomes of its customer only: its code dies in seconds. For the same reason it
-    does not wait for the timetable to free what a dead worker held.
+    The welcome lane waits for other welcomes of its customer only, and not for one that was put off: its code dies in
+    seconds.
     """
-    if lane == WELCOME:
-        rescue(db, now, lane)
-    older = aliased(InboxRow)
-    waiting = select(InboxRow.id).where(
-        one_of(InboxRow.state.expression, OPEN_STATES),
-        InboxRow.lane == lane,
-        InboxRow.state == "waiting",
-        InboxRow.due_at <= now,
-    )
-    ahead = select(older.id).where(
-        older.key == InboxRow.key, older.id < InboxRow.id, one_of(older.state.expression, OPEN_STATES)
-    )
-    waiting = waiting.where(~(ahead.where(older.lane == WELCOME) if lane == WELCOME else ahead).exists())
-    due = db.scalars(waiting.order_by(InboxRow.id).limit(room).with_for_update(skip_locked=True)).all()
+    due = db.scalars(_due(express=lane == WELCOME), {"of": lane, "now": now, "room": room}).all()
     if not due:
         return []
-    taken = db.execute(
-        update(InboxRow)
-        .where(InboxRow.id.in_(due), InboxRow.state == "waiting")
-        .values(state="taken", lease_until=now + _lease(lane), fence=InboxRow.fence + 1, tries=InboxRow.tries + 1)
-        .returning(
-            InboxRow.id,
-            InboxRow.fence,
-            InboxRow.tries,
-            InboxRow.name,
-            InboxRow.lane,
-            InboxRow.xml,
-            InboxRow.extra_codes,
-            InboxRow.received_at,
-        )
-    )
-    found = [
-        Taken(row_id, fence, tries, name, lane, xml, tuple(codes), received)
-        for row_id, fence, tries, name, lane, xml, codes, received in taken
-    ]
+    taken = db.execute(_take(), {"due": due, "until": now + _lease(lane)})
+    found = [Taken(**{**row._mapping, "extra_codes": tuple(row.extra_codes)}) for row in taken]
     return sorted(found, key=lambda one: one.id)
+
+
+@cache
+def _due(*, express: bool) -> Select[int]:
+    """Built once, as the others here: building costs more than asking."""
+    older = inbox.alias()
+    ahead = [older.c.key == inbox.c.key, older.c.id < inbox.c.id, one_of(older.c.state, OPEN_STATES)]
+    if express:
+        ahead += [older.c.lane == WELCOME, or_(older.c.state == "taken", older.c.due_at <= bindparam("now"))]
+    return (
+        select(inbox.c.id)
+        .where(
+            one_of(inbox.c.state, OPEN_STATES),
+            inbox.c.lane == bindparam("of"),
+            inbox.c.state == "waiting",
+            inbox.c.due_at <= bindparam("now"),
+            ~select(older.c.id).where(*ahead).exists(),
+        )
+        .order_by(inbox.c.id)
+        .limit(bindparam("room"))
+        .with_for_update(skip_locked=True)
+    )
+
+
+@cache
+def _take() -> Executable:
+    taken = update(inbox).where(inbox.c.id.in_(bindparam("due", expanding=True)), inbox.c.state == "waiting")
+    taken = taken.values(
+        state="taken", lease_until=bindparam("until"), fence=inbox.c.fence + 1, tries=inbox.c.tries + 1
+    )
+    return taken.returning(*(inbox.c[one.name] for one in fields(Taken)))
 
 
 def _lease(lane: str) -> timedelta:
@@ -217,16 +224,25 @@ def finish(db: Session, taken: Taken, outcome: str, now: datetime, *, next_lane:
     A welcome code that came in meanwhile sends it round once more.
     False means that the lease was lost and somebody else has it: the caller must undo everything.
     """
-    values: dict[str, Any] = {"state": "done", "done_at": now, "outcome": outcome, "lease_until": None}
-    if next_lane is not None:
-        values = {"state": "waiting", "lane": next_lane, "tries": 0, "due_at": now, "lease_until": None}
-    if not _settle(db, taken, values):
+    mine = {"mine": taken.id, "held": taken.fence, "at": now}
+    values = {"said": outcome} if next_lane is None else {"next": next_lane}
+    codes = db.scalars(_finish(handed_on=next_lane is not None), {**mine, **values}).one_or_none()
+    if codes is None:
         return False
-    codes = db.scalars(select(InboxRow.extra_codes).where(InboxRow.id == taken.id)).one()
     if len(codes) > len(taken.extra_codes):
         again = {"state": "waiting", "lane": WELCOME, "tries": 0, "due_at": now, "done_at": None}
-        db.execute(update(InboxRow).where(InboxRow.id == taken.id).values(**again))
+        db.execute(update(inbox).where(inbox.c.id == taken.id).values(**again))
     return True
+
+
+@cache
+def _finish(*, handed_on: bool) -> Executable:
+    """The row's welcome codes come back: one may have been added while we worked."""
+    at: BindParameter[datetime] = bindparam("at")
+    done = {"state": "done", "done_at": at, "outcome": bindparam("said"), "lease_until": None}
+    on = {"state": "waiting", "lane": bindparam("next"), "tries": 0, "due_at": at, "lease_until": None}
+    mine = (inbox.c.id == bindparam("mine"), inbox.c.fence == bindparam("held"), inbox.c.state == "taken")
+    return update(inbox).where(*mine).values(**(on if handed_on else done)).returning(inbox.c.extra_codes)
 
 
 def postpone(db: Session, taken: Taken, why: str, now: datetime, *, wait: timedelta | None = None) -> None:
@@ -248,15 +264,14 @@ def _settle(db: Session, taken: Taken, values: dict[str, Any]) -> bool:
     return changed_rows(db, update(InboxRow).where(*mine).values(**values)) == 1
 
 
-def rescue(db: Session, now: datetime, lane: str | None = None) -> int:
-    """Free the rows (of one lane) whose worker died; who has used up the tries is set aside. How many there were."""
-    taken = (one_of(InboxRow.state.expression, OPEN_STATES), InboxRow.state == "taken")
-    lost = [*taken, InboxRow.lease_until < now] + ([InboxRow.lane == lane] if lane else [])
+def rescue(db: Session, now: datetime) -> set[str]:
+    """Free the rows whose worker died, and set those aside that have used up their tries; the lanes to look into."""
+    lost = (one_of(inbox.c.state, OPEN_STATES), inbox.c.state == "taken", inbox.c.lease_until < now)
     why = "the worker stopped in the middle of it"
-    tired = update(InboxRow).where(*lost, InboxRow.tries >= MAX_TRIES)
-    aside = changed_rows(db, tired.values(state="aside", outcome=why, done_at=now, lease_until=None))
-    freed = changed_rows(db, update(InboxRow).where(*lost).values(state="waiting", outcome=why, lease_until=None))
-    return aside + freed
+    tired = update(inbox).where(*lost, inbox.c.tries >= MAX_TRIES)
+    db.execute(tired.values(state="aside", outcome=why, done_at=now, lease_until=None))
+    freed = update(inbox).where(*lost).values(state="waiting", outcome=why, lease_until=None)
+    return set(db.scalars(freed.returning(inbox.c.lane)))
 
 
 def replay(db: Session, ids: Sequence[int] | None, now: datetime) -> int:

@@ -80,24 +80,24 @@ class RedisBell:
     def __init__(self, hot: Redis, waiting: Redis) -> None:
         self._hot, self._waiting = hot, waiting
 
-    def ring(self) -> None:
+    def ring(self, lane: str = "") -> None:
         """Publish; without Redis the listeners look by themselves."""
         try:
-            self._hot.publish(TOPIC, "!")
+            self._hot.publish(TOPIC, lane)
         except RedisError:
             return
 
-    def listen(self, wake: Callable[[], None]) -> None:
+    def listen(self, wake: Callable[[str], None]) -> None:
         """Subscribe, and again whenever Redis went away."""
         in_thread("bell", lambda: self._wait(wake))
 
-    def _wait(self, wake: Callable[[], None]) -> None:
+    def _wait(self, wake: Callable[[str], None]) -> None:
         while True:
             try:
                 with self._waiting.pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]
                     channel.subscribe(TOPIC)
                     while True:
-                        if channel.get_message(timeout=1.0) is not None:
-                            wake()
+                        if (said := channel.get_message(timeout=1.0)) is not None:
+                            wake(said["data"].decode())
             except RedisError:
                 time.sleep(1)

@@ -18,25 +18,25 @@ class PostgresBell:
         self._line: psycopg.Connection | None = None
         self._lock = threading.Lock()
 
-    def ring(self) -> None:
+    def ring(self, lane: str = "") -> None:
         """Notify; a broken line is dialled again at the next ring."""
         with self._lock:
             try:
                 self._line = self._line or psycopg.connect(self._url, autocommit=True, **ALIVE)
-                self._line.execute(f"NOTIFY {TOPIC}")
+                self._line.execute("SELECT pg_notify(%s, %s)", (TOPIC, lane))
             except psycopg.Error:
                 self._line = None
 
-    def listen(self, wake: Callable[[], None]) -> None:
+    def listen(self, wake: Callable[[str], None]) -> None:
         """Listen on a line of our own, dialling again whenever it breaks."""
         in_thread("bell", lambda: self._wait(wake))
 
-    def _wait(self, wake: Callable[[], None]) -> None:
+    def _wait(self, wake: Callable[[str], None]) -> None:
         while True:
             try:
                 with psycopg.connect(self._url, autocommit=True, **ALIVE) as line:
                     line.execute(f"LISTEN {TOPIC}")
-                    for _ in line.notifies():
-                        wake()
+                    for said in line.notifies():
+                        wake(said.payload)
             except psycopg.Error:
                 time.sleep(1)

@@ -24,6 +24,8 @@ from storage.tables import Gate, Sealed
 
 REFRESH_LEASE = timedelta(seconds=12)
 REFRESH_PATIENCE_SECONDS = 10.0
+HELD = timedelta(seconds=30)
+"""So long a token is used without looking whether it is still the shared one; WeCom says when it is not."""
 
 
 def cipher_from(secret_key: str) -> Fernet:
@@ -37,13 +39,21 @@ class DatabaseTokens:
     def __init__(self, engine: Engine, cipher: Fernet, clock: Clock) -> None:
         self._engine, self._cipher, self._clock = engine, cipher, clock
         self._fetching: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._held: dict[str, tuple[str, datetime, datetime]] = {}
 
     def get(self, name: str) -> str | None:
         """The living token of this name; one sealed with another key counts as none."""
-        with transaction(self._engine.execution_options(sqlite_begin="DEFERRED")) as db:
-            alive = select(Sealed.value).where(Sealed.name == name, Sealed.expires_at > self._clock())
-            value = db.scalar(alive)
-        return unseal(self._cipher, value)
+        now = self._clock()
+        if name in self._held:
+            token, since, until = self._held[name]
+            if since <= now < until:
+                return token
+        with reading(self._engine) as db:
+            row = db.execute(select(Sealed.value, Sealed.expires_at).where(Sealed.name == name)).one_or_none()
+        found = unseal(self._cipher, row.value) if row is not None and row.expires_at > now else None
+        if row is not None and found is not None:
+            self._held[name] = found, now, min(row.expires_at, now + HELD)
+        return found
 
     def put(self, name: str, token: str, seconds: float) -> None:
         """Share a token that lives ``seconds`` more."""
@@ -65,6 +75,7 @@ class DatabaseTokens:
         with self._fetching[name]:
             while not self._take(name) and time.monotonic() < deadline:
                 time.sleep(0.05)
+            self._held.pop(name, None)
             try:
                 yield
             finally:

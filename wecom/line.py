@@ -25,6 +25,7 @@ from wecom.pacing import Pacing
 TIMEOUT = (3.05, 8.0)
 TOKEN_MARGIN_SECONDS = 300
 REFUSAL_BELIEVED_SECONDS = 5.0
+SILENCE_BELIEVED_SECONDS = 2.0
 logging.getLogger("urllib3.connectionpool").setLevel(logging.WARNING)  # at DEBUG it writes tokens down
 Answer = dict[str, Any]
 
@@ -61,7 +62,7 @@ class Line(WeChatClient):  # type: ignore[misc]  # wechatpy has no types
         self._pacing = pacing
         self._token_name = f"{corp_id}:{hashlib.sha256(secret.encode()).hexdigest()[:16]}"
         self._http = http or _session()
-        self._refusal: tuple[Exception | None, float] = (None, 0.0)
+        self._refusal: tuple[WeComError | None, float] = (None, 0.0)
 
     def call(
         self,
@@ -153,10 +154,14 @@ class Line(WeChatClient):  # type: ignore[misc]  # wechatpy has no types
             return self._fetch_token()
 
     def _fetch_token(self) -> str:
-        """Ask for a token. Who asks wrongly too often is blocked by address, so a refusal is believed for a while."""
-        refusal, until = self._refusal
-        if refusal is not None and time.monotonic() < until:
-            raise refusal
+        """Ask for a token.
+
+        Who asks wrongly too often is blocked by address, so a refusal is believed for a while. So is silence, for a
+        shorter while: else every thread in turn would wait as long as the first.
+        """
+        trouble, until = self._refusal
+        if trouble is not None and time.monotonic() < until:
+            raise trouble
         try:
             return self._ask_for_token()
         except Answered as error:
@@ -173,7 +178,10 @@ class Line(WeChatClient):  # type: ignore[misc]  # wechatpy has no types
                 timeout=TIMEOUT,
             )
         except requests.RequestException as error:
-            raise TryLater(f"gettoken: {type(error).__name__}") from None
+            trouble = TryLater(f"gettoken: {type(error).__name__}")
+            if isinstance(error, requests.Timeout):
+                self._refusal = trouble, time.monotonic() + SILENCE_BELIEVED_SECONDS
+            raise trouble from None
         try:
             content = self._read("gettoken", answer)
             token, seconds = str(content["access_token"]), float(content["expires_in"])

@@ -1,9 +1,11 @@
 """F10: Redis holds the bell and the tokens, never the work. It may be emptied or gone at any moment."""
 
 import os
+import queue
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import fakeredis
 import pytest
@@ -13,6 +15,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from bot.assembly import assemble
+from bot.web import create_app
 from storage.over_redis import RedisBell, RedisTokens
 from storage.shared import cipher_from
 from storage.tables import Interaction
@@ -101,15 +104,17 @@ def test_without_redis_every_process_has_its_own_token() -> None:
 
 
 def test_the_bell_wakes_and_its_absence_raises_nothing(redis: Redis) -> None:
-    woken = threading.Event()
+    woken: queue.Queue[str] = queue.Queue()
     listening = redis if isinstance(redis, fakeredis.FakeRedis) else Redis.from_url(URL, socket_timeout=5)
     bell = RedisBell(redis, listening)
-    bell.listen(woken.set)
+    bell.listen(woken.put)
     for _ in range(50):
-        bell.ring()
-        if woken.wait(0.1):
+        bell.ring("calls")
+        with suppress(queue.Empty):
+            assert woken.get(timeout=0.1) == "calls"
             break
-    assert woken.is_set()
+    else:
+        pytest.fail("the bell woke nobody")
     RedisBell(gone(), gone()).ring()
 
 
@@ -122,7 +127,7 @@ def test_a_shop_with_redis_works_through_a_flush_and_without_it(sqlite_url: str,
     shop.parts.engine.dispose()
     shop.parts.front.dispose()
     shop.parts = parts
-    shop.app.extensions.update(parts=parts)
+    shop.app = create_app(parts)
     shop.open_for_business()
     channel = shop.channel()
     redis = Redis.from_url(url, socket_timeout=0.2, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 0))

@@ -50,7 +50,7 @@ def seal_of(vector: Vector) -> Seal:
 
 def call(door: Shop, vector: Vector) -> tuple[int, bytes, float]:
     """Deliver the vector to the callback; status, body and seconds."""
-    door.app.extensions["envelopes"] = {"": envelope_of(vector)}
+    door.app.extensions["door"].extensions["envelopes"] = {"": envelope_of(vector)}
     seal, client = seal_of(vector), door.client
     query = {"msg_signature": seal.signature, "timestamp": seal.timestamp, "nonce": seal.nonce}
     started = time.perf_counter()

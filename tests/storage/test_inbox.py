@@ -56,7 +56,7 @@ def test_one_event_that_cannot_be_kept_does_not_take_the_others_with_it(shop: Sh
     now = shop.now()
     good = [arriving(read_event(added(f"wm{number}")), "<xml/>", now) for number in range(6)]
     bad = replace(good[0], identity="bad", xml="\x00")
-    intake = Intake(shop.parts.front, shop.parts.clock)
+    intake = Intake(shop.parts.front, shop.parts.clock, lambda lane: None)
     held = threading.Event()
     intake._desk.acquire()
     results: dict[str, str] = {}
@@ -88,7 +88,7 @@ def test_a_worker_that_wakes_up_late_writes_nothing(shop: Shop) -> None:
     assert second.claim("events", 5) == []
     shop.advance(seconds=LEASE.total_seconds() + 1)
     with shop.db() as db:
-        assert inbox.rescue(db, shop.now()) == 1
+        assert inbox.rescue(db, shop.now()) == {"events"}
     (taken,) = second.claim("events", 5)
     assert taken.fence == asleep.fence + 1
     first.handle_one(asleep)
@@ -268,4 +268,4 @@ def test_the_inbox_tells_how_it_stands(shop: Shop) -> None:
         after = inbox.health(db)
     assert (after.open, after.counts, after.oldest_waiting) == (0, {"done": 4}, None)
     with transaction(shop.parts.engine) as db:
-        assert inbox.rescue(db, shop.now()) == 0
+        assert inbox.rescue(db, shop.now()) == set()
