@@ -77,14 +77,14 @@ def assemble(
     """Build the parts. ``http`` and ``clock`` may be stand-ins (the sandbox in process, a moved clock)."""
     make_folder(settings.storage.url)
     engine = open_engine(settings.storage.url)
-    front = open_engine(settings.storage.url, patience=CALLBACK_PATIENCE, longest=CALLBACK_PATIENCE)
+    front = open_engine(settings.storage.url, patience=CALLBACK_PATIENCE, single=True)
     bell = bell or _bell(settings)
     return Parts(
         settings=settings,
         engine=engine,
         front=front,
         gateway=_gateway(settings, engine, clock, http),
-        intake=Intake(front, clock, lambda lane: bell.ring(f"inbox:{lane}")),
+        intake=Intake(front, engine, clock, lambda lane: bell.ring(f"inbox:{lane}")),
         bell=bell,
         clock=clock,
     )

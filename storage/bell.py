@@ -8,10 +8,12 @@ which lane, if only one is meant.
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 TOPIC = "scrm_bell"
+REST_SECONDS = 0.01
 
 
 class Bell(Protocol):
@@ -62,6 +64,39 @@ class PipeBell:
         with os.fdopen(self._ears, encoding="utf-8", closefd=False) as lines:
             for line in lines:
                 wake(line.rstrip("\n"))
+
+
+class Clapper:
+    """Strikes a bell that is far away from a thread of its own, so that nobody who rings waits for the network.
+
+    What is rung during a stroke and the short rest after it is struck once, however often it was rung.
+    """
+
+    def __init__(self, strike: Callable[[str], None]) -> None:
+        self._strike = strike
+        self._rung: set[str] = set()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._alive = False
+
+    def ring(self, lane: str) -> None:
+        """Have this lane's bell struck. The thread is born at the first ring: before it the process may still fork."""
+        with self._lock:
+            self._rung.add(lane)
+            if not self._alive:
+                self._alive = True
+                in_thread("clapper", self._run)
+        self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            with self._lock:
+                rung, self._rung = self._rung, set()
+            for lane in rung:
+                self._strike(lane)
+            time.sleep(REST_SECONDS)
 
 
 def in_thread(name: str, target: Callable[[], None]) -> None:

@@ -5,17 +5,29 @@ one key at a time. A claim is a lease with a fence: who dies is replaced, who wa
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import BindParameter, Connection, Engine, Executable, Select, Table, bindparam, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Engine,
+    Executable,
+    Select,
+    Table,
+    bindparam,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
-from storage.database import changed_rows, insert_new, is_away, one_of, transaction
+from storage.database import Clock, changed_rows, insert_new, is_away, one_of, transaction
 from storage.health import Health, count
 from storage.tables import InboxRow
 
@@ -75,10 +87,8 @@ class Taken:
 
 def accept(db: Connection, events: Sequence[Arriving], at: datetime) -> bool:
     """Keep each event unless we already have it, in one statement; whether all were new."""
-    first: dict[str, Arriving] = {}
-    for one in events:
-        first.setdefault(one.identity, one)
-    return len(insert_new(db, InboxRow, [one.row(at) for one in first.values()], ["identity"])) == len(events)
+    first = {one.identity: one for one in reversed(events)}.values()
+    return len(insert_new(db, InboxRow, [one.row(at) for one in first], ["identity"])) == len(events)
 
 
 def add_codes(db: Session, events: Sequence[Arriving]) -> None:
@@ -96,20 +106,23 @@ def add_codes(db: Session, events: Sequence[Arriving]) -> None:
                 row.state, row.tries = "waiting", 0
 
 
+GATHER_SECONDS = 0.001
+
+
 class Intake:
     """Keeps events durably and quickly: whoever comes while a commit runs shares the next one.
+
+    When several shared the last one, the next waits a moment for more: a commit costs more than an event.
 
     ``accept`` returns only when the event is on disk and raises what the database raised otherwise, so that the
     callback can answer 5xx and WeCom sends again. The commit is shared, the fate is not: when a batch fails,
     each event is tried alone. ``ring`` is called once for each lane in which a batch has left something.
     """
 
-    def __init__(self, engine: Engine, clock: Callable[[], datetime], ring: Callable[[str], None]) -> None:
-        self._engine, self._clock, self._ring = engine, clock, ring
-        self._at_once = self._engine
-        if engine.dialect.name == "postgresql":
-            self._at_once = engine.execution_options(isolation_level="AUTOCOMMIT")  # one statement is a transaction
+    def __init__(self, front: Engine, engine: Engine, clock: Clock, ring: Callable[[str], None]) -> None:
+        self._front, self._engine, self._clock, self._ring = front, engine, clock, ring
         self._waiting: list[_Slip] = []
+        self._busy = False
         self._pile = threading.Lock()
         self._desk = threading.Lock()
 
@@ -126,7 +139,10 @@ class Intake:
             raise slip.error
 
     def _keep_all(self) -> "list[_Slip]":
+        if self._busy:
+            time.sleep(GATHER_SECONDS)
         slips = self._take_pile()
+        self._busy = len(slips) > 1
         try:
             self._keep([slip.event for slip in slips])
         except DataError:
@@ -153,7 +169,7 @@ class Intake:
             slip.error = error
 
     def _keep(self, events: Sequence[Arriving]) -> None:
-        with self._at_once.begin() as connection:
+        with self._front.begin() as connection:
             all_new = accept(connection, events, self._clock())
         if not all_new:
             with transaction(self._engine) as db:

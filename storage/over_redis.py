@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from redis.lock import Lock
 from redis.retry import Retry
 
-from storage.bell import TOPIC, in_thread
+from storage.bell import TOPIC, Clapper, in_thread
 from storage.shared import REFRESH_PATIENCE_SECONDS, unseal
 
 
@@ -79,9 +79,14 @@ class RedisBell:
 
     def __init__(self, hot: Redis, waiting: Redis) -> None:
         self._hot, self._waiting = hot, waiting
+        self._clapper = Clapper(self._strike)
 
     def ring(self, lane: str = "") -> None:
-        """Publish; without Redis the listeners look by themselves."""
+        """Publish, soon."""
+        self._clapper.ring(lane)
+
+    def _strike(self, lane: str) -> None:
+        """Without Redis the listeners look by themselves."""
         try:
             self._hot.publish(TOPIC, lane)
         except RedisError:

@@ -56,7 +56,7 @@ def test_one_event_that_cannot_be_kept_does_not_take_the_others_with_it(shop: Sh
     now = shop.now()
     good = [arriving(read_event(added(f"wm{number}")), "<xml/>", now) for number in range(6)]
     bad = replace(good[0], identity="bad", xml="\x00")
-    intake = Intake(shop.parts.front, shop.parts.clock, lambda lane: None)
+    intake = Intake(shop.parts.front, shop.parts.engine, shop.parts.clock, lambda lane: None)
     held = threading.Event()
     intake._desk.acquire()
     results: dict[str, str] = {}
