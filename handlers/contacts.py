@@ -35,7 +35,7 @@ def queue_welcome(event: Arrival, extra_codes: tuple[str, ...], work: Work) -> N
     if codes:
         welcomes.plan(
             work,
-            userid=persons.own_spelling(work.db, event.userid),
+            userid=_own_spelling(event, work),
             external_userid=event.external_userid,
             state=event.state,
             codes=codes,
@@ -47,8 +47,6 @@ def queue_welcome(event: Arrival, extra_codes: tuple[str, ...], work: Work) -> N
 def remember_arrival(event: Arrival, profile: Profile | None, work: Work) -> None:
     """Know the person and the rep's relation to them, with where they came from."""
     person, relation = _pair(event, work)
-    if profile is not None:
-        persons.remember_profile(work, person, profile)
     side = profile.side_of(event.userid) if profile else None
     fact = Fact(
         kind=relations.FULL if isinstance(event, ContactAdded) else relations.HALF,
@@ -58,18 +56,20 @@ def remember_arrival(event: Arrival, profile: Profile | None, work: Work) -> Non
         add_way=side.add_way if side else None,
     )
     persons.record(work, person, relation, fact)
+    if profile is not None:
+        persons.remember_profile(work, person, profile)
 
 
 def tag_by_channel(event: Arrival, profile: Profile | None, work: Work) -> None:
     """Give the tags of the channel the customer came over, and bring all tags to the new relation."""
     person, relation = _pair(event, work)
-    channel = welcomes.channel_of(work.db, relation.source_state)
-    if channel is not None and channel.tags:
-        for tag in channels.own_tags(work.db, channel):
-            because = f"扫描渠道码“{channel.name}”添加了{persons.rep_name(work.db, relation.userid)}"
-            tags.give(work, person, tag, source="channel", because=because, at=event.at)
+    channel = welcomes.channel_of(work, relation.source_state)
+    given = channels.own_tags(work.db, channel) if channel is not None and channel.tags else []
+    for tag in given:
+        because = f"扫描渠道码“{channel.name if channel else ''}”添加了{persons.rep_name(work.db, relation.userid)}"
+        tags.give(work, person, tag, source="channel", because=because, at=event.at)
     if relation.state == "active":
-        tags.push_all(work, relation)
+        tags.push_all(work, relation, besides={tag.id for tag in given})
 
 
 def take_over_tags(event: ContactEvent, profile: Profile | None, work: Work) -> None:
@@ -83,7 +83,7 @@ def take_over_tags(event: ContactEvent, profile: Profile | None, work: Work) -> 
 def tell_arrival(event: Arrival, profile: Profile | None, work: Work) -> None:
     """Write the arrival into the person's story."""
     _, relation = _pair(event, work)
-    channel = welcomes.channel_of(work.db, relation.source_state)
+    channel = welcomes.channel_of(work, relation.source_state)
     details = {
         "state": relation.source_state,
         "channel": channel.name if channel else None,
@@ -122,7 +122,7 @@ def _came_by_transfer(work: Work, relation: Relation) -> bool:
 def keep_code_leading(event: Arrival, profile: Profile | None, work: Work) -> None:
     """After an arrival a daily cap may be reached: then the code leads to other reps from now on."""
     _, relation = _pair(event, work)
-    channel = welcomes.channel_of(work.db, relation.source_state)
+    channel = welcomes.channel_of(work, relation.source_state)
     if channel is not None and channel.daily_cap and channel.state != "deleted":
         channels.lead(work, channel)
 
@@ -172,9 +172,18 @@ def tell_archive_agreed(event: ArchiveAgreed, _: None, work: Work) -> None:
 
 
 def _pair(event: ContactEvent, work: Work) -> tuple[Person, Relation]:
-    person = persons.person_of(work, event.external_userid)
-    userid = persons.own_spelling(work.db, event.userid)
-    return person, persons.relation_of(work.db, person, userid, event.external_userid)
+    """Who the event is about. From here on nobody else changes what is between them."""
+
+    def look() -> tuple[Person, Relation]:
+        person = persons.person_of(work, event.external_userid)
+        persons.hold(work, person)
+        return person, persons.relation_of(work.db, person, _own_spelling(event, work), event.external_userid)
+
+    return work.found("pair", look)
+
+
+def _own_spelling(event: ContactEvent, work: Work) -> str:
+    return work.found("userid", lambda: persons.own_spelling(work.db, event.userid))
 
 
 def _tell(event: ContactEvent, kind: str, work: Work, details: Mapping[str, object] | None = None) -> None:

@@ -1,6 +1,6 @@
 """Things an admin must know, each raised once and cleared when it is over; a job of the timetable tells the admins."""
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -10,6 +10,7 @@ from storage.work import Work
 
 ONE_API_ONLY = frozenset({48001, 48002})
 """Codes that keep us from one API; the other refusals of us as a whole keep us from all."""
+STANDING_TROUBLE = select(Alarm.kind).where(Alarm.kind.startswith("wecom_"), Alarm.cleared_at.is_(None))
 
 
 def trouble_kind(errcode: int, api: str) -> str:
@@ -42,11 +43,11 @@ def clear_trouble(work: Work, api: str) -> bool:
 
     Looks first: it is asked after each call that worked.
     """
-    of_this = or_(Alarm.kind.not_like("%:%"), Alarm.kind.endswith(":" + api.rpartition("/")[2][:24]))
-    over = (Alarm.kind.startswith("wecom_"), Alarm.cleared_at.is_(None), of_this)
-    if work.db.scalar(select(Alarm.id).where(*over).limit(1)) is None:
-        return False
-    return changed_rows(work.db, update(Alarm).where(*over).values(cleared_at=work.now)) > 0
+    own = ":" + api.rpartition("/")[2][:24]
+    over = [kind for kind in work.db.scalars(STANDING_TROUBLE) if ":" not in kind or kind.endswith(own)]
+    for kind in over:
+        clear(work, kind)
+    return bool(over)
 
 
 def standing(db: Session) -> list[Alarm]:

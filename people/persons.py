@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from people import relations
-from people.relations import Fact, Stretch
+from people.relations import Fact
 from storage.database import insert_new, upsert
 from storage.tables import Channel, Identity, Interaction, Interval, Member, Person, Relation, RelationFact
 from storage.work import Work
@@ -96,10 +96,17 @@ def last_interval(db: Session, relation: Relation) -> Interval | None:
 
 def relation_of(db: Session, person: Person, userid: str, external_userid: str) -> Relation:
     """The relation between this rep and this person, made if it is new."""
+    pair = select(Relation).where(Relation.external_userid == external_userid, Relation.userid == userid)
+    if (known := db.scalars(pair).one_or_none()) is not None:
+        return known
     row = {"person_id": person.id, "userid": userid, "external_userid": external_userid, "state": "unknown"}
     insert_new(db, Relation, [{**row, "remark_phones": []}], ["external_userid", "userid"])
-    pair = select(Relation).where(Relation.external_userid == external_userid, Relation.userid == userid)
     return db.scalars(pair).one()
+
+
+def hold(work: Work, person: Person) -> None:
+    """Until this work is kept nobody else folds this person's relations: two workers must not fold past each other."""
+    work.found(("held", person.id), lambda: work.db.refresh(person, with_for_update={"key_share": True}))
 
 
 def record(work: Work, person: Person, relation: Relation, fact: Fact) -> bool:
@@ -122,7 +129,7 @@ def refold(work: Work, person: Person) -> None:
     """Compute every relation of this person anew from its facts."""
     db = work.db
     db.flush()
-    db.refresh(person, with_for_update={"key_share": True})  # two workers must not fold past each other
+    hold(work, person)
     mine = select(Relation).where(Relation.person_id == person.id).order_by(Relation.id)
     own = list(db.scalars(mine.execution_options(populate_existing=True)))
     facts: dict[int, list[Fact]] = {one.id: [] for one in own}
@@ -130,14 +137,16 @@ def refold(work: Work, person: Person) -> None:
     for row in rows:
         facts[row.relation_id].append(Fact(row.kind, row.at, row.source_state, row.had_code, row.add_way))
     gone = {one.id: [fact.at for fact in facts[one.id] if fact.kind == relations.TRANSFERRED] for one in own}
-    for relation in own:
-        elsewhere = [at for other, times in gone.items() if other != relation.id for at in times]
-        _store(db, relation, relations.fold(facts[relation.id], elsewhere))
-    _choose_owner(person, own)
+    with db.no_autoflush:  # each row is written once, at the end
+        for relation in own:
+            elsewhere = [at for other, times in gone.items() if other != relation.id for at in times]
+            _store(db, relation, facts[relation.id], elsewhere)
+        _choose_owner(person, own)
     person.last_seen_at = max([person.last_seen_at, *(fact.at for some in facts.values() for fact in some)])
 
 
-def _store(db: Session, relation: Relation, stretches: list[Stretch]) -> None:
+def _store(db: Session, relation: Relation, facts: list[Fact], elsewhere: list[datetime]) -> None:
+    stretches = relations.fold(facts, elsewhere)
     relation.state = relations.state_of(stretches)
     if not stretches:
         return
@@ -163,7 +172,8 @@ def _store(db: Session, relation: Relation, stretches: list[Stretch]) -> None:
     ]
     derived = [name for name in rows[0] if name not in ("relation_id", "number")]
     upsert(db, Interval, rows, ["relation_id", "number"], derived)
-    db.execute(delete(Interval).where(Interval.relation_id == relation.id, Interval.number > len(rows)))
+    if len(facts) > len(rows):  # there were never more intervals than facts
+        db.execute(delete(Interval).where(Interval.relation_id == relation.id, Interval.number > len(rows)))
 
 
 def _channels(db: Session, states: set[str | None]) -> dict[str, int]:
@@ -191,24 +201,22 @@ def give_owner(work: Work, person: Person, userid: str | None) -> None:
 
 
 def remember_profile(work: Work, person: Person, profile: Profile) -> None:
-    """Bring name, picture and the reps' remarks up to date with what WeCom told us."""
+    """Bring name, picture and the reps' remarks up to date with what WeCom told us. Relations are there already."""
     person.name = profile.name or person.name
     person.avatar = profile.avatar
     person.gender, person.kind, person.corp_name = profile.gender, profile.kind, profile.corp_name
     person.profile_at = work.now
     if profile.unionid:
         add_identity(work.db, person.id, UNIONID, profile.unionid, work.now)
+    own = select(Relation).where(Relation.external_userid == profile.external_userid)
+    with work.db.no_autoflush:
+        by_rep = {one.userid.lower(): one for one in work.db.scalars(own)}
     for side in profile.follows:
-        _remember_side(work.db, person, side, profile.external_userid)
+        if relation := by_rep.get(side.userid.lower()):
+            _remember_side(person, relation, side)
 
 
-def _remember_side(db: Session, person: Person, side: Follow, external_userid: str) -> None:
-    pair = select(Relation).where(
-        Relation.external_userid == external_userid, Relation.userid == own_spelling(db, side.userid)
-    )
-    relation = db.scalars(pair).one_or_none()
-    if relation is None:
-        return
+def _remember_side(person: Person, relation: Relation, side: Follow) -> None:
     relation.remark, relation.description = side.remark, side.description
     relation.add_way, relation.remark_phones = side.add_way, list(side.phones)
     if side.phones and person.phone is None:

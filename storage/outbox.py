@@ -4,12 +4,13 @@ Before: ``Work.ask``. After: ``scheduler.delivery`` claims a row, makes the one 
 repeated goes back to waiting when its sender died; a message to a customer never does: it is held for a person.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol
+from functools import cache
+from typing import Any, ClassVar, Protocol, cast
 
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import BindParameter, Executable, Select, Table, bindparam, func, select, update
+from sqlalchemy.orm import Session
 
 from storage.database import changed_rows, insert_new, one_of
 from storage.health import Health, count
@@ -18,6 +19,7 @@ from storage.tables import Gate, OutboxRow
 LEASE = timedelta(seconds=30)
 WELCOME_LEASE = timedelta(seconds=6)
 OPEN_STATES = ("waiting", "sending")
+outbox = cast(Table, OutboxRow.__table__)
 UNCLEAR = "unclear: "
 """Begins the words of a call that may have been carried out; it stays, whatever the later tries bring."""
 STOPPED = f"{UNCLEAR}the sender stopped in the middle of it"
@@ -125,43 +127,53 @@ def claim(db: Session, lane: str, room: int, now: datetime) -> list[Claimed]:
     room = min(room, _room_in(db, lane, room))
     if room <= 0:
         return []
-    older = aliased(OutboxRow)
-    waiting = (
-        select(OutboxRow.id)
-        .where(
-            one_of(OutboxRow.state.expression, OPEN_STATES),
-            OutboxRow.lane == lane,
-            OutboxRow.state == "waiting",
-            OutboxRow.due_at <= now,
-            ~select(Gate.api).where(Gate.api == OutboxRow.api, Gate.blocked_until > now).exists(),
-            ~select(older.id)
-            .where(older.key == OutboxRow.key, older.id < OutboxRow.id, one_of(older.state.expression, OPEN_STATES))
-            .exists(),
-        )
-        .order_by(OutboxRow.id)
-        .limit(room)
-        .with_for_update(skip_locked=True, of=OutboxRow)
-    )
-    due = db.scalars(waiting).all()
+    due = db.scalars(_due(), {"of": lane, "now": now, "room": room}).all()
     if not due:
         return []
-    taken = db.execute(
-        update(OutboxRow)
-        .where(OutboxRow.id.in_(due), OutboxRow.state == "waiting")
-        .values(state="sending", lease_until=now + _lease(lane), fence=OutboxRow.fence + 1, tries=OutboxRow.tries + 1)
-        .returning(*(getattr(OutboxRow, name) for name in Claimed.__annotations__))
-    )
+    taken = db.execute(_take(), {"due": due, "until": now + _lease(lane)})
     return sorted((Claimed(*row) for row in taken), key=lambda one: one.id)
+
+
+@cache
+def _due() -> Select[int]:
+    """Built once, as the others here: building costs more than asking."""
+    older, gate = outbox.alias(), cast(Table, Gate.__table__)
+    now: BindParameter[datetime] = bindparam("now")
+    ahead = (older.c.key == outbox.c.key, older.c.id < outbox.c.id, one_of(older.c.state, OPEN_STATES))
+    return (
+        select(outbox.c.id)
+        .where(
+            one_of(outbox.c.state, OPEN_STATES),
+            outbox.c.lane == bindparam("of"),
+            outbox.c.state == "waiting",
+            outbox.c.due_at <= now,
+            ~select(gate.c.api).where(gate.c.api == outbox.c.api, gate.c.blocked_until > now).exists(),
+            ~select(older.c.id).where(*ahead).exists(),
+        )
+        .order_by(outbox.c.id)
+        .limit(bindparam("room"))
+        .with_for_update(skip_locked=True, of=outbox)
+    )
+
+
+@cache
+def _take() -> Executable:
+    taken = update(outbox).where(outbox.c.id.in_(bindparam("due", expanding=True)), outbox.c.state == "waiting")
+    taken = taken.values(
+        state="sending", lease_until=bindparam("until"), fence=outbox.c.fence + 1, tries=outbox.c.tries + 1
+    )
+    return taken.returning(*(outbox.c[one.name] for one in fields(Claimed)))
 
 
 def _room_in(db: Session, lane: str, room: int) -> int:
     """How many more of this lane may be under way, over all processes; the gate's row keeps them from miscounting."""
     if lane not in AT_ONCE:
         return room
-    insert_new(db, Gate, [{"api": f"lane:{lane}", "used": 0}], ["api"], returning="api")
-    db.execute(select(Gate.api).where(Gate.api == f"lane:{lane}").with_for_update())
-    open_here = (one_of(OutboxRow.state.expression, OPEN_STATES), OutboxRow.lane == lane)
-    under_way = select(func.count()).where(*open_here, OutboxRow.state == "sending")
+    name = f"lane:{lane}"
+    while db.scalar(select(Gate.api).where(Gate.api == name).with_for_update()) is None:
+        insert_new(db, Gate, [{"api": name, "used": 0}], ["api"], returning="api")
+    open_here = (one_of(outbox.c.state, OPEN_STATES), outbox.c.lane == lane)
+    under_way = select(func.count()).where(*open_here, outbox.c.state == "sending")
     return AT_ONCE[lane] - db.scalars(under_way).one()
 
 
@@ -181,8 +193,8 @@ def settle(db: Session, claimed: Claimed, outcome: Outcome, now: datetime) -> bo
         values["due_at"] = outcome.due_at or now
     else:
         values["settled_at"] = now
-    mine = (OutboxRow.id == claimed.id, OutboxRow.fence == claimed.fence, OutboxRow.state == "sending")
-    return changed_rows(db, update(OutboxRow).where(*mine).values(**values)) == 1
+    mine = (outbox.c.id == claimed.id, outbox.c.fence == claimed.fence, outbox.c.state == "sending")
+    return changed_rows(db, update(outbox).where(*mine).values(**values)) == 1
 
 
 def drop_rest(db: Session, key: str, why: str, now: datetime) -> int:

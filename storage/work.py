@@ -1,8 +1,9 @@
 """What a step has in its hands: the open transaction, the time, and the way to ask WeCom for something later."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 from storage import outbox
 from storage.outbox import Command
 
+Found = TypeVar("Found")
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
@@ -29,6 +31,13 @@ class Work:
     """Senders that only show what they would do."""
     lanes: set[str] = field(default_factory=set)
     """Lanes of the outbox in which something now waits; after the commit their bell is rung."""
+    _found: dict[Hashable, Any] = field(default_factory=dict)
+
+    def found(self, key: Hashable, look: Callable[[], Found]) -> Found:
+        """What ``look`` finds, looked up once in this work; the steps of an event ask for the same things."""
+        if key not in self._found:
+            self._found[key] = look()
+        return cast(Found, self._found[key])
 
     def ask(self, command: Command, *, once: str, key: str, before: datetime | None = None) -> bool:
         """Plan a call to WeCom, to be made after this transaction has been kept. False when it is planned already."""

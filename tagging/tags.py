@@ -4,7 +4,7 @@ A tag at WeCom hangs on one relation and needs WeCom's own id. So: the tag is ma
 then marked (``MarkTag``) on each relation; ``relation_tag`` says for each whether WeCom shows it, or why not.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -86,10 +86,10 @@ def push(work: Work, relation: Relation, tags: Iterable[Tag]) -> None:
         _wish(work, relation, tag, wanted=True)
 
 
-def push_all(work: Work, relation: Relation) -> None:
-    """Bring every tag of the person to this relation: after it came to life."""
+def push_all(work: Work, relation: Relation, *, besides: Collection[int] = ()) -> None:
+    """Bring every tag of the person to this relation, after it came to life, but for those brought already."""
     own = select(Tag).join(PersonTag, PersonTag.tag_id == Tag.id).where(PersonTag.person_id == relation.person_id)
-    push(work, relation, work.db.scalars(own).all())
+    push(work, relation, [tag for tag in work.db.scalars(own) if tag.id not in besides])
 
 
 def gone_at_wecom(work: Work, relation: Relation) -> None:
@@ -110,16 +110,15 @@ def _living(db: Session, person_id: int) -> Sequence[Relation]:
 
 def _wish(work: Work, relation: Relation, tag: Tag, *, wanted: bool) -> None:
     """Write down what WeCom should show on this relation, and ask for it when that is possible now."""
+    if wanted:
+        new = {"relation_id": relation.id, "tag_id": tag.id, "wanted": True, "at_wecom": "pending", "round": 1}
+        insert_new(work.db, RelationTag, [{**new, "changed_at": work.now}], ["relation_id", "tag_id"])
     row = work.db.scalars(
         select(RelationTag).where(RelationTag.relation_id == relation.id, RelationTag.tag_id == tag.id)
     ).one_or_none()
     if row is None:
-        if not wanted:
-            return
-        row = RelationTag(relation_id=relation.id, tag_id=tag.id, at_wecom="pending", round=1, changed_at=work.now)
-        row.wanted = True
-        work.db.add(row)
-    elif row.wanted != wanted or row.at_wecom == "refused":
+        return
+    if row.wanted != wanted or row.at_wecom == "refused":
         row.wanted, row.at_wecom, row.round, row.changed_at = wanted, "pending", row.round + 1, work.now
     work.db.flush()
     if row.at_wecom == "pending" and relation.state == "active":
@@ -222,6 +221,8 @@ def page(db: Session, *, limit: int, after: int = 0) -> tuple[list[tuple[Tag, in
 def seen_at_wecom(work: Work, person: Person, relation: Relation, wecom_ids: Iterable[str]) -> None:
     """Keep the corp tags that WeCom shows on this relation and we do not know of yet."""
     ids = [one for one in wecom_ids if one]
+    if not ids:
+        return
     leaving = set(
         work.db.scalars(
             select(RelationTag.tag_id).where(

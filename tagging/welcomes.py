@@ -39,14 +39,16 @@ def plan(
     half: bool,
 ) -> None:
     """Ask for the welcome of an arrival that came with one code or several; each code is tried until one worked."""
-    welcome = _welcome_of(work, userid, external_userid, state, event_at, half)
-    if welcome.outcome in SETTLED:
-        return
-    command = _command(work, welcome, codes[0], userid)
-    if isinstance(command, str):
-        _close(welcome, "no_text", command, work.now)
-        return
-    welcome.text = command.template
+    with work.db.no_autoflush:  # the row is written once, with its text
+        welcome = _welcome_of(work, userid, external_userid, state, event_at, half)
+        if welcome.outcome in SETTLED:
+            return
+        command = _command(work, welcome, codes[0], userid)
+        if isinstance(command, str):
+            _close(welcome, "no_text", command, work.now)
+            return
+        welcome.text = command.template
+    work.db.flush()
     deadline = min(event_at, work.received_at or work.now) + CODE_LIVES - MARGIN
     for code in codes:
         one = SendWelcome(code, command.template, command.values, external_userid, command.attachments)
@@ -78,7 +80,7 @@ def _welcome_of(
     if welcome is not None and welcome.half and not half:
         welcome.half = False
     if welcome is None:
-        channel = channel_of(work.db, state)
+        channel = channel_of(work, state)
         welcome = Welcome(
             arrival=f"{userid}:{external_userid}:{int(event_at.timestamp())}:{'half' if half else 'full'}",
             userid=userid,
@@ -90,13 +92,15 @@ def _welcome_of(
             received_at=work.received_at or work.now,
         )
         work.db.add(welcome)
-        work.db.flush()
     return welcome
 
 
-def channel_of(db: Session, state: str | None) -> Channel | None:
+def channel_of(work: Work, state: str | None) -> Channel | None:
     """The channel whose code came back as State, also a stopped or deleted one."""
-    return db.scalars(select(Channel).where(Channel.code == state)).one_or_none() if state else None
+    if not state:
+        return None
+    own = select(Channel).where(Channel.code == state)
+    return work.found(("channel", state), lambda: work.db.scalars(own).one_or_none())
 
 
 def _command(work: Work, welcome: Welcome, code: str, userid: str) -> SendWelcome | str:
