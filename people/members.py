@@ -6,6 +6,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from people import alarms, persons
+from storage import outbox
 from storage.database import insert_new, upsert
 from storage.tables import (
     Channel,
@@ -30,7 +31,10 @@ MANY = 10
 
 
 def keep(work: Work, facts: Iterable[MemberFacts]) -> int:
-    """Keep these members; one who had left and is back serves again. How many there were."""
+    """Keep these members; one who had left and is back has not left any more. How many there were.
+
+    Their console user stays as it is: a boss lets them in again.
+    """
     rows = [
         {
             "userid": one.userid,
@@ -108,6 +112,8 @@ def rename(work: Work, old: str, new: str) -> None:
         db.execute(update(User).where(User.userid == old).values(userid=new))
     db.execute(update(Person).where(Person.owner == old).values(owner=new))
     _rename_in_channels(db, old, new)
+    _rename_as_superior(db, old, new)
+    outbox.rename_rep(db, old, new)
     for person in db.scalars(select(Person).where(Person.id.in_(merged))).all():
         persons.refold(work, person)
 
@@ -148,12 +154,22 @@ def _move(
 
 
 def _rename_in_channels(db: Session, old: str, new: str) -> None:
-    def renamed(userids: Sequence[str]) -> list[str]:
-        return list(dict.fromkeys(new if one == old else one for one in userids))
-
     for channel in db.scalars(select(Channel).where(Channel.state != "deleted")):
-        channel.at_wecom = renamed(channel.at_wecom)
-        channel.timetable = [{**row, "members": renamed(row["members"])} for row in channel.timetable]
+        channel.at_wecom = _renamed(channel.at_wecom, old, new)
+        channel.timetable = [{**row, "members": _renamed(row["members"], old, new)} for row in channel.timetable]
+
+
+def _rename_as_superior(db: Session, old: str, new: str) -> None:
+    for member in db.scalars(select(Member)):
+        if old in member.superiors:
+            member.superiors = _renamed(member.superiors, old, new)
+    for department in db.scalars(select(Department)):
+        if old in department.leaders:
+            department.leaders = _renamed(department.leaders, old, new)
+
+
+def _renamed(userids: Sequence[str], old: str, new: str) -> list[str]:
+    return list(dict.fromkeys(new if one == old else one for one in userids))
 
 
 def keep_departments(work: Work, facts: Sequence[DepartmentFacts]) -> None:

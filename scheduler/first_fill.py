@@ -118,23 +118,31 @@ class FirstFill:
         for start in range(0, len(reps), REPS_A_CALL):
             group = reps[start : start + REPS_A_CALL]
             cursor = str(place.get("cursor") or "") if place.get("group") == group else ""
-            for page, following in self._pages(group, cursor):
+            for page, following, through in self._pages(group, cursor):
+                after = through or after
                 with transaction(self.engine) as db:
                     take_over_page(self._work(db), page)
-                    at = {"after": after, "group": group, "cursor": following} if following else {"after": group[-1]}
-                    walked = len(everybody) - len(reps) + start + (0 if following else len(group))
+                    at = {"after": after} if through else {"after": after, "group": group, "cursor": following}
+                    walked = len(everybody) - len(reps) + start + sum(one <= after for one in group)
                     self._note(db, step="relations", done=len(page), rep=walked, **at)
                 if self.stopping():
                     return False
-            after = group[-1]
         return True
 
-    def _pages(self, reps: list[str], cursor: str) -> Iterator[tuple[list[Profile], str]]:
-        while True:
-            page, cursor = self._from(partial(self.gateway.relations, reps), cursor)
-            yield page, cursor
-            if not cursor:
-                return
+    def _pages(self, reps: list[str], cursor: str) -> Iterator[tuple[list[Profile], str, str]]:
+        """The pages of these reps' customers, each with the cursor of the next one and the rep we are through with.
+
+        One rep without customers can make WeCom refuse the whole group (84061): then each is asked for alone.
+        """
+        page, following = self._from(partial(self.gateway.relations, reps), cursor)
+        if len(reps) > 1 and not (page or cursor or following):
+            for rep in reps:
+                yield from self._pages([rep], "")
+            return
+        yield page, following, "" if following else reps[-1]
+        while following:
+            page, following = self._from(partial(self.gateway.relations, reps), following)
+            yield page, following, "" if following else reps[-1]
 
     def _from(self, read: Callable[[str], T], cursor: str) -> T:
         """Read the page at the cursor, or the first one when the cursor is dead: it lives for some minutes only."""
@@ -153,8 +161,15 @@ class FirstFill:
             except TryLater as error:
                 if turn == PATIENCE or self.stopping():
                     raise
-                self.sleep(error.wait.total_seconds() if error.wait else min(turn, 10))
+                self._rest(error.wait.total_seconds() if error.wait else min(turn, 10))
         raise AssertionError("unreachable")
+
+    def _rest(self, seconds: float) -> None:
+        """Sleep, but not past the moment at which we are told to stop."""
+        left = seconds
+        while left > 0 and not self.stopping():
+            self.sleep(min(left, 1.0))
+            left -= 1.0
 
     def _place(self) -> dict[str, Any]:
         with reading(self.engine) as db:

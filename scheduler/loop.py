@@ -19,7 +19,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import Engine, delete, select, update
 
 from storage import leases
-from storage.database import Clock, insert_new, transaction
+from storage.database import Clock, changed_rows, insert_new, transaction
 from storage.shared import utc_wall
 from storage.tables import JobRun
 from wecom.errors import WeComError
@@ -30,6 +30,10 @@ LEADER = "scheduler"
 LEASE = timedelta(seconds=15)
 HEARTBEAT_SECONDS = 5
 """APScheduler sleeps past a due time when the clock is set back; a short beat bounds that, and leads on in time."""
+TRY_AGAIN_AFTER = timedelta(minutes=10)
+"""A run that failed is tried again after this, as long as its job's patience lasts."""
+TAKEN_FOR_DEAD = timedelta(hours=2)
+"""A run that neither ended nor failed: its process was killed."""
 KEEP_RUNS = timedelta(days=14)
 KEEP_SHORT_RUNS = 20
 """Of a job that runs every few seconds the last twenty good runs are enough."""
@@ -119,17 +123,27 @@ class Loop:
     def run_if_due(self, job: Job) -> str | None:
         """Run the job unless its latest due time has had its run; what it did."""
         due = job.when.latest(self._clock(), self._zone)
-        if self._done_until.get(job.name) == due or not self._begin(job, due):
-            self._done_until[job.name] = due
+        if self._done_until.get(job.name) == due:
             return None
-        return self._run(job, due)
+        if self._begin(job, due):
+            return self._run(job, due)
+        return None
 
     def _begin(self, job: Job, due: datetime) -> bool:
-        """Claim this run by its unique key."""
-        row = {"job": job.name, "due_at": due, "started_at": self._clock()}
+        """Claim this run by its unique key; one that failed or was killed is claimed anew after a while."""
+        now = self._clock()
+        row = {"job": job.name, "due_at": due, "started_at": now}
+        this = (JobRun.job == job.name, JobRun.due_at == due)
         with transaction(self._engine) as db:
-            known = select(JobRun.id).where(JobRun.job == job.name, JobRun.due_at == due)
-            return db.scalar(known) is None and bool(insert_new(db, JobRun, [row], ["job", "due_at"]))
+            known = db.scalars(select(JobRun).where(*this)).one_or_none()
+            if known is None:
+                return bool(insert_new(db, JobRun, [row], ["job", "due_at"]))
+            if known.ok:
+                self._done_until[job.name] = due
+            if not _wants_another_try(known, now):
+                return False
+            again = update(JobRun).where(*this, JobRun.started_at == known.started_at)
+            return changed_rows(db, again.values(started_at=now, ended_at=None, ok=None)) == 1
 
     def _run(self, job: Job, due: datetime) -> str:
         ok = True
@@ -141,7 +155,7 @@ class Loop:
             except Exception as error:  # a failing job must not stop the others; the row and the log tell
                 expected = isinstance(error, WeComError)
                 log.warning("job %s failed: %s", job.name, error, exc_info=None if expected else error)
-                ok, outcome = False, f"{type(error).__name__}: {error}"[:500]
+                ok, outcome = False, f"{type(error).__name__}: {error}".partition("\n")[0][:300]
         with transaction(self._engine) as db:
             this = update(JobRun).where(JobRun.job == job.name, JobRun.due_at == due)
             db.execute(this.values(ended_at=self._clock(), outcome=outcome, ok=ok))
@@ -149,6 +163,12 @@ class Loop:
                 old = due - KEEP_SHORT_RUNS * job.when.period
                 db.execute(delete(JobRun).where(JobRun.job == job.name, JobRun.due_at < old, JobRun.ok.is_(True)))
         return outcome
+
+
+def _wants_another_try(run: JobRun, now: datetime) -> bool:
+    if run.ended_at is None:
+        return now - run.started_at > TAKEN_FOR_DEAD
+    return run.ok is False and now - run.ended_at > TRY_AGAIN_AFTER
 
 
 def forget_old_runs(engine: Engine, now: datetime) -> int:

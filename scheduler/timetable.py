@@ -9,11 +9,12 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, func, select
+from sqlalchemy.orm import Session
 
 from people import alarms, persons
 from scheduler import first_fill, loop
 from scheduler.loop import Daily, Every, Job
-from storage import answers, shared
+from storage import answers, inbox, outbox, shared
 from storage.database import Clock, reading, transaction
 from storage.tables import CalendarDay, InboxRow, Member, Person, User
 from storage.work import Work
@@ -28,6 +29,9 @@ QUIET_MINUTES = 60
 BUSY_ENOUGH = 20
 """Silence only means something in a shop that had this many events in the same hour of one of the last seven days."""
 PROFILES_A_RUN = 200
+KEEP_HANDLED = timedelta(days=90)
+"""So long the raw events and calls can be looked at; what they meant stays in the history."""
+FORGET_A_TURN = 5000
 
 
 @dataclass(frozen=True)
@@ -192,11 +196,27 @@ def public_days(year: int) -> dict[date, str]:
 
 
 def tidy(hands: Hands) -> str:
-    """Remove what has served its time: old job runs, dead tokens, answers nobody will ask the API for again."""
-    shared.forget_expired(hands.engine, hands.clock())
+    """Remove what has served its time: handled events and calls, old job runs, dead tokens, old answers of the API."""
+    now = hands.clock()
+    shared.forget_expired(hands.engine, now)
     with transaction(hands.engine) as db:
-        answers.forget_old(db, hands.clock())
-    return f"{loop.forget_old_runs(hands.engine, hands.clock())} job runs removed"
+        answers.forget_old(db, now)
+    events = _forget_in_turns(hands, inbox.forget_old)
+    calls = _forget_in_turns(hands, outbox.forget_old)
+    runs = loop.forget_old_runs(hands.engine, now)
+    return f"{events} events, {calls} calls, {runs} job runs removed"
+
+
+def _forget_in_turns(hands: Hands, forget: Callable[[Session, datetime, int], int]) -> int:
+    """Some thousand rows a transaction, so that nobody who writes waits long."""
+    gone = 0
+    while not hands.stopping():
+        with transaction(hands.engine) as db:
+            turn = forget(db, hands.clock() - KEEP_HANDLED, FORGET_A_TURN)
+        gone += turn
+        if turn < FORGET_A_TURN:
+            break
+    return gone
 
 
 TIMETABLE: tuple[Job, ...] = (

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Select,
     Table,
     bindparam,
+    delete,
     or_,
     select,
     update,
@@ -295,6 +296,12 @@ def replay(db: Session, ids: Sequence[int] | None, now: datetime) -> int:
     which = [InboxRow.state == "aside"] + ([] if ids is None else [InboxRow.id.in_(ids)])
     again = {"state": "waiting", "tries": 0, "due_at": now, "lane": EVENTS, "done_at": None}
     return changed_rows(db, update(InboxRow).where(*which).values(**again))
+
+
+def forget_old(db: Session, before: datetime, most: int) -> int:
+    """Remove up to ``most`` events that were done before this moment; those set aside stay. How many there were."""
+    over = (inbox.c.state == "done", inbox.c.received_at < before, inbox.c.done_at < before)
+    return changed_rows(db, delete(inbox).where(inbox.c.id.in_(select(inbox.c.id).where(*over).limit(most))))
 
 
 def health(db: Session) -> Health:

@@ -30,12 +30,6 @@ def take(db: Session, name: str, owner: str, length: timedelta, now: datetime) -
     return None
 
 
-def holds(db: Session, name: str, owner: str, epoch: int, now: datetime) -> bool:
-    """Whether this owner still leads, asked inside the transaction that is about to write."""
-    lease = db.get(Lease, name, populate_existing=True, with_for_update=True)
-    return lease is not None and (lease.owner, lease.epoch) == (owner, epoch) and lease.until >= now
-
-
 def release(db: Session, name: str, owner: str, now: datetime) -> None:
     """Let go at once, so that the next owner need not wait for the lease to run out."""
     mine = update(Lease).where(Lease.name == name, or_(Lease.owner == owner, Lease.until < now))

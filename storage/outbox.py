@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, ClassVar, Protocol, cast
 
-from sqlalchemy import BindParameter, Executable, Select, Table, bindparam, func, select, update
+from sqlalchemy import BindParameter, Executable, Select, Table, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import changed_rows, insert_new, one_of
@@ -224,6 +224,25 @@ def decide(db: Session, row_id: int, *, send_again: bool, now: datetime) -> bool
     if not send_again:
         values = {"state": "dropped", "outcome": "given up by hand", "settled_at": now}
     return changed_rows(db, update(OutboxRow).where(*undecided).values(**values)) == 1
+
+
+def forget_old(db: Session, before: datetime, most: int) -> int:
+    """Remove up to ``most`` calls that came to their end before this moment. How many there were."""
+    over = (outbox.c.state.in_(FINAL_STATES), outbox.c.asked_at < before, outbox.c.settled_at < before)
+    return changed_rows(db, delete(outbox).where(outbox.c.id.in_(select(outbox.c.id).where(*over).limit(most))))
+
+
+def rename_rep(db: Session, old: str, new: str) -> None:
+    """Calls that still wait name the rep as WeCom does now."""
+    waiting = select(OutboxRow).where(one_of(OutboxRow.state.expression, OPEN_STATES), OutboxRow.state == "waiting")
+    for row in db.scalars(waiting.with_for_update(skip_locked=True)):
+        row.body = {name: _renamed(value, old, new) for name, value in row.body.items()}
+
+
+def _renamed(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, list):
+        return [_renamed(one, old, new) for one in value]
+    return new if value == old else value
 
 
 def health(db: Session) -> Health:

@@ -75,8 +75,8 @@ def take_away(work: Work, person: Person, tag: Tag) -> bool:
     gone = work.db.execute(
         delete(PersonTag).where(PersonTag.person_id == person.id, PersonTag.tag_id == tag.id).returning(PersonTag.id)
     ).all()
-    for relation in _living(work.db, person.id):
-        _wish(work, relation, tag, wanted=False)
+    for relation in work.db.scalars(select(Relation).where(Relation.person_id == person.id)).all():
+        _wish(work, relation, tag, wanted=False)  # an ended one too: it may come to life again
     return bool(gone)
 
 

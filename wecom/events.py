@@ -121,12 +121,7 @@ class ArchiveAgreed(ContactEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class OrganisationEvent(Event):
-    """Something about our own members and departments; handled one after the other."""
-
-    @property
-    def key(self) -> str:
-        """All organisation events keep their order."""
-        return "organisation"
+    """Something about our own members and departments."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +133,11 @@ class MemberChanged(OrganisationEvent):
     status: str | None = element("Status")
     needs = ("userid",)
 
+    @property
+    def key(self) -> str:
+        """Everything about one member keeps its order, and does not wait for the others."""
+        return f"member:{self.userid.lower()}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class MemberLeft(OrganisationEvent):
@@ -146,6 +146,11 @@ class MemberLeft(OrganisationEvent):
     userid: str = element("UserID")
     needs = ("userid",)
 
+    @property
+    def key(self) -> str:
+        """As for a change of this member."""
+        return f"member:{self.userid.lower()}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class DepartmentChanged(OrganisationEvent):
@@ -153,6 +158,11 @@ class DepartmentChanged(OrganisationEvent):
 
     department_id: str = element("Id")
     needs = ("department_id",)
+
+    @property
+    def key(self) -> str:
+        """All are read anew each time, so one after the other."""
+        return "departments"
 
 
 @dataclass(frozen=True, kw_only=True)

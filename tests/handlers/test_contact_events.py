@@ -14,13 +14,15 @@ from storage.tables import (
     Interaction,
     Interval,
     Member,
+    OutboxRow,
     Person,
     PersonTag,
     Relation,
     RelationTag,
+    Tag,
     Welcome,
 )
-from tagging import channels
+from tagging import channels, tags
 from tests.shop import Shop, event_xml
 
 EVERYBODY = Sight(everybody=True)
@@ -307,6 +309,45 @@ def test_a_member_who_leaves_in_another_case_leaves_the_codes(shop: Shop) -> Non
     assert len(shop.rows(Member)) == before
     assert shop.rows(Channel)[0].at_wecom == ["wangwu"]
     assert shop.world.contact_ways[channel.config_id or ""].users == ("wangwu",)
+
+
+def test_what_still_waits_for_wecom_names_a_renamed_rep_as_wecom_does_now(shop: Shop) -> None:
+    channel = shop.channel(members=("lisi",))
+    shop.world.scan(channel.code, userid="lisi")
+    shop.advance(seconds=1)
+    shop.world.fail_next("externalcontact/mark_tag", -1)
+    shop.catch_up()
+    with shop.work() as work:
+        work.db.get_one(Member, "wangwu").superiors = ["lisi"]
+    shop.world.rename_member("lisi", "li.si")
+    shop.catch_up()
+    shop.advance(minutes=1)
+    shop.catch_up()
+    assert {row.body["userid"] for row in shop.rows(OutboxRow, OutboxRow.name == "MarkTag")} == {"li.si"}
+    assert {row.at_wecom for row in shop.rows(RelationTag)} == {"done"}
+    assert shop.rows(Member, Member.userid == "wangwu")[0].superiors == ["li.si"]
+
+
+def test_a_tag_taken_away_while_the_relation_is_ended_is_not_wanted_there_any_more(shop: Shop) -> None:
+    channel = shop.channel()
+    arrival = shop.world.scan(channel.code, userid="lisi")
+    shop.catch_up()
+    shop.world.customer_deletes("lisi", arrival.external_userid)
+    shop.catch_up()
+    with shop.work() as work:
+        person, tag = work.db.query(Person).one(), work.db.query(Tag).filter(Tag.name == "抖音").one()
+        assert tags.take_away(work, person, tag)
+    assert [row.wanted for row in shop.rows(RelationTag)] == [False]
+
+
+def test_events_of_different_members_do_not_wait_for_each_other(shop: Shop) -> None:
+    def about(userid: str) -> str:
+        return event_xml(Event="change_contact", ChangeType="update_user", UserID=userid)
+
+    for userid in ("lisi", "LiSi", "wangwu"):
+        shop.post(about(userid))
+    claimed = shop.parts.dispatcher().claim("events", 10)
+    assert len(claimed) == 2
 
 
 def test_a_renamed_member_keeps_customers_codes_and_history(shop: Shop) -> None:

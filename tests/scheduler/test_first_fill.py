@@ -123,6 +123,23 @@ def test_everybody_is_taken_over_and_nobody_counts_as_arrived(corp: Shop) -> Non
     assert len(corp.world.calls) == calls
 
 
+def test_one_rep_without_customers_does_not_hide_the_others_of_their_group(small: Shop) -> None:
+    """WeCom may answer 84061 for the whole group."""
+    asked = small.parts.gateway.relations
+
+    def strict(userids: list[str], cursor: str = "") -> Any:
+        return ([], "") if len(userids) > 1 else asked(userids, cursor)
+
+    small.parts.gateway.relations = strict  # type: ignore[method-assign]
+    runs = 1
+    while not Pages(small, 2).run():
+        runs += 1
+        assert runs < 30
+    assert runs > 1
+    with small.db() as db:
+        assert db.query(Relation).count() == len([row for row in small.world.relations.all() if row.status == "active"])
+
+
 def test_a_stopped_fill_goes_on_where_it_was(small: Shop) -> None:
     runs = 1
     while not Pages(small, 2).run():

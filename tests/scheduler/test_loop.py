@@ -8,9 +8,9 @@ import pytest
 import time_machine
 
 from scheduler.loop import LEADER, LEASE, Daily, Every, Job, Loop, forget_old_runs
-from scheduler.timetable import TIMETABLE
+from scheduler.timetable import KEEP_HANDLED, TIMETABLE, tidy
 from storage import leases
-from storage.tables import JobRun, Lease
+from storage.tables import InboxRow, Interaction, JobRun, Lease, OutboxRow
 from tests.shop import Shop
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -88,8 +88,6 @@ def test_a_leader_that_goes_lets_another_lead_at_once(shop: Shop) -> None:
         assert leases.take(db, "x", "two", LEASE, now) is None
         leases.release(db, "x", "one", now)
         assert leases.take(db, "x", "two", LEASE, now) == 2
-        assert not leases.holds(db, "x", "one", 1, now)
-        assert leases.holds(db, "x", "two", 2, now)
 
 
 def test_real_loops_in_two_threads_share_the_work_and_stop(shop: Shop) -> None:
@@ -184,3 +182,53 @@ def test_every_job_of_the_timetable_runs_in_a_shop(shop: Shop) -> None:
     ran = dict(shop.jobs_run)
     assert set(ran) == {one.name for one in TIMETABLE}
     assert all(one.ok for one in shop.rows(JobRun))
+
+
+def test_a_nightly_job_that_failed_or_was_killed_is_tried_again_the_same_night(shop: Shop) -> None:
+    turns: list[str] = []
+
+    def work(hands: object) -> str:
+        turns.append("run")
+        if len(turns) == 1:
+            raise RuntimeError("WeCom is away\nand this line is nobody's business")
+        return "done"
+
+    job = Job("nightly", Daily(time(17, 0)), work)
+    loop = loop_of(shop, object(), job)
+    loop.run_due()
+    (run,) = shop.rows(JobRun, JobRun.job == "nightly")
+    assert (run.ok, run.outcome) == (False, "RuntimeError: WeCom is away")
+    shop.advance(minutes=5)
+    assert loop.run_due() == []
+    shop.advance(minutes=6)
+    assert loop.run_due() == [("nightly", "done")]
+    shop.advance(minutes=30)
+    assert loop.run_due() == []
+
+    with shop.db() as db:
+        db.query(JobRun).update({"ended_at": None, "ok": None})
+    another = loop_of(shop, object(), job)
+    shop.advance(hours=1)
+    assert another.run_due() == []
+    shop.advance(hours=1)
+    assert another.run_due() == [("nightly", "done")]
+    assert len(shop.rows(JobRun, JobRun.job == "nightly")) == 1
+    assert len(turns) == 3
+
+
+def test_handled_events_and_calls_are_forgotten_after_ninety_days_and_open_ones_never(shop: Shop) -> None:
+    channel = shop.channel()
+    arrival = shop.world.scan(channel.code, userid="lisi")
+    shop.catch_up()
+    shop.deliverer.pause()
+    shop.advance(days=89)
+    hands = shop.parts.hands(lambda: None, lambda: False)
+    tidy(hands)
+    assert [row.state for row in shop.rows(InboxRow)] == ["done"]
+    shop.world.customer_deletes("lisi", arrival.external_userid)
+    shop.post(shop.world.events[-1].xml)
+    shop.advance(days=2)
+    tidy(hands)
+    assert [row.state for row in shop.rows(InboxRow)] == ["waiting"]
+    assert not [row for row in shop.rows(OutboxRow) if row.settled_at and row.settled_at < shop.now() - KEEP_HANDLED]
+    assert len(shop.rows(Interaction, Interaction.kind == "added")) == 1
