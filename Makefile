@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 BENCH ?=
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -36,8 +37,8 @@ story: $(READY)  ## The same shop as a fixed story, checked against its promises
 serve: $(READY)  ## Run the product with config.toml
 	@$(BIN)/scrm serve
 
-test: $(READY_TO_TEST)  ## Run the whole test suite
-	@$(BIN)/python -m pytest
+test: $(READY_TO_TEST)  ## Run the whole test suite (JOBS=2 at once)
+	@$(BIN)/python -m pytest -n $(JOBS)
 
 format: $(READY_TO_TEST)  ## Bring the code into form
 	@$(BIN)/ruff format .
