@@ -3,6 +3,8 @@
 import logging
 import signal
 import sys
+from dataclasses import replace
+from functools import partial
 from types import FrameType
 
 from cheroot.wsgi import Server
@@ -83,22 +85,25 @@ def first_link(settings: Settings) -> str | None:
 
 
 def family(settings: Settings) -> Family:
-    """Web and worker, not started yet. On SQLite a pipe is their bell.
+    """Web, express worker and ordinary worker, not started yet. On SQLite a pipe is their bell.
 
     Everything is built before the fork, so that both share its memory; no connection is opened before it.
     """
-    bell = PipeBell() if settings.storage.embedded and not settings.redis.url else None
-    parts = assemble(settings, bell=bell)
+    duties = {"express": worker.EXPRESS, "worker": worker.ORDINARY}
+    pipe = PipeBell(len(duties)) if settings.storage.embedded and not settings.redis.url else None
+    parts = assemble(settings, bell=pipe)
     app = create_app(parts)
     configure_mappers()
     members = Family()
     members.add("web", lambda: run_web(parts, app))
-    members.add("worker", lambda: worker.run(parts))
+    for number, (name, duty) in enumerate(duties.items()):
+        own = replace(parts, bell=pipe.heard_by(number)) if pipe else parts
+        members.add(name, partial(worker.run, own, duty))
     return members
 
 
 def supervise(settings: Settings) -> None:
-    """Start both and look after them."""
+    """Start them and look after them."""
     if link := first_link(settings):
         sys.stdout.write(f"First start. Sign in once with this address (valid for 24 hours):\n\n    {link}\n\n")
         sys.stdout.flush()

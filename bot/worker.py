@@ -1,15 +1,17 @@
 """The worker: lanes that take work, oldest first, and hand it to a few threads each; and the loop of the timetable.
 
 Each lane waits for the bell or a second, claims as much as it has hands for, and stops between two rows when told to.
-The welcome lanes serve nothing else, so that no amount of other work holds a greeting up.
+The welcome lanes serve nothing else, so that no amount of other work holds a greeting up; under ``scrm serve`` they
+have a process of their own, since threads of one process share one processor.
 """
 
 import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -104,41 +106,64 @@ class Lane:
             log.error("lane %s: a hand failed", self.name, exc_info=error)
 
 
-class Worker:
-    """All lanes and the loop of one process."""
+@dataclass(frozen=True)
+class Duty:
+    """What one process works at: its lanes with their hands, and whether it keeps the timetable and frees lost work."""
 
-    def __init__(self, parts: Parts) -> None:
+    inboxes: Mapping[str, int]
+    outboxes: Mapping[str, int]
+    keeps_time: bool = True
+    kindness: int = 0
+    """How much it lets other processes go first (``nice``)."""
+
+
+EXPRESS = Duty({WELCOME: WELCOME_HANDS}, {"welcome": GREETING_HANDS}, keeps_time=False)
+ORDINARY = Duty({EVENTS: EVENT_HANDS}, {"calls": CALL_HANDS, "tags": TAG_HANDS}, kindness=5)
+EVERYTHING = Duty({**EXPRESS.inboxes, **ORDINARY.inboxes}, {**EXPRESS.outboxes, **ORDINARY.outboxes})
+
+
+class Worker:
+    """The lanes and the loop of one process."""
+
+    def __init__(self, parts: Parts, duty: Duty = EVERYTHING) -> None:
         dispatcher, sender = parts.dispatcher(), parts.sender()
+        self._duty, self._bell = duty, parts.bell
         self._rescues = dispatcher.rescue, sender.rescue
         self._stop = threading.Event()
-        self._loop = parts.loop(self.wake_all, self._stop.is_set)
-        inboxes = {WELCOME: WELCOME_HANDS, EVENTS: EVENT_HANDS}
-        outboxes = {"welcome": GREETING_HANDS, "calls": CALL_HANDS, "tags": TAG_HANDS}
+        self._loop = parts.loop(self.ring_all, self._stop.is_set)
         self._lanes = {
             f"inbox:{name}": Lane(
                 f"inbox:{name}", hands, _claim(dispatcher.claim, name), dispatcher.handle_one, self.ring
             )
-            for name, hands in inboxes.items()
+            for name, hands in duty.inboxes.items()
         } | {
             name: Lane(name, hands, _claim(sender.claim, name), sender.deliver_one, self.ring)
-            for name, hands in outboxes.items()
+            for name, hands in duty.outboxes.items()
         }
         parts.bell.listen(self._called)
 
     def ring(self, lanes: Iterable[str]) -> None:
-        """Wake these lanes of this process: what they wait for has just been kept."""
+        """Wake these lanes, here or wherever they are served: what they wait for has just been kept."""
         for name in lanes:
-            self._lanes[name].wake()
+            if name in self._lanes:
+                self._lanes[name].wake()
+            else:
+                self._bell.ring(name)
+
+    def ring_all(self) -> None:
+        """Wake every lane, wherever it is served."""
+        self.wake_all()
+        self._bell.ring()
 
     def _called(self, lane: str) -> None:
         """The bell rang, for one lane or for all."""
-        if lane in self._lanes:
-            self._lanes[lane].wake()
-        else:
+        if not lane:
             self.wake_all()
+        elif lane in self._lanes:
+            self._lanes[lane].wake()
 
     def wake_all(self) -> None:
-        """Wake every lane."""
+        """Wake every lane of this process."""
         for lane in self._lanes.values():
             lane.wake()
 
@@ -146,8 +171,9 @@ class Worker:
         """Begin to work."""
         for lane in self._lanes.values():
             lane.start()
-        threading.Thread(target=self._rescue_lost, name="rescue", daemon=True).start()
-        self._loop.start()
+        if self._duty.keeps_time:
+            threading.Thread(target=self._rescue_lost, name="rescue", daemon=True).start()
+            self._loop.start()
 
     def stop(self) -> None:
         """Finish what is in hand, claim nothing more."""
@@ -156,7 +182,8 @@ class Worker:
             lane.halt()
         for lane in self._lanes.values():
             lane.stop()
-        self._loop.stop()
+        if self._duty.keeps_time:
+            self._loop.stop()
 
     def _rescue_lost(self) -> None:
         """Every few seconds free the events and calls whose worker died: a welcome has only twenty."""
@@ -173,9 +200,10 @@ def _claim(claim: Callable[[str, int], Sequence[Any]], lane: str) -> Claim:
     return lambda room: claim(lane, room)
 
 
-def run(parts: Parts) -> None:
+def run(parts: Parts, duty: Duty = EVERYTHING) -> None:
     """Work until SIGTERM or SIGINT; what is in hand is finished first. A second signal ends at once."""
-    worker = Worker(parts)
+    os.nice(duty.kindness)
+    worker = Worker(parts, duty)
     told = threading.Event()
 
     def tell(number: int, frame: FrameType | None) -> None:

@@ -111,10 +111,10 @@ class House:
         inode = listening_inode(self.port)
         return next((pid for pid in self.children() if inode and holds(pid, inode)), None)
 
-    def worker(self) -> int | None:
-        """The process that works."""
+    def workers(self) -> list[int]:
+        """The processes that work."""
         web = self.web()
-        return next((pid for pid in self.children() if pid != web), None) if web else None
+        return [pid for pid in self.children() if pid != web] if web else []
 
     def children(self) -> list[int]:
         """Everything it started."""
@@ -126,13 +126,13 @@ class House:
         return [int(one) for one in names]
 
     def kill(self, which: str) -> bool:
-        """End the web or the worker process as a power cut would; False when there is none just now."""
-        pid = self.web() if which == "web" else self.worker()
-        if pid is None:
-            return False
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        return True
+        """End the web or the working processes as a power cut would; False when there is none just now."""
+        web = self.web()
+        pids = self.workers() if which == "worker" else [web] if web else []
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(pids)
 
     def stop(self) -> float:
         """Tell it to end, as a deploy does; how many seconds it took."""

@@ -10,6 +10,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from copy import copy
 from typing import Protocol
 
 TOPIC = "scrm_bell"
@@ -43,25 +45,32 @@ class LocalBell:
 
 
 class PipeBell:
-    """Processes under one supervisor: a line in a pipe that was made before they were born."""
+    """Processes under one supervisor: a line in a pipe for each listener, made before they were born."""
 
-    def __init__(self) -> None:
-        self._ears, self._clapper = os.pipe()
-        os.set_blocking(self._clapper, False)
+    def __init__(self, listeners: int = 1) -> None:
+        self._pipes = [os.pipe() for _ in range(listeners)]
+        for _, clapper in self._pipes:
+            os.set_blocking(clapper, False)
+        self._own = 0
+
+    def heard_by(self, listener: int) -> "PipeBell":
+        """The same bell in the hands of this listener (0, 1 …), who reads a pipe of its own."""
+        same = copy(self)
+        same._own = listener
+        return same
 
     def ring(self, lane: str = "") -> None:
-        """Put a line into the pipe; a full pipe has rung enough."""
-        try:
-            os.write(self._clapper, f"{lane}\n".encode())
-        except BlockingIOError:
-            return
+        """Put a line into each pipe; a full one has rung enough."""
+        for _, clapper in self._pipes:
+            with suppress(BlockingIOError):
+                os.write(clapper, f"{lane}\n".encode())
 
     def listen(self, wake: Callable[[str], None]) -> None:
         """Wake at every line."""
         in_thread("bell", lambda: self._wait(wake))
 
     def _wait(self, wake: Callable[[str], None]) -> None:
-        with os.fdopen(self._ears, encoding="utf-8", closefd=False) as lines:
+        with os.fdopen(self._pipes[self._own][0], encoding="utf-8", closefd=False) as lines:
             for line in lines:
                 wake(line.rstrip("\n"))
 

@@ -5,6 +5,8 @@ ever commits. The network and a transaction are never open together.
 """
 
 import random
+import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -138,6 +140,7 @@ def _ask_after_a_rest(engine: Engine) -> None:
 
 def _open_sqlite(url: URL, patience: float) -> Engine:
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 0, "check_same_thread": False})
+    turn = threading.Lock()
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -148,30 +151,37 @@ def _open_sqlite(url: URL, patience: float) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         kind = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
-        _begin_patiently(cast(DBAPIConnection, connection.connection.dbapi_connection), kind, patience)
+        own = cast(DBAPIConnection, connection.connection.dbapi_connection)
+        if kind == "DEFERRED":
+            own.execute("BEGIN DEFERRED")
+        else:
+            _begin_patiently(own, patience, turn)
 
     return engine
 
 
-def _begin_patiently(connection: DBAPIConnection, kind: str, patience: float) -> None:
-    """Start a transaction, asking for the write lock every millisecond or so.
+def _begin_patiently(connection: DBAPIConnection, patience: float, turn: threading.Lock) -> None:
+    """Start a writing transaction, asking for the write lock every millisecond or so, one thread of a process at once.
 
     SQLite's own waiting backs off up to 100 ms between looks, which under load starves one writer for a second.
     Python's default would begin lazily and lose updates (libraries: 403 of 600), so we always begin by hand.
     """
     deadline = time.monotonic() + patience
+    if not turn.acquire(timeout=patience):
+        raise OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError("database is locked"))
     connection.execute("PRAGMA busy_timeout=0")
     try:
         while True:
             try:
-                connection.execute(f"BEGIN {kind}")
+                connection.execute("BEGIN IMMEDIATE")
             except Exception as error:
                 if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise OperationalError(f"BEGIN {kind}", None, error) from error
+                    raise OperationalError("BEGIN IMMEDIATE", None, error) from error
                 time.sleep(random.uniform(0.0005, 0.002))  # noqa: S311  # spreads writers, guards nothing  # nosec B311
             else:
                 return
     finally:
+        turn.release()
         connection.execute("PRAGMA busy_timeout=2000")
 
 
