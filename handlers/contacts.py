@@ -35,7 +35,7 @@ def queue_welcome(event: Arrival, extra_codes: tuple[str, ...], work: Work) -> N
     if codes:
         welcomes.plan(
             work,
-            userid=_own_spelling(event, work),
+            userid=persons.own_spelling(work, event.userid),
             external_userid=event.external_userid,
             state=event.state,
             codes=codes,
@@ -65,8 +65,10 @@ def tag_by_channel(event: Arrival, profile: Profile | None, work: Work) -> None:
     person, relation = _pair(event, work)
     channel = welcomes.channel_of(work, relation.source_state)
     given = channels.own_tags(work.db, channel) if channel is not None and channel.tags else []
+    rep = persons.member_of(work, relation.userid)
     for tag in given:
-        because = f"扫描渠道码“{channel.name if channel else ''}”添加了{persons.rep_name(work.db, relation.userid)}"
+        name = (rep.name if rep else None) or relation.userid
+        because = f"扫描渠道码“{channel.name if channel else ''}”添加了{name}"
         tags.give(work, person, tag, source="channel", because=because, at=event.at)
     if relation.state == "active":
         tags.push_all(work, relation, besides={tag.id for tag in given})
@@ -177,13 +179,10 @@ def _pair(event: ContactEvent, work: Work) -> tuple[Person, Relation]:
     def look() -> tuple[Person, Relation]:
         person = persons.person_of(work, event.external_userid)
         persons.hold(work, person)
-        return person, persons.relation_of(work.db, person, _own_spelling(event, work), event.external_userid)
+        userid = persons.own_spelling(work, event.userid)
+        return person, persons.relation_of(work.db, person, userid, event.external_userid)
 
     return work.found("pair", look)
-
-
-def _own_spelling(event: ContactEvent, work: Work) -> str:
-    return work.found("userid", lambda: persons.own_spelling(work.db, event.userid))
 
 
 def _tell(event: ContactEvent, kind: str, work: Work, details: Mapping[str, object] | None = None) -> None:

@@ -46,4 +46,4 @@ def remember_departments(event: DepartmentChanged, facts: list[DepartmentFacts] 
 
 
 def _spelling(work: Work, userid: str) -> str:
-    return persons.own_spelling(work.db, userid)
+    return persons.own_spelling(work, userid)

@@ -76,11 +76,17 @@ def add_identity(
     return bool(insert_new(db, Identity, [row], ["type", "value"]))
 
 
-def own_spelling(db: Session, userid: str) -> str:
+def member_of(work: Work, userid: str) -> Member | None:
+    """The member of this userid, spelt as we keep it."""
+    return work.found(("member", userid), lambda: work.db.get(Member, userid))
+
+
+def own_spelling(work: Work, userid: str) -> str:
     """The userid as we keep it: WeCom compares userids without regard to case and sends both."""
-    if db.get(Member, userid) is not None:
+    if member_of(work, userid) is not None:
         return userid
-    return db.scalar(select(Member.userid).where(func.lower(Member.userid) == userid.lower()).limit(1)) or userid
+    alike = select(Member.userid).where(func.lower(Member.userid) == userid.lower()).limit(1)
+    return work.found(("spelling", userid), lambda: work.db.scalar(alike)) or userid
 
 
 def rep_name(db: Session, userid: str) -> str:

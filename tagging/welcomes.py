@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, lazyload
 
 from storage import outbox
 from storage.outbox import Claimed, Outcome
@@ -99,7 +99,7 @@ def channel_of(work: Work, state: str | None) -> Channel | None:
     """The channel whose code came back as State, also a stopped or deleted one."""
     if not state:
         return None
-    own = select(Channel).where(Channel.code == state)
+    own = select(Channel).where(Channel.code == state).options(lazyload(Channel.seats))
     return work.found(("channel", state), lambda: work.db.scalars(own).one_or_none())
 
 
@@ -113,7 +113,7 @@ def _command(work: Work, welcome: Welcome, code: str, userid: str) -> SendWelcom
     if not text and not attachments:
         return "、".join(missing) or "这个渠道没有设置欢迎语"
     welcome.detail = "；".join(missing) or None
-    member = work.db.get(Member, userid)
+    member = work.found(("member", userid), lambda: work.db.get(Member, userid))
     values = {"rep": (member.name if member and member.name else userid), "channel": channel.name}
     return SendWelcome(code, text, values, welcome.external_userid, attachments)
 
