@@ -53,7 +53,7 @@ def after_welcome(work: Work, claimed: Claimed, command: SendWelcome, answer: An
     if outcome.state == "done" and (answer is not None or outcome.words == welcomes.CONFIRMED):
         person = persons.person_of(work, command.external_userid)  # the welcome may be quicker than the arrival itself
         details = {"text": (answer or {}).get("text") or command.text(person.name or None)}
-        userid, once = welcomes.rep_of(work.db, claimed), f"outbox:{claimed.id}"
+        userid, once = welcomes.rep_of(work, claimed), f"outbox:{claimed.id}"
         persons.tell(work, person.id, "welcomed", work.now, once=once, userid=userid, details=details)
 
 

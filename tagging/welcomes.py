@@ -161,14 +161,21 @@ def outcome_of_error(claimed: Claimed, error: WeComError, now: datetime) -> Outc
     return Outcome("refused", str(error), errcode)
 
 
-def rep_of(db: Session, claimed: Claimed) -> str | None:
+def rep_of(work: Work, claimed: Claimed) -> str | None:
     """The rep in whose name a claimed welcome goes out."""
-    return db.scalar(select(Welcome.userid).where(Welcome.id == int(claimed.key.removeprefix("welcome:"))))
+    welcome = _welcome_behind(work, claimed)
+    return welcome.userid if welcome else None
+
+
+def _welcome_behind(work: Work, claimed: Claimed) -> Welcome | None:
+    """The welcome a call is for; nobody else settles it meanwhile."""
+    welcome_id = int(claimed.key.removeprefix("welcome:"))
+    return work.found(("welcome", welcome_id), lambda: work.db.get(Welcome, welcome_id, with_for_update=True))
 
 
 def settled(work: Work, claimed: Claimed, outcome: Outcome) -> None:
     """Write the outcome where people see it; with another code still to try, wait for that."""
-    welcome = work.db.get(Welcome, int(claimed.key.removeprefix("welcome:")), with_for_update=True)
+    welcome = _welcome_behind(work, claimed)
     if welcome is None or welcome.outcome in SETTLED:
         return
     if outcome.errcode == OTHER_APP_SENDING:
