@@ -94,7 +94,7 @@ class Actors(Telling):
         with self.acting():
             row = self.relation(userid, external_userid)
             row.status = "customer_deleted"
-            self._note(row, "客户删除了员工")
+            self._note(row, "customer_deleted")
             self.tell(about("del_follow_user", row))
 
     def member_deletes(self, userid: str, external_userid: str, source: str = "") -> None:
@@ -102,7 +102,7 @@ class Actors(Telling):
         with self.acting():
             row = self.relation(userid, external_userid)
             row.status, row.tag_ids, row.personal_tags = "member_deleted", (), ()
-            self._note(row, "员工删除了客户")
+            self._note(row, "member_deleted")
             self.tell(about("del_external_contact", row, **({"Source": source} if source else {})))
 
     # --- in the chat ------------------------------------------------------------------------------------------
@@ -288,7 +288,7 @@ class Actors(Telling):
         return self._tell_arrival(rep, row, self.give_codes(rep, customer, greeting))
 
     def _tell_arrival(self, rep: Member, row: Relation, codes: dict[int, str]) -> Arrival:
-        self._note(row, "你们已成为好友")
+        self._note(row, "befriended")
         self.tell(about("add_external_contact", row, **state_of(row)), each=with_codes(codes))
         return Arrival(row.external_userid, rep.userid, row.state, "added", codes)
 
@@ -343,8 +343,8 @@ class Actors(Telling):
     def _edited(self, row: Relation) -> None:
         self.tell(about("edit_external_contact", row, **state_of(row)))
 
-    def _note(self, row: Relation, text: str) -> None:
-        self.chats[row.userid, row.external_userid].append(ChatLine("notice", text, self.clock.now()))
+    def _note(self, row: Relation, name: str) -> None:
+        self.chats[row.userid, row.external_userid].append(ChatLine("notice", name, self.clock.now()))
 
 
 def about(change: str, row: Relation, **more: XmlValue) -> Fields:

@@ -39,6 +39,8 @@ class App:
     trusted_domain: str = ""
     sensitive_fields: bool = False
     """An app from before June 2022, which still reads mobiles and avatars."""
+    home: str = ""
+    """Its home page (应用主页); the person page leads there."""
 
     def envelope(self, corp_id: str) -> Envelope:
         """The seal of this app's callbacks."""
@@ -226,7 +228,7 @@ class SentWelcome:
 
 @dataclass(frozen=True, slots=True)
 class ChatLine:
-    """One thing the customer and the rep see in their chat."""
+    """One thing the customer and the rep see in their chat. A notice's text is a name, worded for each side."""
 
     who: Literal["customer", "rep", "welcome", "notice"]
     text: str

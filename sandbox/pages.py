@@ -39,7 +39,8 @@ def page(template: str, status: int = 200, **facts: Any) -> Response:
 @pages.get("/")
 def person() -> Response:
     """Two phones side by side, and what passes between WeCom and the product."""
-    return page("person.html")
+    home = next((app.home for app in world().apps.values() if app.home), "")
+    return page("person.html", home=home)
 
 
 # --- a scanned code -------------------------------------------------------------------------------------------

@@ -76,7 +76,6 @@ def way_card(world: World, way: ContactWay) -> Json:
     return {
         "config_id": way.config_id,
         "title": way.remark or way.state or way.config_id[:8],
-        "state": way.state,
         "reps": names[:4],
         "more": max(0, len(names) - 4),
         "verify": not way.skip_verify,
@@ -87,7 +86,7 @@ def friends(world: World, external_userid: str) -> list[Json]:
     """The reps a customer has, or asked to have."""
     rows = world.relations.by_customer.get(external_userid, ())
     waiting = [userid for userid, ext in world.requests if ext == external_userid]
-    asked = [{"id": one, "name": world.member(one).name, "status": "waiting_for", "last": ""} for one in waiting]
+    asked = [{"id": one, "name": world.member(one).name, "status": "waiting_for", "last": None} for one in waiting]
     return asked + [friend(world, row) for row in rows if row.userid not in waiting]
 
 
@@ -117,13 +116,21 @@ def client(world: World, row: Relation) -> Json:
 def requests(world: World, userid: str) -> list[Json]:
     """Customers who wait for the rep's yes."""
     found = [(ext, way) for (rep, ext), way in world.requests.items() if rep == userid]
-    return [{"id": ext, "name": world.customers[ext].name, "state": way.state} for ext, way in found]
+    return [{"id": ext, "name": world.customers[ext].name, "channel": channel(world, way.state)} for ext, way in found]
 
 
-def last_line(world: World, row: Relation) -> str:
-    """The latest thing said."""
+def channel(world: World, state: str) -> Json | None:
+    """What the rep calls the code behind a state, and the state; a code that is gone is called by its state."""
+    if not state:
+        return None
+    way = world.way(state)
+    return {"title": (way.remark if way else "") or state, "state": state}
+
+
+def last_line(world: World, row: Relation) -> Json | None:
+    """The latest thing said, and by whom."""
     lines = world.chats.get((row.userid, row.external_userid), ())
-    return lines[-1].text[:40] if lines else ""
+    return {"who": lines[-1].who, "text": lines[-1].text[:40]} if lines else None
 
 
 def chat(world: World, userid: str, external_userid: str) -> Json | None:
@@ -137,7 +144,7 @@ def chat(world: World, userid: str, external_userid: str) -> Json | None:
         "rep": world.member(userid).name,
         "customer": row.customer.name,
         "remark": row.remark,
-        "state": row.state,
+        "channel": channel(world, row.state),
         "tags": world.tag_names(row),
         "lines": [line(one) for one in lines],
         "welcomed_after": welcomed_after(world, userid, external_userid),
@@ -173,22 +180,25 @@ def ticker(world: World, deliverer: Deliverer | None) -> list[Json]:
 
 def event_row(world: World, event: Event, delivery: Delivery | None) -> Json:
     """One line of the ticker."""
-    about = [named(world, str(event.fields[name])) for name in ACTORS if name in event.fields]
+    about = [named(world, name, str(event.fields[name])) for name in ACTORS if name in event.fields]
     tries = [{"status": one.status, "ms": round(one.seconds * 1000)} for one in delivery.tries] if delivery else []
     return {
         "id": event.id,
         "at": event.at,
         "what": what_of(event),
         "kind": str(event.fields.get("ChangeType") or event.fields.get("Event") or event.fields["MsgType"]),
-        "about": [one for one in about if one != "sys"],
+        "about": [one for one in about if one not in ("", "sys")],
         "code": "WelcomeCode" in event.fields,
         "fate": delivery.fate if delivery else "no_receiver",
         "tries": tries,
     }
 
 
-def named(world: World, known_id: str) -> str:
-    """A person's name for an id, where there is one."""
+def named(world: World, field: str, known_id: str) -> str:
+    """What people call whom or what a field of an event names."""
+    if field == "State":
+        found = channel(world, known_id)
+        return str(found["title"]) if found else ""
     if known_id in world.customers:
         return world.customers[known_id].name
     if known_id in world.tags:

@@ -9,6 +9,7 @@ const open = { customer: chosen.has("open"), rep: chosen.has("open") };
 const drawn = {};
 let words = {};
 let view = null;
+let notice = ""; // what the customer's latest scan led to
 
 // --- small helpers for drawing ---------------------------------------------------------------------------------
 
@@ -39,7 +40,10 @@ function redraw(id, facts, draw) {
 
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString("zh-CN", { hour12: false });
 const face = (who) => el("img", { src: `/avatar/${encodeURIComponent(who)}.svg`, alt: "" });
-const state = (name) => el("span", { class: `state ${name.split(" ")[0]}` }, words[name] || name);
+const state = (name, side) => el("span", { class: `state ${name.split(" ")[0]}` }, seenBy(side, name));
+// What has become of the two reads differently on either phone.
+const seenBy = (side, name) => words[`${side} ${name}`] || words[name] || name;
+const spoken = (line, side) => (line.who === "notice" ? seenBy(side, line.text) : line.text);
 const empty = (text, ...more) => el("div", { class: "empty" }, text, ...more);
 
 // --- talking to the sandbox -------------------------------------------------------------------------------------
@@ -51,6 +55,7 @@ async function ask(path) {
 }
 
 async function act(name, body) {
+  notice = "";
   const answer = await fetch(`/sandbox/${name}`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
@@ -63,6 +68,7 @@ async function act(name, body) {
 }
 
 function choose(customer, rep, opened) {
+  if (customer && customer !== chosen.get("customer")) notice = ""; // it was somebody else's scan
   if (customer) chosen.set("customer", customer);
   if (rep) chosen.set("rep", rep);
   if (opened) open.customer = open.rep = true;
@@ -82,7 +88,8 @@ function drawWays({ ways, customer }) {
   return ways.map((way) => el("article", { class: "poster" },
     el("img", { class: "code", src: `/qr/${way.config_id}.png`, alt: "", loading: "lazy" }),
     el("div", { class: "grow" }, el("b", {}, way.title),
-      el("p", { class: "muted" }, way.reps.join("、") + (way.more ? ` +${way.more}` : ""))),
+      el("p", { class: "muted" }, way.reps.join("、") + (way.more ? ` +${way.more}` : "")),
+      way.verify ? el("p", { class: "muted" }, words.asks_first) : null),
     el("button", { class: "main", type: "button", disabled: !customer, onclick: () => scan(way.config_id) }, words.scan)));
 }
 
@@ -92,7 +99,11 @@ function makeCode() {
 
 async function scan(config_id) {
   const arrival = await act("scan", { config_id, external_userid: chosen.get("customer") });
-  if (arrival.userid) await choose(arrival.external_userid, arrival.userid, arrival.outcome !== "waiting");
+  const rep = view.reps.find((one) => one.id === arrival.userid);
+  notice = words[`scanned ${arrival.outcome}`].replace("{rep}", rep ? rep.name : arrival.userid);
+  if (!arrival.userid) return draw();
+  if (arrival.outcome === "waiting") open.customer = open.rep = false;
+  await choose(arrival.external_userid, arrival.userid, arrival.outcome !== "waiting");
 }
 
 // --- the customer's phone ---------------------------------------------------------------------------------------
@@ -102,7 +113,7 @@ function drawCustomer(facts) {
     const head = chatHead("customer", facts.chat.rep, facts.chat.status, words.delete_rep, "customer_deletes", facts);
     return [head, bubbles(facts.chat, "customer", facts), writer("customer", facts)];
   }
-  const rows = facts.friends.map((one) => listItem(one.id, one.name, one.last, one.status, () => choose(null, one.id, true)));
+  const rows = facts.friends.map((one) => listItem("customer", one, one.last && spoken(one.last, "customer"), () => choose(null, one.id, true)));
   return el("div", { class: "list" }, el("h3", {}, words.friends), ...(rows.length ? rows : [empty(words.no_friends)]));
 }
 
@@ -124,13 +135,13 @@ function drawRep(facts) {
 function requestItem(one, userid) {
   const accept = () => act("confirm", { userid, external_userid: one.id }).then(() => choose(one.id, userid, true));
   return el("div", { class: "item" }, face(one.id),
-    el("span", { class: "grow" }, el("b", {}, one.name), el("span", { class: "last" }, one.state || words.no_channel)),
+    el("span", { class: "grow" }, el("b", {}, one.name), el("span", { class: "last" }, one.channel ? one.channel.title : words.no_channel)),
     el("button", { class: "main", type: "button", onclick: accept }, words.confirm));
 }
 
 function clientItem(one) {
-  const line = one.tags.length ? one.tags.join(" · ") : one.last;
-  return listItem(one.id, one.name, line, one.status, () => choose(one.id, null, true));
+  const line = one.tags.length ? one.tags.join(" · ") : one.last && spoken(one.last, "rep");
+  return listItem("rep", one, line, () => choose(one.id, null, true));
 }
 
 function knowledge({ chat, rep, customer }) {
@@ -142,17 +153,23 @@ function knowledge({ chat, rep, customer }) {
   const tags = chat.tags.length ? chat.tags.map((one) => el("span", { class: "tag" }, one)) : [el("span", { class: "muted" }, words.no_tags)];
   const remark = el("input", { id: "remark", maxlength: 20, value: chat.remark, placeholder: chat.customer, "aria-label": words.remark });
   return el("dl", { class: "facts" },
-    el("dt", {}, words.channel), el("dd", {}, chat.state || words.no_channel),
+    el("dt", {}, words.channel), el("dd", {}, ...channelWords(chat.channel)),
     el("dt", {}, words.tags), el("dd", {}, ...tags),
     el("dt", {}, words.remark), el("dd", {}, el("form", { onsubmit: save }, remark, el("button", { class: "plain" }, words.save))));
 }
 
+function channelWords(channel) {
+  if (!channel) return [words.no_channel];
+  return channel.title === channel.state ? [channel.title] : [channel.title, el("small", { class: "muted" }, channel.state)];
+}
+
 // --- what both phones share -------------------------------------------------------------------------------------
 
-function listItem(who, name, line, status, go) {
-  return el("button", { class: "item", type: "button", onclick: go }, face(who),
-    el("span", { class: "grow" }, el("b", {}, name), el("span", { class: "last" }, line || "")),
-    status === "active" ? null : state(status));
+function listItem(side, one, line, go) {
+  if (line === seenBy(side, one.status)) line = ""; // said at the right already
+  return el("button", { class: "item", type: "button", onclick: go }, face(one.id),
+    el("span", { class: "grow" }, el("b", {}, one.name), el("span", { class: "last" }, line || "")),
+    one.status === "active" ? null : state(one.status, side));
 }
 
 function chatHead(side, name, status, label, deletion, { rep, customer }) {
@@ -163,7 +180,7 @@ function chatHead(side, name, status, label, deletion, { rep, customer }) {
     : el("button", { class: "plain danger", type: "button", title: label, "aria-label": label, disabled: !["active", "half"].includes(status), onclick: () => act(deletion, pair) }, words.delete);
   return el("div", { class: "chat-head" },
     el("button", { class: "back", type: "button", "aria-label": words.back, onclick: back }, "‹"),
-    el("div", { class: "grow" }, el("b", {}, name)), status === "active" ? null : state(status), button);
+    el("div", { class: "grow" }, el("b", {}, name)), status === "active" ? null : state(status, side), button);
 }
 
 function bubbles(chat, side, { rep, customer }) {
@@ -173,7 +190,7 @@ function bubbles(chat, side, { rep, customer }) {
 }
 
 function bubble(line, side, rep, customer, chat) {
-  if (line.who === "notice") return el("p", { class: "said" }, line.text);
+  if (line.who === "notice") return el("p", { class: "said" }, spoken(line, side));
   const writer = line.who === "customer" ? "customer" : "rep";
   const label = line.who === "welcome" && el("span", { class: "label" }, welcomeLabel(chat));
   const files = line.attachments.map((one) => el("span", { class: "file" }, `${words.attachment} ${one}`));
@@ -241,6 +258,8 @@ function draw() {
   redraw("rep-screen", { ...pair, open: open.rep, clients: view.clients, requests: view.requests }, drawRep);
   redraw("events", view.events, drawEvents);
   redraw("calls", view.calls, drawCalls);
+  $("customer-notice").textContent = notice;
+  $("customer-notice").hidden = !notice;
   $("clock").textContent = clock(view.now);
   $("pause").textContent = view.paused ? words.resume : words.pause;
 }

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from sandbox.callbacks import Deliverer
 from sandbox.clock import ManualClock, SystemClock
 from sandbox.web import create_app, running
+from sandbox.words import words_in
 from sandbox.world import AGENT_ID, World
 
 SIGN_IN = {
@@ -52,6 +53,57 @@ def test_both_phones_see_what_happened(client: FlaskClient, world: World) -> Non
     assert seen["friends"][0]["name"] == "李四"
     assert seen["clients"][0]["name"] == "小雨"
     assert seen["events"][0]["tries"][0]["status"] == 200
+
+
+def test_a_code_is_called_by_its_remark_everywhere_a_person_looks(client: FlaskClient, world: World) -> None:
+    named = world.make_way(["lisi"], "k7Qx", remark="收银台")
+    asking = world.make_way(["lisi"], "p2Zt", remark="企业团购", skip_verify=False)
+    friend = world.scan(named.config_id).external_userid
+    world.scan(asking.config_id, name="阿哲")
+    seen = client.get("/sandbox/view", query_string={"customer": friend, "rep": "lisi"}).json
+    assert seen is not None
+    assert seen["chat"]["channel"] == {"title": "收银台", "state": "k7Qx"}
+    assert seen["requests"][0]["channel"]["title"] == "企业团购"
+    assert [(way["title"], way["verify"]) for way in seen["ways"]] == [("企业团购", True), ("收银台", False)]
+    assert seen["events"][0]["about"][-1] == "收银台"
+    del world.contact_ways[named.config_id]
+    gone = client.get("/sandbox/view", query_string={"customer": friend, "rep": "lisi"}).json
+    assert gone is not None
+    assert gone["chat"]["channel"] == {"title": "k7Qx", "state": "k7Qx"}
+
+
+@pytest.mark.parametrize("who", ["customer", "member"])
+def test_a_parting_reads_differently_on_either_phone(world: World, who: str) -> None:
+    arrival = world.scan(world.make_way(["lisi"]).config_id)
+    pair = ("lisi", arrival.external_userid)
+    {"customer": world.customer_deletes, "member": world.member_deletes}[who](*pair)
+    notices = [line.text for line in world.chat_of(*pair) if line.who == "notice"]
+    assert notices == ["befriended", f"{who}_deleted"]
+    for language in ("zh", "en"):
+        words = words_in(language)
+        assert all(words[name] for name in notices)
+        assert words[f"customer {who}_deleted"] != words[f"{who}_deleted"]
+
+
+def test_whatever_a_scan_leads_to_is_said(client: FlaskClient, world: World) -> None:
+    way = world.make_way(["lisi"])
+    found = world.scan(way.config_id)
+    again = client.post(f"/scan/{way.config_id}", data={"external_userid": found.external_userid})
+    assert "你们已经是好友了" in again.text
+    for language in ("zh", "en"):
+        words = words_in(language)
+        assert all("{rep}" in words[f"scanned {outcome}"] for outcome in ("added", "half", "waiting", "already"))
+        assert words["scanned nothing"]
+
+
+def test_the_page_leads_to_the_product_where_there_is_one(client: FlaskClient, world: World) -> None:
+    assert "控制台" not in client.get("/").text
+    world.app(AGENT_ID).home = "http://127.0.0.1:8000/"
+    assert '<a href="http://127.0.0.1:8000/">控制台</a>' in client.get("/").text
+
+
+def test_the_word_is_member_everywhere() -> None:
+    assert not [words for words in words_in("zh").values() if "员工" in words]
 
 
 def test_a_scanned_code_becomes_a_customer_without_script(client: FlaskClient, world: World) -> None:
