@@ -167,6 +167,7 @@ ACTS: Mapping[str, Callable[..., Any]] = {
     "way": lambda **body: world().make_way(**body),
     "populate": lambda **body: world().populate(**body),
     "scan": lambda **body: world().scan(**body),
+    "past_scan": lambda **body: world().past_scan(**body),
     "confirm": lambda **body: world().confirm(**body),
     "add_by_phone": lambda **body: world().add_by_phone(**body),
     "customer_deletes": lambda **body: world().customer_deletes(**body),

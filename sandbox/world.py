@@ -9,6 +9,7 @@ asked and made to do is spread over the floors below: `office` (members, tags, g
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sandbox.actors import about, state_of
 from sandbox.clock import Clock
 from sandbox.credentials import js_signature
 from sandbox.facts import App, ContactWay, Customer, Department, Event, Media, Member
@@ -42,6 +43,7 @@ class World(Office):
         limits: Limits | None = None,
         callback_url: str = "http://product.invalid/wecom/callback",
         base_url: str = "http://sandbox.invalid",
+        home: str = "",
     ) -> "World":
         """豆子咖啡: two shops' worth of people, one app with customer contact, no customers yet."""
         world = cls(clock, seed=seed, faults=faults, limits=limits, corp_name="豆子咖啡", base_url=base_url)
@@ -49,7 +51,7 @@ class World(Office):
         world.add_department(Department(3, "会员服务", 1, 100, ("zhaoliu",)))
         for one in STAFF:
             world.add_member(copy_of(one))
-        world.add_app(App(AGENT_ID, "私域助手", APP_SECRET, APP_TOKEN, AES_KEY, callback_url))
+        world.add_app(App(AGENT_ID, "私域助手", APP_SECRET, APP_TOKEN, AES_KEY, callback_url, home=home))
         return world
 
     @classmethod
@@ -62,10 +64,11 @@ class World(Office):
         limits: Limits | None = None,
         callback_url: str = "http://product.invalid/wecom/callback",
         base_url: str = "http://sandbox.invalid",
+        home: str = "",
     ) -> "World":
         """The small shop after some weeks: console tags, a few customers, one code made by hand."""
         world = cls.small_shop(
-            clock, seed=seed, faults=faults, limits=limits, callback_url=callback_url, base_url=base_url
+            clock, seed=seed, faults=faults, limits=limits, callback_url=callback_url, base_url=base_url, home=home
         )
         world.console_tags("口味", ("美式", "拿铁", "手冲"))
         world.console_tags("到店", ("工作日早上", "周末"))
@@ -82,6 +85,27 @@ class World(Office):
                 self.member(userid).userid, customer, "active", int(self.clock.now() - days_ago * 86_400)
             )
             row.add_way, row.state, row.oper_userid, row.chatted = add_way, state, customer.external_userid, True
+            return customer
+
+    def past_scan(self, state: str, name: str, days_ago: float, left_days_ago: float | None = None) -> Customer:
+        """A scan of the past of which the receivers hear only now, as after a long outage; perhaps they left since.
+
+        Customer and rep have chatted meanwhile, so there is no welcome code. Raises `KeyError` for a code without reps.
+        """
+        with self.acting():
+            way = self.way(state)
+            reps = self.reps_of(way) if way else []
+            if way is None or not reps:
+                raise KeyError(state)
+            way.turn += 1
+            rep = reps[(way.turn - 1) % len(reps)]
+            customer = self.remember(rep.userid, name, days_ago, state=way.state)
+            row = self.relation(rep.userid, customer.external_userid)
+            self.tell(about("add_external_contact", row, **state_of(row), CreateTime=row.createtime))
+            if left_days_ago is not None:
+                row.status = "customer_deleted"
+                left_at = int(self.clock.now() - left_days_ago * 86_400)
+                self.tell(about("del_follow_user", row, CreateTime=left_at))
             return customer
 
     def make_way(
@@ -101,7 +125,7 @@ class World(Office):
         """A big past: so many relations, spread over the reps, without events. More members first, if asked."""
         with self.lock:
             for number in range(members):
-                self.add_member(Member(f"rep{number:04d}", f"员工{number:04d}", (2 if 2 in self.departments else 1,)))
+                self.add_member(Member(f"rep{number:04d}", f"成员{number:04d}", (2 if 2 in self.departments else 1,)))
             reps = [one.userid for one in self.members.values() if one.can_have_customers()]
             tag_ids = tuple(list(self.tags)[:tags_each])
             first, started = len(self.customers), self.second() - 400 * 86_400

@@ -39,9 +39,10 @@ def post(shop: Shop, change: str, userid: str = "lisi", external: str = "wm1", b
     shop.catch_up()
 
 
-def day_of(shop: Shop) -> today.Day:
+def day_of(shop: Shop, days_ago: int = 0) -> today.Day:
     with shop.db() as db:
-        return today.of_day(db, EVERYBODY, shop.now().astimezone(shop.parts.zone).date(), shop.parts.zone)
+        day = shop.now().astimezone(shop.parts.zone).date() - timedelta(days=days_ago)
+        return today.of_day(db, EVERYBODY, day, shop.parts.zone)
 
 
 def relation(shop: Shop, userid: str = "lisi") -> Relation:
@@ -400,6 +401,16 @@ def test_an_event_about_a_customer_whose_arrival_was_lost_makes_him_known(shop: 
     assert (found.state, found.remark) == ("active", "老客")
     assert [one.origin for one in shop.rows(Interval)] == ["taken_over"]
     assert day_of(shop).arrivals == 0
+
+
+def test_what_wecom_tells_days_late_counts_on_the_day_it_happened(shop: Shop) -> None:
+    channel = shop.channel()
+    shop.world.past_scan(channel.code, "小雨", days_ago=3, left_days_ago=1)
+    shop.catch_up()
+    figures = {back: day_of(shop, back) for back in (3, 1, 0)}
+    assert [(figures[back].new_to_shop, figures[back].lost) for back in (3, 1, 0)] == [(1, 0), (0, 1), (0, 0)]
+    assert relation(shop, "zhangsan").state == "ended_by_customer"
+    assert [one.outcome for one in shop.rows(Welcome)] == ["no_code"]
 
 
 @pytest.mark.parametrize("name", ["a\x00b", "𝕏" * 300, "x\r\nINFO forged line", "</xml>", "名" * 500, ""])

@@ -380,6 +380,20 @@ def test_changes_to_members_are_told_with_what_changed(world: World) -> None:
     assert world.events[-1].fields["ChangeType"] == "delete_user"
 
 
+def test_the_past_is_told_late_with_the_time_it_happened(api: Any, world: World, clock: ManualClock) -> None:
+    way = world.make_way(["lisi", "wangwu"], "counter")
+    stayed, left = world.past_scan("counter", "小雨", 3), world.past_scan("counter", "阿哲", 3, left_days_ago=1)
+    assert changes(world) == ["add_external_contact", "add_external_contact", "del_follow_user"]
+    days = [(clock.now() - int(str(event.fields["CreateTime"]))) / 86_400 for event in world.events]
+    assert [round(one, 3) for one in days] == [3, 3, 1]
+    assert not any("WelcomeCode" in event.fields for event in world.events)
+    read = api.get("externalcontact/get", external_userid=stayed.external_userid)["follow_user"][0]
+    assert (read["userid"], read["state"], read["createtime"]) == ("lisi", way.state, int(clock.now() - 3 * 86_400))
+    assert world.relation("wangwu", left.external_userid).status == "customer_deleted"
+    with pytest.raises(KeyError):
+        world.past_scan("no such code", "小雨", 3)
+
+
 def test_one_seed_makes_one_world() -> None:
     first, second = (World.demo(ManualClock(), seed=7) for _ in range(2))
     assert list(first.customers) == list(second.customers)
