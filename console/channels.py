@@ -309,7 +309,7 @@ def change(code: str) -> Any:
     if do == "save" and not problems:
         problems = _save(code, form)
         if not problems:
-            say(_("已保存。员工变更在企业微信最长约 1 小时生效"))
+            say(_("已保存。成员变更在企业微信最长约 1 小时生效"))
             return back_to("channels.show", code=code)
     with here.reading() as db:
         return _form(db, form, problems, channel=_living(db, code)), 422 if problems else 200

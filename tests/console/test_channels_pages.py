@@ -176,7 +176,7 @@ def test_a_change_reaches_wecom_and_its_history(quiet: Counter) -> None:
     changes = filled(version=str(channel.version), name="抖音直播间二", members=["wangwu"], text="欢迎")
     before = len(quiet.shop.world.calls_to(UPDATE))
     answer = wangwu.post(f"/channels/{channel.code}/edit", changes, follow_redirects=True)
-    assert "员工变更在企业微信最长约 1 小时生效" in answer.text
+    assert "成员变更在企业微信最长约 1 小时生效" in answer.text
     quiet.shop.catch_up()
     way = at_wecom(quiet, channel)
     assert (way.users, way.remark) == (("wangwu",), "抖音直播间二")
