@@ -10,6 +10,7 @@ import tomllib
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -26,6 +27,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 DEFAULT_PATH = Path("config.toml")
 PREFIX, SPLIT = "SCRM__", "__"
+SANDBOX_CORP = "wwsandbox000000001"
+"""The corp of every sandbox; it answers to no other, and no real corp is called so."""
 Watched = Literal["welcome", "tags", "answers", "mass", "all"]
 
 
@@ -117,6 +120,13 @@ class WeComSettings(Section):
     watch: tuple[Watched, ...] = ()
     contact: Receiver | None = None
     kf: Receiver | None = None
+
+    @property
+    def sandbox(self) -> str:
+        """The address of the page where one plays customers, if our WeCom is a sandbox on this machine; else empty."""
+        there = urlsplit(self.api_base)
+        ours = self.corp_id == SANDBOX_CORP and there.hostname in ("127.0.0.1", "localhost", "::1")
+        return f"{there.scheme}://{there.netloc}/" if ours else ""
 
 
 class StorageSettings(Section):

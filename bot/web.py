@@ -59,6 +59,7 @@ def _looked_up_in_views(parts: Parts) -> dict[str, Any]:
         "agent_id": wecom.agent_id,
         "oauth_base": wecom.oauth_base,
         "login_base": wecom.login_base,
+        "sandbox": wecom.sandbox,
     }
 
 

@@ -66,7 +66,7 @@ def bell() -> Bell:
 
 
 def setting(name: str) -> str:
-    """``base_url``, ``corp_id``, ``agent_id``, ``oauth_base`` or ``login_base``."""
+    """``base_url``, ``corp_id``, ``agent_id``, ``oauth_base``, ``login_base``, or ``sandbox`` (empty without one)."""
     return str(current_app.extensions[name])
 
 

@@ -103,6 +103,7 @@ def _frame() -> dict[str, Any]:
         "my_name": here.my_name,
         "role_words": ROLE_WORDS,
         "watched": [words._(WATCH_WORDS.get(one, one)) for one in here.watch()],
+        "sandbox": here.setting("sandbox"),
         "language": words.chosen(),
         "language_names": words.LANGUAGES,
         "view_names": current_app.view_functions,

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import SettingsError, load
+from bot.settings import SANDBOX_CORP, SettingsError, load
+from sandbox.state import CORP_ID
 
 ROOT = Path(__file__).parents[2]
 GOOD = """
@@ -40,6 +41,10 @@ def test_the_example_explains_and_loads_every_setting() -> None:
             assert name in given, field
 
 
+def test_the_sandboxes_corp_is_called_as_the_sandbox_says() -> None:
+    assert SANDBOX_CORP == CORP_ID
+
+
 def test_what_is_left_out_has_the_default_the_example_shows(tmp_path: Path) -> None:
     small, example = load(write(tmp_path, GOOD)), load(ROOT / "config.example.toml")
     assert (small.storage, small.redis, small.contact, small.points) == (
@@ -48,6 +53,23 @@ def test_what_is_left_out_has_the_default_the_example_shows(tmp_path: Path) -> N
         example.contact,
         example.points,
     )
+
+
+@pytest.mark.parametrize(
+    ("corp", "api_base", "page"),
+    [
+        (SANDBOX_CORP, "http://127.0.0.1:8001/cgi-bin/", "http://127.0.0.1:8001/"),
+        (SANDBOX_CORP, "http://localhost:8001/cgi-bin", "http://localhost:8001/"),
+        (SANDBOX_CORP, "http://sandbox.example/cgi-bin/", ""),
+        ("ww0000000000000000", "http://127.0.0.1:8001/cgi-bin/", ""),
+        ("ww0000000000000000", "https://qyapi.weixin.qq.com/cgi-bin/", ""),
+    ],
+)
+def test_only_a_sandbox_on_this_machine_has_a_page_to_go_to(
+    tmp_path: Path, corp: str, api_base: str, page: str
+) -> None:
+    text = GOOD.replace("ww0000000000000000", corp).replace("[web]", f'api_base = "{api_base}"\n[web]')
+    assert load(write(tmp_path, text)).wecom.sandbox == page
 
 
 @pytest.mark.parametrize(
