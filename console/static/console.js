@@ -2,16 +2,19 @@
 "use strict";
 
 // A first-visit sentence that was read stays away.
-for (const button of document.querySelectorAll("[data-seen]")) {
-  button.hidden = false;
-  button.addEventListener("click", () => {
-    const found = document.cookie.match(/(?:^|; )seen=([^;]*)/);
-    const seen = new Set((found ? found[1] : "").split(".").filter(Boolean));
-    seen.add(button.dataset.seen);
-    document.cookie = `seen=${[...seen].join(".")}; path=/; max-age=31536000; samesite=lax`;
-    button.closest("[data-about]").remove();
-  });
-}
+const offerToPutAway = (page) => {
+  for (const button of page.querySelectorAll("[data-seen]")) button.hidden = false;
+};
+offerToPutAway(document);
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-seen]");
+  if (!button) return;
+  const found = document.cookie.match(/(?:^|; )seen=([^;]*)/);
+  const seen = new Set((found ? found[1] : "").split(".").filter(Boolean));
+  seen.add(button.dataset.seen);
+  document.cookie = `seen=${[...seen].join(".")}; path=/; max-age=31536000; samesite=lax`;
+  button.closest("[data-about]").remove();
+});
 
 // What cannot be undone asks first.
 document.addEventListener("submit", (event) => {
@@ -40,15 +43,26 @@ document.addEventListener("submit", (event) => {
   window.setTimeout(() => delete event.target.dataset.left, 4000);
 });
 
-// What is under way shows itself anew, unless somebody is busy on the page.
-const fresh = document.querySelector("[data-fresh]");
-if (fresh) {
-  window.setInterval(async () => {
-    if (document.hidden || document.querySelector("main :focus, details[open]")) return;
-    const answer = await fetch(window.location.href, { headers: { "X-Fresh": "1" } });
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const now = page.querySelector("#content");
-    if (now) document.querySelector("#content").replaceWith(now);
-  }, 1000 * Number(fresh.dataset.fresh));
-}
+// What is under way shows itself anew: every data-fresh seconds, unless somebody is busy on the page or nobody looks.
+let shownAt = Date.now();
+const busy = () =>
+  document.hidden ||
+  document.querySelector("main :focus-visible, details[data-closes][open]") ||
+  !window.getSelection().isCollapsed;
+const showAnew = async () => {
+  const fresh = document.querySelector("[data-fresh]");
+  if (!fresh || Date.now() - shownAt < 1000 * Number(fresh.dataset.fresh) || busy()) return;
+  shownAt = Date.now();
+  const answer = await fetch(window.location.href).catch(() => null); // the next turn tries again
+  if (!answer || !answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const [before, now] = [document.querySelector("#content"), page.querySelector("#content")];
+  if (!now || busy()) return;
+  const opened = before.querySelectorAll("details.more");
+  now.querySelectorAll("details.more").forEach((one, place) => {
+    if (opened[place]) one.open = opened[place].open;
+  });
+  offerToPutAway(now);
+  if (!now.isEqualNode(before)) before.replaceWith(now);
+};
+window.setInterval(showAnew, 1000);
