@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from flask import (
     Blueprint,
@@ -32,7 +33,6 @@ pages = Blueprint(
 
 SEEN = "seen"
 """The cookie with the pages whose first-visit sentence was put away."""
-YEAR = 31_536_000
 
 
 @dataclass(frozen=True)
@@ -157,13 +157,20 @@ def favicon() -> AnyResponse:
 def language() -> AnyResponse:
     """Choose Chinese or English: in this browser, and for this user everywhere else."""
     chosen = request.form.get("language", "")
-    answer = redirect(doors.safe_return(request.form.get("next")), 303)
+    answer = redirect(_in_no_language(doors.safe_return(request.form.get("next"))), 303)
     if chosen in words.LANGUAGES:
-        answer.set_cookie(words.COOKIE, chosen, max_age=YEAR, httponly=True, samesite="Lax", secure=here.secure())
+        words.keep(answer, chosen)
         if (user := here.user()) is not None:
             with here.working() as work:
                 work.db.get_one(User, user.id).language = chosen
     return answer
+
+
+def _in_no_language(address: str) -> str:
+    """The address without a language of its own, which would overrule the one just chosen."""
+    parts = urlsplit(address)
+    asked = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "lang"]
+    return urlunsplit(parts._replace(query=urlencode(asked)))
 
 
 def say(sentence: str, tone: str = "good") -> None:

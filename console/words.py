@@ -13,13 +13,16 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po, write_po
-from flask import Flask, request
+from flask import Flask, Response, request
 from flask_babel import Babel, get_locale, gettext
+from werkzeug.wrappers import Response as AnyResponse
 
 from console import here
 
 LANGUAGES = {"zh": "中文", "en": "English"}
 COOKIE = "lang"
+COOKIE_LIVES = 31_536_000
+"""Seconds: a year."""
 HEADER = "English words of the console. The sentences are read from the code: python -m console.words"
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """A date that does not move: the catalogue changes only when its words do."""
@@ -48,6 +51,7 @@ def install(app: Flask) -> None:
     """Choose the language of each answer."""
     app.config.update(BABEL_TRANSLATION_DIRECTORIES=str(HERE / "translations"))
     Babel(app, default_locale="zh", locale_selector=chosen)
+    app.after_request(_keep_what_the_address_asks)
 
 
 def chosen() -> str:
@@ -57,6 +61,19 @@ def chosen() -> str:
         return asked
     user = here.known_user()
     return user.language if user is not None and user.language in LANGUAGES else "zh"
+
+
+def keep(response: AnyResponse, language: str) -> None:
+    """Let this browser go on in this language."""
+    response.set_cookie(COOKIE, language, max_age=COOKIE_LIVES, httponly=True, samesite="Lax", secure=here.secure())
+
+
+def _keep_what_the_address_asks(response: Response) -> Response:
+    """A page opened in a language leads to pages in the same one."""
+    asked = request.args.get("lang")
+    if asked in LANGUAGES and asked != request.cookies.get(COOKIE) and response.mimetype == "text/html":
+        keep(response, asked)
+    return response
 
 
 def untranslated(path: Path = CATALOGUE) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from babel.messages.pofile import read_po
 
 from console import words
 from console.shown import count, day, lasted, moment, share, yuan
@@ -70,6 +71,20 @@ def test_each_outcome_of_a_welcome_has_its_word_and_leads_to_its_list(fresh: Cou
         assert [one for one in REPS if f"{one}的客人" in listed] == [rep]
 
 
+def test_only_the_day_that_goes_on_shows_itself_anew(counter: Counter) -> None:
+    boss = counter.visitor("zhangsan")
+    assert 'data-fresh="30"' in boss.get("/").text
+    assert "data-fresh" not in boss.get("/?day=2026-11-21").text
+
+
+def test_the_way_to_the_sandbox_is_shown_only_where_there_is_one(fresh: Counter) -> None:
+    boss = fresh.visitor("zhangsan")
+    assert "沙盒：扮演客户" not in boss.get("/").text
+    fresh.shop.app.extensions["sandbox"] = "http://127.0.0.1:8001/"
+    assert 'href="http://127.0.0.1:8001/?lang=zh"' in boss.get("/customers").text
+    assert "127.0.0.1:8001" not in fresh.stranger().get("/sign-in?stay=1").text
+
+
 def test_an_empty_shop_has_one_thing_to_do(door: Counter) -> None:
     page = door.visitor("zhangsan").get("/").text
     assert "创建第一个渠道活码" in page
@@ -102,12 +117,27 @@ def test_navigation_lists_only_what_one_may_use(counter: Counter) -> None:
 
 def test_english_is_chosen_by_address_cookie_or_setting(fresh: Counter) -> None:
     boss = fresh.visitor("zhangsan")
-    assert ">New to shop<" in boss.get("/?lang=en").text
     assert ">新到店<" in boss.get("/").text
     assert boss.post("/language", {"language": "en", "next": "/customers"}).headers["Location"] == "/customers"
     assert ">New to shop<" in boss.get("/").text
     assert ">New to shop<" in fresh.visitor("zhangsan").get("/").text
     assert '<html lang="en">' in fresh.visitor("zhangsan").get("/sign-in?stay=1&lang=en", follow_redirects=True).text
+
+
+def test_the_language_of_an_address_stays_until_another_is_chosen(fresh: Counter) -> None:
+    boss = fresh.visitor("zhangsan")
+    assert ">New to shop<" in boss.get("/?lang=en").text
+    assert ">New to shop<" in boss.get("/").text
+    chosen = boss.post("/language", {"language": "zh", "next": "/customers?lang=en&q=%E9%9B%A8"})
+    assert chosen.headers["Location"] == "/customers?q=%E9%9B%A8"
+    assert ">新到店<" in boss.get("/").text
+    assert ">新到店<" in fresh.visitor("zhangsan").get("/").text
+    assert boss.get("/?lang=tlh").headers.get("Set-Cookie") is None
+
+
+def test_the_word_is_member_everywhere() -> None:
+    with words.CATALOGUE.open("rb") as file:
+        assert not [one.id for one in read_po(file) if "员工" in str(one.id)]
 
 
 def test_every_sentence_has_its_english() -> None:
