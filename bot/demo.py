@@ -11,10 +11,13 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+from zoneinfo import ZoneInfo
 
 import requests
 from sqlalchemy import Engine, select
@@ -23,11 +26,11 @@ from bot import narrator, serve
 from bot.assembly import assemble
 from bot.family import Family
 from bot.narrator import Sandbox
-from bot.settings import Settings
+from bot.settings import SANDBOX_CORP, Settings
 from sandbox.clock import SystemClock
 from sandbox.web import serve as serve_sandbox
 from sandbox.world import AES_KEY, AGENT_ID, APP_SECRET, APP_TOKEN, World
-from storage import audit
+from storage import audit, inbox
 from storage.database import open_engine, reading, utc_now
 from storage.tables import Channel, Identity, Member, Person, PersonTag, Progress, Tag, Welcome
 from storage.work import Work
@@ -63,7 +66,21 @@ CHANNELS = (
         text="你好 {name}，谢谢朋友推荐你来。我是{rep}，第一杯我请。",
         daily_cap=30,
     ),
+    Draft(
+        name="企业团购",
+        members=("zhaoliu", "sunqi"),
+        spare=("zhangsan",),
+        tags=(("来源", "企业团购"),),
+        text="{name}，谢谢你想到豆子咖啡。我是{rep}，告诉我人数和日期，今天就给你报价。",
+        skip_verify=False,
+    ),
 )
+PAST_DAYS = 13
+"""Days before today that the chart of the first page shows."""
+PAST_WITHIN_SECONDS = 4.0
+"""So long the shop waits for its past to be in the books; on a slow machine the rest comes in while it is open."""
+OPEN_FROM, OPEN_HOURS = 9, 12
+"""The hour at which the shop opens, and how long it is open."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +106,7 @@ class Place:
         return Settings.model_validate(
             {
                 "wecom": {
-                    "corp_id": "wwsandbox000000001",
+                    "corp_id": SANDBOX_CORP,
                     "agent_id": AGENT_ID,
                     "secret": APP_SECRET,
                     "token": APP_TOKEN,
@@ -123,7 +140,7 @@ def free_port(wanted: int) -> int:
 
 def run_sandbox(port: int, callback_url: str, seed: int) -> None:
     """Serve the simulator until interrupted."""
-    world = World.demo(SystemClock(), seed=seed, callback_url=callback_url)
+    world = _world(callback_url, seed)
     sys.stdout.write(f"WeCom sandbox on http://127.0.0.1:{port}, callbacks to {callback_url}\n")
     sys.stdout.flush()
     serve_sandbox(world, port)
@@ -137,17 +154,29 @@ def household(place: Place, settings: Settings, seed: int) -> Family:
 
 
 def _quiet_sandbox(port: int, callback_url: str, seed: int) -> None:
-    world = World.demo(SystemClock(), seed=seed, callback_url=callback_url)
-    serve_sandbox(world, port)
+    serve_sandbox(_world(callback_url, seed), port)
+
+
+def _world(callback_url: str, seed: int) -> World:
+    """The shop as WeCom has it; its app's home page is the console beside the callback."""
+    home = urljoin(callback_url, "/")
+    return World.demo(SystemClock(), seed=seed, callback_url=callback_url, home=home)
 
 
 def wait_until(true: Callable[[], bool], what: str, within: float = UP_WITHIN_SECONDS) -> None:
     """Look ten times a second until it is so. Raises ``CannotShow``."""
+    if not becomes(true, within):
+        raise CannotShow(f"{what} did not come up within {within:.0f} s")
+
+
+def becomes(true: Callable[[], bool], within: float) -> bool:
+    """Look ten times a second; whether it has become so in time."""
     deadline = time.monotonic() + within
     while not true():
         if time.monotonic() > deadline:
-            raise CannotShow(f"{what} did not come up within {within:.0f} s")
+            return False
         time.sleep(0.1)
+    return True
 
 
 def answers(address: str) -> bool:
@@ -165,6 +194,13 @@ def taken_over(engine: Engine) -> bool:
         return progress is not None and progress.state == "done"
 
 
+def handled(engine: Engine, at_least: int) -> bool:
+    """Whether so many events have come in and none is left to handle."""
+    with reading(engine) as db:
+        box = inbox.health(db)
+    return box.open == 0 and sum(box.counts.values()) >= at_least
+
+
 def open_shop(engine: Engine, settings: Settings) -> list[Channel]:
     """Make the shop's channel codes, as an operator would."""
     parts = assemble(settings)
@@ -177,6 +213,37 @@ def open_shop(engine: Engine, settings: Settings) -> list[Channel]:
 
     desk = Desk(parts.engine, parts.gateway, work)
     return [desk.open(draft, by="demo", note=note) for draft in CHANNELS]
+
+
+def without_waiting(codes: Iterable[Channel]) -> list[Channel]:
+    """The codes whose scans need no rep's yes: those that may be scanned with nobody at the sandbox page."""
+    return [code for code in codes if code.skip_verify]
+
+
+def past_scans(codes: list[Channel], chance: random.Random, now: datetime, zone: ZoneInfo) -> list[dict[str, Any]]:
+    """Who scanned what in the days before today, the oldest first, as the sandbox takes it; some have left since."""
+    people = narrator.names(chance)
+    found = []
+    for back in range(PAST_DAYS, 0, -1):
+        opened = (now.astimezone(zone) - timedelta(days=back)).replace(hour=OPEN_FROM, minute=0)
+        busy = 3 if opened.weekday() >= 5 else 0
+        for _ in range(chance.randint(2 + busy, 5 + busy)):
+            came = opened + timedelta(hours=chance.uniform(0, OPEN_HOURS))
+            left = came + timedelta(days=chance.uniform(0.1, 5)) if chance.random() < 0.2 else None
+            found.append(
+                {
+                    "state": chance.choices(codes, weights=(5, 4, 2, 1))[0].code,
+                    "name": next(people),
+                    "days_ago": (now - came) / timedelta(days=1),
+                    "left_days_ago": (now - left) / timedelta(days=1) if left is not None and left < now else None,
+                }
+            )
+    return found
+
+
+def tell_the_past(sandbox: Sandbox, scans: Iterable[dict[str, Any]]) -> set[str]:
+    """Let WeCom tell of two weeks at once, as after an outage; who came. Only the product writes into its database."""
+    return {sandbox.act("past_scan", **scan)["external_userid"] for scan in scans}
 
 
 def run(port: int, seed: int) -> None:
@@ -203,10 +270,12 @@ def play(place: Place, settings: Settings, seed: int, link: str) -> None:
     wait_until(lambda: answers(f"{place.address}/healthz"), "the console")
     wait_until(lambda: taken_over(engine), "the first fill")
     codes = open_shop(engine, settings)
-    _greet(place, link)
     sandbox = Sandbox(place.sandbox_address)
     chance = random.Random(seed)  # noqa: S311  # plays a shop, guards nothing  # nosec B311
-    Day(sandbox, engine, codes, chance, settings).go_on()
+    earlier = tell_the_past(sandbox, past_scans(codes, chance, utc_now(), settings.timezone))
+    becomes(lambda: handled(engine, at_least=len(earlier)), within=PAST_WITHIN_SECONDS)
+    _greet(place, link)
+    Day(sandbox, engine, without_waiting(codes), chance, settings, told=earlier).go_on()
 
 
 def _greet(place: Place, link: str) -> None:
@@ -229,7 +298,7 @@ class Day:
     chance: random.Random
     settings: Settings
     told: set[str] = field(default_factory=set)
-    """Customers of our own making; the others are played by whoever sits at the sandbox page."""
+    """Customers of our own making or of the past; the others are played by whoever sits at the sandbox page."""
 
     def go_on(self) -> None:
         """Play until the process is ended; quick at first, then calm."""
