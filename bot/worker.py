@@ -33,13 +33,16 @@ Serve = Callable[[Any], Iterable[str]]
 
 
 class Lane:
-    """Claims rows and serves them with up to ``hands`` threads, born when first needed."""
+    """Claims rows and serves them with up to ``hands`` threads, born when first needed.
+
+    It claims up to ``ahead`` rows more than it has hands for, so that one claim serves several of them.
+    """
 
     def __init__(
-        self, name: str, hands: int, claim: Claim, serve: Serve, ring: Callable[[Iterable[str]], None]
+        self, name: str, hands: int, ahead: int, claim: Claim, serve: Serve, ring: Callable[[Iterable[str]], None]
     ) -> None:
         self.name = name
-        self._hands, self._claim, self._serve, self._ring = hands, claim, serve, ring
+        self._hands, self._ahead, self._claim, self._serve, self._ring = hands, ahead, claim, serve, ring
         self._pool = ThreadPoolExecutor(hands, thread_name_prefix=name)
         self._busy = 0
         self._lock = threading.Lock()
@@ -82,15 +85,16 @@ class Lane:
     def _take(self) -> bool:
         """Claim for the free hands; whether there may be more. If not, whoever brings more rings the bell."""
         with self._lock:
-            free = self._hands - self._busy
-        if free <= 0:
+            busy = self._busy
+        room = self._hands + self._ahead - busy
+        if room <= 0 or busy > self._hands:  # nobody to take it, or rows lie ready
             return False
-        rows = self._claim(free)
+        rows = self._claim(room)
         with self._lock:
             self._busy += len(rows)
         for row in rows:
             self._pool.submit(self._serve_one, row).add_done_callback(self._free_hand)
-        return len(rows) == free
+        return len(rows) == room
 
     def _serve_one(self, row: Any) -> None:
         try:
@@ -133,11 +137,11 @@ class Worker:
         self._loop = parts.loop(self.ring_all, self._stop.is_set)
         self._lanes = {
             f"inbox:{name}": Lane(
-                f"inbox:{name}", hands, _claim(dispatcher.claim, name), dispatcher.handle_one, self.ring
+                f"inbox:{name}", hands, hands, _claim(dispatcher.claim, name), dispatcher.handle_one, self.ring
             )
             for name, hands in duty.inboxes.items()
         } | {
-            name: Lane(name, hands, _claim(sender.claim, name), sender.deliver_one, self.ring)
+            name: Lane(name, hands, 0, _claim(sender.claim, name), sender.deliver_one, self.ring)
             for name, hands in duty.outboxes.items()
         }
         parts.bell.listen(self._called)
