@@ -37,7 +37,7 @@ Pairs = Sequence[tuple[str, str]]
 
 def run(quick: bool) -> None:
     """Measure on every database this machine has."""
-    each = 20 if quick else 300
+    each = 20 if quick else 150
     latencies = LATENCIES[:1] if quick else LATENCIES
     print(f"{ROUNDS} rounds of {each} events for each worker; {EVENT_HANDS} threads a process, reference too\n")
     with tempfile.TemporaryDirectory(prefix="scrm-bench-") as name, shop.simulator(Path(name)) as wecom:
