@@ -301,7 +301,7 @@ class Run:
             ("welcome calls after 20 s (41050)", greetings.errcodes[41050]),
         ]
         result.problems += [f"{count} {name} twice (or missing)" for name, count in double.items() if count]
-        # Whose sender was killed with the call in its hand, too late to ask again, is shown as unclear: a person decides.
+        # Whose sender was killed with the call in its hand, too late to ask again, is unclear: a person decides.
         if not 0 <= len(self.world.sent) - welcomes["sent"] <= welcomes["unclear"]:
             told = f"{welcomes['sent']} welcomes shown as sent and {welcomes['unclear']} as unclear"
             result.problems.append(f"{told}, {len(self.world.sent)} were sent")
