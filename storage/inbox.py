@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     Connection,
     Engine,
     Executable,
@@ -36,6 +37,8 @@ MAX_TRIES = 3
 LEASE = timedelta(seconds=30)
 WELCOME_LEASE = timedelta(seconds=6)
 """The express lap makes no call, and who waits for it has twenty seconds."""
+JUST_NOW = timedelta(seconds=5)
+"""Whose welcome has waited longer is not helped by holding everybody else up."""
 BACKOFF = (timedelta(seconds=1), timedelta(seconds=5))
 WELCOME, EVENTS = "welcome", "events"
 OPEN_STATES = ("waiting", "taken")
@@ -190,9 +193,10 @@ def claim(db: Session, lane: str, room: int, now: datetime) -> list[Taken]:
     Two statements, since PostgreSQL may look into a LIMIT below an UPDATE once for each row, and take them all.
 
     The welcome lane waits for other welcomes of its customer only, and not for one that was put off: its code dies in
-    seconds.
+    seconds. While a welcome waits that came just now, the other lane takes nothing new.
     """
-    due = db.scalars(_due(express=lane == WELCOME), {"of": lane, "now": now, "room": room}).all()
+    asked = {"of": lane, "now": now, "room": room, "just": now - JUST_NOW}
+    due = db.scalars(_due(express=lane == WELCOME), asked).all()
     if not due:
         return []
     taken = db.execute(_take(), {"due": due, "until": now + _lease(lane)})
@@ -203,10 +207,15 @@ def claim(db: Session, lane: str, room: int, now: datetime) -> list[Taken]:
 @cache
 def _due(*, express: bool) -> Select[int]:
     """Built once, as the others here: building costs more than asking."""
-    older = inbox.alias()
+    older, urgent = inbox.alias(), inbox.alias()
     ahead = [older.c.key == inbox.c.key, older.c.id < inbox.c.id, one_of(older.c.state, OPEN_STATES)]
+    give_way: list[ColumnElement[bool]] = []
     if express:
         ahead += [older.c.lane == WELCOME, or_(older.c.state == "taken", older.c.due_at <= bindparam("now"))]
+    else:
+        waits = (one_of(urgent.c.state, OPEN_STATES), urgent.c.lane == WELCOME, urgent.c.state == "waiting")
+        lately = urgent.c.due_at.between(bindparam("just"), bindparam("now"))
+        give_way = [~select(urgent.c.id).where(*waits, lately).exists()]
     return (
         select(inbox.c.id)
         .where(
@@ -215,6 +224,7 @@ def _due(*, express: bool) -> Select[int]:
             inbox.c.state == "waiting",
             inbox.c.due_at <= bindparam("now"),
             ~select(older.c.id).where(*ahead).exists(),
+            *give_way,
         )
         .order_by(inbox.c.id)
         .limit(bindparam("room"))

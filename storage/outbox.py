@@ -25,6 +25,8 @@ UNCLEAR = "unclear: "
 STOPPED = f"{UNCLEAR}the sender stopped in the middle of it"
 MAX_STOPS = 12
 """Whose sender stopped so often is held: the call itself may be what stops it."""
+WELCOME = "welcome"
+JUST_NOW = timedelta(seconds=5)
 AT_ONCE = {"tags": 5}
 """WeCom answers 45033 when more than five mark_tag calls of one corp run at a time."""
 FINAL_STATES = ("done", "refused", "held", "late", "dropped", "watched")
@@ -122,12 +124,13 @@ def next_turn(db: Session, stem: str, *, watched: bool = False) -> str | None:
 def claim(db: Session, lane: str, room: int, now: datetime) -> list[Claimed]:
     """Take up to ``room`` calls that are due: in order within a key, none to a blocked API, few at once.
 
-    In two statements, for the same reason as ``inbox.claim``.
+    In two statements, and giving way to welcomes, for the same reasons as ``inbox.claim``.
     """
     room = min(room, _room_in(db, lane, room))
     if room <= 0:
         return []
-    due = db.scalars(_due(), {"of": lane, "now": now, "room": room}).all()
+    asked = {"of": lane, "now": now, "room": room, "just": now - JUST_NOW}
+    due = db.scalars(_due(express=lane == WELCOME), asked).all()
     if not due:
         return []
     taken = db.execute(_take(), {"due": due, "until": now + _lease(lane)})
@@ -135,11 +138,14 @@ def claim(db: Session, lane: str, room: int, now: datetime) -> list[Claimed]:
 
 
 @cache
-def _due() -> Select[int]:
+def _due(*, express: bool) -> Select[int]:
     """Built once, as the others here: building costs more than asking."""
-    older, gate = outbox.alias(), cast(Table, Gate.__table__)
+    older, urgent, gate = outbox.alias(), outbox.alias(), cast(Table, Gate.__table__)
     now: BindParameter[datetime] = bindparam("now")
     ahead = (older.c.key == outbox.c.key, older.c.id < outbox.c.id, one_of(older.c.state, OPEN_STATES))
+    waits = (one_of(urgent.c.state, OPEN_STATES), urgent.c.lane == WELCOME, urgent.c.state == "waiting")
+    lately = urgent.c.due_at.between(bindparam("just"), now)
+    give_way = [] if express else [~select(urgent.c.id).where(*waits, lately).exists()]
     return (
         select(outbox.c.id)
         .where(
@@ -149,6 +155,7 @@ def _due() -> Select[int]:
             outbox.c.due_at <= now,
             ~select(gate.c.api).where(gate.c.api == outbox.c.api, gate.c.blocked_until > now).exists(),
             ~select(older.c.id).where(*ahead).exists(),
+            *give_way,
         )
         .order_by(outbox.c.id)
         .limit(bindparam("room"))
@@ -178,7 +185,7 @@ def _room_in(db: Session, lane: str, room: int) -> int:
 
 
 def _lease(lane: str) -> timedelta:
-    return WELCOME_LEASE if lane == "welcome" else LEASE
+    return WELCOME_LEASE if lane == WELCOME else LEASE
 
 
 def settle(db: Session, claimed: Claimed, outcome: Outcome, now: datetime) -> bool:
