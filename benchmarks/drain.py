@@ -28,7 +28,7 @@ ROUNDS = 5
 READY_SECONDS = 1.5
 """Until every worker is at work, not only the first."""
 LATENCIES = (0.200, 0.030, 0.0)
-"""What WeCom takes on an ordinary day, on a good one, and what is left of our own work when it takes nothing."""
+"""As in ``welcome``, a short one, and none at all, which leaves our own work."""
 TWO, FOUR = 1.4, 2.0
 HEADS = ("database", "workers", "read takes", "events/s", "bare reads/s", "ratio", "against 1 worker")
 

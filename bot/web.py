@@ -22,8 +22,8 @@ MAX_UPLOAD = 12 * 1024 * 1024
 def create_app(parts: Parts) -> Flask:
     """Build the application around the parts. Does nothing at import.
 
-    The callback is an application of its own below ``/wecom``: what the console does before and after each of its
-    pages (language, headers, sessions) took as long as opening the envelope, and its faults are not the callback's.
+    The callback is an application of its own below ``/wecom``: it needs nothing of what the console does before and
+    after each of its pages (language, headers, forms), and the console's faults are not the callback's.
     """
     app = Flask(__name__, static_folder=None)
     app.config.update(

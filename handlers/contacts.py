@@ -1,11 +1,11 @@
 """What follows when a customer and a rep find, change or lose each other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from people import persons, relations
 from people.relations import Fact
-from storage.tables import Person, Relation
+from storage.tables import Person, Relation, Tag
 from storage.work import Work
 from tagging import channels, tags, welcomes
 from wecom.events import (
@@ -64,12 +64,13 @@ def tag_by_channel(event: Arrival, profile: Profile | None, work: Work) -> None:
     """Give the tags of the channel the customer came over, and bring all tags to the new relation."""
     person, relation = _pair(event, work)
     channel = welcomes.channel_of(work, relation.source_state)
-    given = channels.own_tags(work.db, channel) if channel is not None and channel.tags else []
-    rep = persons.member_of(work, relation.userid)
-    for tag in given:
-        name = (rep.name if rep else None) or relation.userid
-        because = f"扫描渠道码“{channel.name if channel else ''}”添加了{name}"
-        tags.give(work, person, tag, source="channel", because=because, at=event.at)
+    given: Sequence[Tag] = ()
+    if channel is not None and channel.tags:
+        given = channels.own_tags(work.db, channel)
+        rep = persons.member_of(work, relation.userid)
+        because = f"扫描渠道码“{channel.name}”添加了{(rep.name if rep else None) or relation.userid}"
+        for tag in given:
+            tags.give(work, person, tag, source="channel", because=because, at=event.at)
     if relation.state == "active":
         tags.push_all(work, relation, besides={tag.id for tag in given})
 

@@ -60,7 +60,7 @@ def xml_bomb(world: World, app: App, xml: str) -> Callback:
 
 def external_entity(world: World, app: App, xml: str) -> Callback:
     """A body that asks for a file of the machine."""
-    body = '<!DOCTYPE xml [<!ENTITY x SYSTEM "file:///dev/null">]><xml><Encrypt>&x;</Encrypt></xml>'
+    body = '<!DOCTYPE xml [<!ENTITY x SYSTEM "/dev/null">]><xml><Encrypt>&x;</Encrypt></xml>'
     return sealed(world, app, xml)[0], body.encode()
 
 

@@ -121,7 +121,7 @@ def _open_postgresql(url: URL, patience: float, single: bool, pool_size: int) ->
 
 
 def _ask_after_a_rest(engine: Engine) -> None:
-    """SQLAlchemy's ``pool_pre_ping`` asks each time, a fifth of what a short transaction costs; we ask after a rest."""
+    """SQLAlchemy's ``pool_pre_ping`` asks before each transaction, one round trip more; we ask after a rest only."""
 
     @event.listens_for(engine, "checkin")
     def rest(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:

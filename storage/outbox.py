@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from storage.database import changed_rows, insert_new, one_of
 from storage.health import Health, count
+from storage.inbox import JUST_NOW
 from storage.tables import Gate, OutboxRow
 
 LEASE = timedelta(seconds=30)
@@ -26,7 +27,6 @@ STOPPED = f"{UNCLEAR}the sender stopped in the middle of it"
 MAX_STOPS = 12
 """Whose sender stopped so often is held: the call itself may be what stops it."""
 WELCOME = "welcome"
-JUST_NOW = timedelta(seconds=5)
 AT_ONCE = {"tags": 5}
 """WeCom answers 45033 when more than five mark_tag calls of one corp run at a time."""
 FINAL_STATES = ("done", "refused", "held", "late", "dropped", "watched")

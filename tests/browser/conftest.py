@@ -5,9 +5,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 from werkzeug.serving import make_server
 
 from tests import databases
@@ -53,3 +54,13 @@ def open_shop(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -
     thread.join()
     server.server_close()
     close_shop(shop)
+
+
+def signed_in(browser: Browser, shop: Open, **context: Any) -> Iterator[Page]:
+    """A page on which the boss is signed in; ``context`` is Playwright's (viewport, locale …)."""
+    own = browser.new_context(**context)
+    cookie = shop.counter.visitor("zhangsan").client.get_cookie("scrm")
+    assert cookie is not None
+    own.add_cookies([{"name": "scrm", "value": cookie.value, "url": shop.address}])
+    yield own.new_page()
+    own.close()

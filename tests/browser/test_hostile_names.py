@@ -9,7 +9,7 @@ from sqlalchemy import select
 from console import doors
 from people import persons
 from storage.tables import Interaction, Person, Relation
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, signed_in
 from tests.console.acting import REPS
 from tests.console.test_doors import OBJECTS
 
@@ -62,13 +62,7 @@ def hostile(open_shop: Open) -> Open:
 
 @pytest.fixture
 def page(browser: Browser, hostile: Open) -> Iterator[Page]:
-    context = browser.new_context()
-    cookie = hostile.counter.visitor("zhangsan").client.get_cookie("scrm")
-    assert cookie is not None
-    context.add_cookies([{"name": "scrm", "value": cookie.value, "url": hostile.address}])
-    page = context.new_page()
-    yield page
-    context.close()
+    yield from signed_in(browser, hostile)
 
 
 def addresses(hostile: Open) -> list[str]:

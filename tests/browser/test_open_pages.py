@@ -5,20 +5,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, signed_in
 
 PHONE = {"width": 390, "height": 844}
 
 
 @pytest.fixture
 def page(browser: Browser, open_shop: Open) -> Iterator[Page]:
-    context = browser.new_context(viewport=PHONE, locale="zh-CN", reduced_motion="reduce")
-    cookie = open_shop.counter.visitor("zhangsan").client.get_cookie("scrm")
-    assert cookie is not None
-    context.add_cookies([{"name": "scrm", "value": cookie.value, "url": open_shop.address}])
-    page = context.new_page()
-    yield page
-    context.close()
+    yield from signed_in(browser, open_shop, viewport=PHONE, locale="zh-CN", reduced_motion="reduce")
 
 
 def test_today_goes_on_by_itself_but_not_under_somebodys_hands(page: Page, open_shop: Open) -> None:

@@ -91,7 +91,7 @@ def test_a_picture_is_shown_as_nothing_but_a_picture(quiet: Counter) -> None:
         "https://user:pass@wework.qpic.cn/a.png",
         "https://wework.qpic.cn:8443/a.png",
         "ftp://wework.qpic.cn/a.png",
-        "file:///etc/passwd",
+        "file:/etc/passwd",
         "https://evil.example\\.qpic.cn/a.png",
         "http://[::1/a.png",
         "//wework.qpic.cn/a.png",

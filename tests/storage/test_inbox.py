@@ -19,6 +19,7 @@ from storage.database import transaction
 from storage.inbox import LEASE, Intake
 from storage.tables import InboxRow, Interaction, Person, Relation
 from tests.shop import Shop, event_xml
+from wecom.commands import SendWelcome, TellMembers
 from wecom.events import ContactAdded, read_event
 
 
@@ -79,6 +80,25 @@ def test_one_event_that_cannot_be_kept_does_not_take_the_others_with_it(shop: Sh
     assert [results[one.identity] for one in good] == ["kept"] * 6
     assert results["bad"] in ("kept", "DataError")
     assert len(shop.rows(InboxRow, InboxRow.identity != "bad")) == 6
+
+
+def test_nothing_new_is_begun_while_a_welcome_waits_that_came_just_now(shop: Shop) -> None:
+    dispatcher, sender = shop.parts.dispatcher(), shop.parts.sender()
+    shop.post(added("wmOrdinary"))
+    shop.post(added("wmGreeted", WelcomeCode="code"))
+    assert dispatcher.claim("events", 5) == []
+    shop.advance(seconds=6)
+    (ordinary,) = dispatcher.claim("events", 5)
+    assert "wmOrdinary" in ordinary.xml
+    (greeted,) = dispatcher.claim("welcome", 5)
+    assert "wmGreeted" in greeted.xml
+
+    with shop.work() as work:
+        work.ask(TellMembers(["zhangsan"], "x"), once="told", key="told")
+        work.ask(SendWelcome("code", "hello", {}, "wmGreeted", []), once="welcome", key="welcome:1")
+    assert sender.claim("calls", 5) == []
+    assert [one.name for one in sender.claim("welcome", 5)] == ["SendWelcome"]
+    assert [one.name for one in sender.claim("calls", 5)] == ["TellMembers"]
 
 
 def test_a_worker_that_wakes_up_late_writes_nothing(shop: Shop) -> None:
