@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from bot.assembly import Parts, assemble
 from bot.settings import Settings
+from storage.inbox import EVENTS
 
 
 class NotInTheSandbox(Exception):
@@ -39,10 +40,13 @@ def work_off(parts: Parts) -> int:
     done = 0
     while True:
         before = done
-        for lane in ("welcome", "events"):
-            for taken in dispatcher.claim(lane, 20):
-                dispatcher.handle_one(taken)
-                done += 1
+        calls, lanes = dispatcher.greet(20)
+        for claimed in calls:
+            sender.deliver_one(claimed)
+        done += len(lanes)
+        for taken in dispatcher.claim(EVENTS, 20):
+            dispatcher.handle_one(taken)
+            done += 1
         for lane in ("welcome", "calls", "tags"):
             for claimed in sender.claim(lane, 5):
                 sender.deliver_one(claimed)

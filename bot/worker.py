@@ -19,32 +19,44 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.assembly import Parts
 from storage.inbox import EVENTS, WELCOME
+from storage.outbox import Claimed
 
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 1.0
 TROUBLE_SECONDS = 1.0
 RESCUE_SECONDS = 2.0
-EVENT_HANDS, WELCOME_HANDS, GREETING_HANDS, CALL_HANDS, TAG_HANDS = 4, 4, 24, 4, 5
+EVENT_HANDS, GREETING_HANDS, CALL_HANDS, TAG_HANDS = 4, 24, 4, 5
 """How many rows a lane works on at once. Greetings wait for WeCom most of the time: 50 a second need a dozen."""
 
-Claim = Callable[[int], Sequence[Any]]
+Claim = Callable[[int], tuple[Sequence[Any], bool]]
+"""Given how many rows there is room for: the rows taken, and whether there may be more to take at once."""
 Serve = Callable[[Any], Iterable[str]]
 
 
 class Lane:
     """Claims rows and serves them with up to ``hands`` threads, born when first needed.
 
-    It claims up to ``ahead`` rows more than it has hands for, so that one claim serves several of them.
+    It claims up to ``ahead`` rows more than it has hands for, so that one claim serves several of them. With
+    ``in_order`` the end of one row may make another one due.
     """
 
     def __init__(
-        self, name: str, hands: int, ahead: int, claim: Claim, serve: Serve, ring: Callable[[Iterable[str]], None]
+        self,
+        name: str,
+        hands: int,
+        claim: Claim,
+        serve: Serve,
+        ring: Callable[[Iterable[str]], None],
+        *,
+        ahead: int = 0,
+        in_order: bool = True,
     ) -> None:
         self.name = name
         self._hands, self._ahead, self._claim, self._serve, self._ring = hands, ahead, claim, serve, ring
         self._pool = ThreadPoolExecutor(hands, thread_name_prefix=name)
         self._busy = 0
+        self._in_order, self._full = in_order, False
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
@@ -85,16 +97,16 @@ class Lane:
     def _take(self) -> bool:
         """Claim for the free hands; whether there may be more. If not, whoever brings more rings the bell."""
         with self._lock:
-            busy = self._busy
-        room = self._hands + self._ahead - busy
-        if room <= 0 or busy > self._hands:  # nobody to take it, or rows lie ready
+            room = self._hands + self._ahead - self._busy
+            self._full = room <= 0 or self._busy > self._hands  # nobody to take it, or rows lie ready
+        if self._full:
             return False
-        rows = self._claim(room)
+        rows, more = self._claim(room)
         with self._lock:
             self._busy += len(rows)
         for row in rows:
             self._pool.submit(self._serve_one, row).add_done_callback(self._free_hand)
-        return len(rows) == room
+        return more
 
     def _serve_one(self, row: Any) -> None:
         try:
@@ -105,7 +117,9 @@ class Lane:
     def _free_hand(self, done: "Future[None]") -> None:
         with self._lock:
             self._busy -= 1
-        self._wake.set()
+            called = self._in_order or self._full
+        if called:
+            self._wake.set()
         if error := done.exception():
             log.error("lane %s: a hand failed", self.name, exc_info=error)
 
@@ -116,14 +130,16 @@ class Duty:
 
     inboxes: Mapping[str, int]
     outboxes: Mapping[str, int]
+    greeters: int = 0
+    """Hands that take arrivals and greet them."""
     keeps_time: bool = True
     kindness: int = 0
     """How much it lets other processes go first (``nice``)."""
 
 
-EXPRESS = Duty({WELCOME: WELCOME_HANDS}, {"welcome": GREETING_HANDS}, keeps_time=False)
+EXPRESS = Duty({}, {"welcome": GREETING_HANDS}, greeters=GREETING_HANDS, keeps_time=False)
 ORDINARY = Duty({EVENTS: EVENT_HANDS}, {"calls": CALL_HANDS, "tags": TAG_HANDS}, kindness=5)
-EVERYTHING = Duty({**EXPRESS.inboxes, **ORDINARY.inboxes}, {**EXPRESS.outboxes, **ORDINARY.outboxes})
+EVERYTHING = Duty(ORDINARY.inboxes, {**EXPRESS.outboxes, **ORDINARY.outboxes}, greeters=GREETING_HANDS)
 
 
 class Worker:
@@ -135,16 +151,26 @@ class Worker:
         self._rescues = dispatcher.rescue, sender.rescue
         self._stop = threading.Event()
         self._loop = parts.loop(self.ring_all, self._stop.is_set)
-        self._lanes = {
-            f"inbox:{name}": Lane(
-                f"inbox:{name}", hands, hands, _claim(dispatcher.claim, name), dispatcher.handle_one, self.ring
-            )
+        self._dispatcher = dispatcher
+        lanes = [
+            Lane(f"inbox:{name}", hands, _claim(dispatcher.claim, name), dispatcher.handle_one, self.ring, ahead=hands)
             for name, hands in duty.inboxes.items()
-        } | {
-            name: Lane(name, hands, 0, _claim(sender.claim, name), sender.deliver_one, self.ring)
+        ]
+        lanes += [
+            Lane(name, hands, _claim(sender.claim, name), sender.deliver_one, self.ring)
             for name, hands in duty.outboxes.items()
-        }
+        ]
+        if duty.greeters:
+            name = f"inbox:{WELCOME}"
+            lanes.append(Lane(name, duty.greeters, self._greet, sender.deliver_one, self.ring, in_order=False))
+        self._lanes = {one.name: one for one in lanes}
         parts.bell.listen(self._called)
+
+    def _greet(self, room: int) -> tuple[list[Claimed], bool]:
+        """From arrivals to the calls that greet them; after some there may be others, of the same customers too."""
+        calls, lanes = self._dispatcher.greet(room)
+        self.ring(lanes)
+        return calls, bool(lanes)
 
     def ring(self, lanes: Iterable[str]) -> None:
         """Wake these lanes, here or wherever they are served: what they wait for has just been kept."""
@@ -201,7 +227,11 @@ class Worker:
 
 
 def _claim(claim: Callable[[str, int], Sequence[Any]], lane: str) -> Claim:
-    return lambda room: claim(lane, room)
+    def take(room: int) -> tuple[Sequence[Any], bool]:
+        rows = claim(lane, room)
+        return rows, len(rows) == room
+
+    return take
 
 
 def run(parts: Parts, duty: Duty = EVERYTHING) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from people import persons, relations
 from people.relations import Fact
+from storage.outbox import Claimed
 from storage.tables import Person, Relation, Tag
 from storage.work import Work
 from tagging import channels, tags, welcomes
@@ -29,19 +30,30 @@ def fetch_profile(event: ContactEvent, gateway: Gateway) -> Profile | None:
     return gateway.profile(event.external_userid)
 
 
-def queue_welcome(event: Arrival, extra_codes: tuple[str, ...], work: Work) -> None:
-    """Ask for the welcome before anything else is done, if WeCom gave us a code to greet with."""
-    codes = [code for code in (event.welcome_code, *extra_codes) if code]
-    if codes:
-        welcomes.plan(
-            work,
-            userid=persons.own_spelling(work, event.userid),
-            external_userid=event.external_userid,
-            state=event.state,
-            codes=codes,
-            event_at=event.at or work.now,
-            half=isinstance(event, ContactHalfAdded),
-        )
+def plan_welcomes(events: Sequence[tuple[Arrival, tuple[str, ...], Work]], work: Work) -> list[Claimed]:
+    """Plan the welcomes of arrivals before anything else is done about them, where WeCom gave us a code.
+
+    With each event come the codes of its other copies, and the work it belongs to. Gives the calls to make now.
+    """
+    persons.look_up_members(work, {event.userid for event, _, _ in events})
+    arrivals = []
+    for event, more, own in events:
+        if codes := tuple(code for code in (event.welcome_code, *more) if code):
+            arrivals.append(_arrival(event, persons.own_spelling(work, event.userid), event.state, codes, own))
+    return welcomes.plan(work, arrivals)
+
+
+def _arrival(event: Arrival, userid: str, state: str | None, codes: tuple[str, ...], work: Work) -> welcomes.Arrival:
+    return welcomes.Arrival(
+        userid=userid,
+        external_userid=event.external_userid,
+        state=state,
+        codes=codes,
+        event_at=event.at or work.now,
+        received_at=work.received_at or work.now,
+        half=isinstance(event, ContactHalfAdded),
+        cause=work.cause,
+    )
 
 
 def remember_arrival(event: Arrival, profile: Profile | None, work: Work) -> None:
@@ -96,6 +108,12 @@ def tell_arrival(event: Arrival, profile: Profile | None, work: Work) -> None:
     _tell(event, kind, work, details=details)
 
 
+def tell_welcome(event: Arrival, profile: Profile | None, work: Work) -> None:
+    """A welcome that was quicker than we were in getting to know the person is told of now."""
+    _, relation = _pair(event, work)
+    persons.tell_welcomed(work, welcomes.sent_to(work, relation.userid, event.external_userid, event.at or work.now))
+
+
 def note_missing_welcome(event: Arrival, profile: Profile | None, work: Work) -> None:
     """An arrival without a code gets its reason, so that nobody has to guess why no welcome went out."""
     if event.welcome_code is not None:
@@ -106,15 +124,7 @@ def note_missing_welcome(event: Arrival, profile: Profile | None, work: Work) ->
     why = "企业微信没有给欢迎语凭证：成员在管理后台设有欢迎语、双方已聊过天，或确认前已发过"
     if profile is not None and profile.kind == ANOTHER_CORP:
         why = "对方是其他企业的企业微信用户，企业微信不提供欢迎语凭证"
-    welcomes.note_missing_code(
-        work,
-        userid=relation.userid,
-        external_userid=event.external_userid,
-        state=relation.source_state,
-        event_at=event.at or work.now,
-        half=isinstance(event, ContactHalfAdded),
-        why=why,
-    )
+    welcomes.note_missing_code(work, _arrival(event, relation.userid, relation.source_state, (), work), why)
 
 
 def _came_by_transfer(work: Work, relation: Relation) -> bool:

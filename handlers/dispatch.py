@@ -3,21 +3,26 @@
 Before: ``storage.inbox`` (commit 1 has kept the event). Here: look, then one transaction with all effects, the outbox
 rows and "done" (commit 2). After: ``scheduler.delivery``. A step that raises undoes everything; after the third try the
 event is set aside for a person. The bug is ours; the event is not lost.
+
+An arrival with a welcome code has an express lap before (``greet``): all that wait have their welcomes planned in one
+transaction, and whoever planned them makes the calls.
 """
 
 import logging
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
-from handlers.routes import ROUTES, Route
+from handlers.routes import GREET, ROUTES, Route
 from storage import inbox
 from storage.database import Clock, is_away, transaction
 from storage.inbox import EVENTS, MAX_TRIES, WELCOME, Taken
+from storage.outbox import Claimed
 from storage.work import Work
 from wecom.errors import Blocked, Refused, TryLater
 from wecom.events import Event, read_event
@@ -53,52 +58,69 @@ class Dispatcher:
         with transaction(self.engine) as db:
             return {f"inbox:{lane}" for lane in inbox.rescue(db, self.clock())}
 
+    def greet(self, room: int) -> tuple[list[Claimed], set[str]]:
+        """Plan welcomes for up to ``room`` arrivals: the calls to make now, and the lanes in which something waits."""
+        taken = self.claim(WELCOME, room)
+        return self._greet(taken) if taken else ([], set())
+
+    def _greet(self, taken: Sequence[Taken]) -> tuple[list[Claimed], set[str]]:
+        """The transaction is shared, the fate is not: when it fails, each arrival is tried alone."""
+        try:
+            return self._plan(taken)
+        except Exception as error:  # noqa: BLE001  any bug of ours, see _failed
+            if len(taken) == 1 or is_away(error):
+                for one in taken:
+                    self._failed(one, error)
+                return [], set()
+        alone = [self._greet([one]) for one in taken]
+        return [call for calls, _ in alone for call in calls], {lane for _, lanes in alone for lane in lanes}
+
+    def _plan(self, taken: Sequence[Taken]) -> tuple[list[Claimed], set[str]]:
+        """A welcome that cannot be planned must not cost the arrival: its last try hands the event on without it."""
+        read = [(one, read_event(one.xml)) for one in taken if one.tries < MAX_TRIES]
+        with transaction(self.engine) as db:
+            work = self._work(db)
+            calls = GREET([(event, one.extra_codes, replace(work, **_of(one))) for one, event in read], work)
+            if not inbox.hand_on(db, taken, work.now):
+                raise LostLease
+        return calls, {*work.lanes, f"inbox:{EVENTS}"}
+
     def handle_one(self, taken: Taken) -> set[str]:
         """Handle one claimed event; the lanes of the outbox in which something waits now."""
         try:
             return self._handle(taken)
-        except LostLease:
-            log.warning("event %d was taken over by another worker", taken.id)
-        except Blocked as error:
-            self._put_back(taken, str(error), wait=error.wait)
-        except Exception as error:  # any bug of ours: the event goes back, and after three tries to a person
-            if isinstance(error, TryLater):
-                log.warning("event %d (%s) has to wait at try %d: %s", taken.id, taken.name, taken.tries, error)
-                self._put_back(taken, str(error))
-            elif is_away(error):
-                log.error("event %d has to wait, the database is away: %s", taken.id, type(error).__name__)
-                self._put_back(taken, "the database was away", wait=AWAY)
-            else:
-                log.exception("event %d (%s) failed at try %d", taken.id, taken.name, taken.tries)
-                self._put_back(taken, f"{type(error).__name__}: {_first_line(error)}")
+        except Exception as error:  # noqa: BLE001  any bug of ours, see _failed
+            self._failed(taken, error)
         return set()
+
+    def _failed(self, taken: Taken, error: Exception) -> None:
+        """The event goes back, and after three tries to a person. To be called where ``error`` is caught."""
+        if isinstance(error, LostLease):
+            log.warning("event %d was taken over by another worker", taken.id)
+        elif isinstance(error, Blocked):
+            self._put_back(taken, str(error), wait=error.wait)
+        elif isinstance(error, TryLater):
+            log.warning("event %d (%s) has to wait at try %d: %s", taken.id, taken.name, taken.tries, error)
+            self._put_back(taken, str(error))
+        elif is_away(error):
+            log.error("event %d has to wait, the database is away: %s", taken.id, type(error).__name__)
+            self._put_back(taken, "the database was away", wait=AWAY)
+        else:
+            log.exception("event %d (%s) failed at try %d", taken.id, taken.name, taken.tries)
+            self._put_back(taken, f"{type(error).__name__}: {_first_line(error)}")
 
     def _handle(self, taken: Taken) -> set[str]:
         event = read_event(taken.xml)
         route = ROUTES.get(type(event))
         if route is None:
             return self._finish(taken, "kept: no step follows this event")
-        if taken.lane == WELCOME and route.welcome is not None:
-            return self._greet(taken, event, route)
         facts, note = self._look(taken, event, route)
         with transaction(self.engine) as db:
-            work = self._work(db, taken)
+            work = self._work(db, **_of(taken))
             for step in route.steps:
                 step(event, facts, work)
             self._done(work, taken, f"done{note}")
         return work.lanes
-
-    def _greet(self, taken: Taken, event: Event, route: Route) -> set[str]:
-        """The express lap: ask for the welcome, then hand the event to the ordinary lane.
-
-        A welcome that cannot be planned must not cost the arrival: the last try hands the event on without it.
-        """
-        with transaction(self.engine) as db:
-            work = self._work(db, taken)
-            if route.welcome is not None and taken.tries < MAX_TRIES:
-                route.welcome(event, taken.extra_codes, work)
-            self._done(work, taken, "welcome asked for", next_lane=EVENTS)
-        return {*work.lanes, f"inbox:{EVENTS}"}
 
     def _look(self, taken: Taken, event: Event, route: Route) -> tuple[Any, str]:
         """Read what the steps need. WeCom away for good must not hold the event: the last try goes on without."""
@@ -115,29 +137,26 @@ class Dispatcher:
                 raise
             return None, f", without a look at WeCom: {error}"
 
-    def _work(self, db: Any, taken: Taken) -> Work:
-        return Work(
-            db,
-            self.clock(),
-            cause=f"event {taken.id} {taken.name}",
-            inbox_id=taken.id,
-            received_at=taken.received_at,
-            watch=self.watch,
-            zone=self.zone,
-        )
+    def _work(self, db: Session, **of: Any) -> Work:
+        return Work(db, self.clock(), watch=self.watch, zone=self.zone, **of)
 
     def _finish(self, taken: Taken, outcome: str) -> set[str]:
         with transaction(self.engine) as db:
-            self._done(self._work(db, taken), taken, outcome)
+            self._done(self._work(db), taken, outcome)
         return set()
 
-    def _done(self, work: Work, taken: Taken, outcome: str, *, next_lane: str | None = None) -> None:
-        if not inbox.finish(work.db, taken, outcome, self.clock(), next_lane=next_lane):
+    def _done(self, work: Work, taken: Taken, outcome: str) -> None:
+        if not inbox.finish(work.db, taken, outcome, self.clock()):
             raise LostLease
 
     def _put_back(self, taken: Taken, why: str, *, wait: timedelta | None = None) -> None:
         with transaction(self.engine) as db:
             inbox.postpone(db, taken, why, self.clock(), wait=wait)
+
+
+def _of(taken: Taken) -> dict[str, Any]:
+    """What work about this event knows of it."""
+    return {"cause": taken.cause, "inbox_id": taken.id, "received_at": taken.received_at}
 
 
 def _first_line(error: Exception) -> str:

@@ -1,15 +1,18 @@
 """Which steps follow which event, in order. Read this file to know what the bot does.
 
-``welcome`` runs first, in the express lane, before anything is looked up; ``look`` reads from WeCom without a
-transaction; ``steps`` run in one transaction that also marks the event done. An event without a row is kept and shown.
+Arrivals with a welcome code are greeted first, in the express lane, before anything is looked up (``GREET``); then
+``look`` reads from WeCom without a transaction, and ``steps`` run in one transaction that also marks the event done. An
+event without a row is kept and shown.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from handlers import app, contacts, organisation
+from storage.inbox import EVENTS, WELCOME
+from storage.outbox import Claimed
 from storage.work import Work
 from wecom.events import (
     AppResumed,
@@ -30,7 +33,7 @@ from wecom.gateway import Gateway
 
 Look = Callable[[Any, Gateway], Any]
 Step = Callable[[Any, Any, Work], None]
-WelcomeStep = Callable[[Any, tuple[str, ...], Work], None]
+Greet = Callable[[Sequence[tuple[Any, tuple[str, ...], Work]], Work], list[Claimed]]
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,20 @@ class Route:
 
     steps: tuple[Step, ...]
     look: Look | None = None
-    welcome: WelcomeStep | None = None
+    greeted: bool = False
+    """Whether it is greeted when it brings a welcome code."""
 
 
+GREET: Greet = contacts.plan_welcomes
 ARRIVAL = Route(
-    welcome=contacts.queue_welcome,
+    greeted=True,
     look=contacts.fetch_profile,
     steps=(
         contacts.remember_arrival,
         contacts.take_over_tags,
         contacts.tag_by_channel,
         contacts.tell_arrival,
+        contacts.tell_welcome,
         contacts.note_missing_welcome,
         contacts.keep_code_leading,
     ),
@@ -78,5 +84,5 @@ ROUTES: Mapping[type[Event], Route] = MappingProxyType(
 def lane_of(event: Event) -> str:
     """Arrivals that can be greeted take the express lane first."""
     route = ROUTES.get(type(event))
-    greets = route is not None and route.welcome is not None and getattr(event, "welcome_code", None)
-    return "welcome" if greets else "events"
+    greeted = route is not None and route.greeted and getattr(event, "welcome_code", None)
+    return WELCOME if greeted else EVENTS

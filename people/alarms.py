@@ -1,5 +1,7 @@
 """Things an admin must know, each raised once and cleared when it is over; a job of the timetable tells the admins."""
 
+from collections.abc import Collection
+
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -38,12 +40,12 @@ def clear(work: Work, kind: str) -> bool:
     return changed_rows(work.db, standing.values(cleared_at=work.now)) > 0
 
 
-def clear_trouble(work: Work, api: str) -> bool:
-    """A call of this API worked: whatever kept us from all of WeCom, or from this API, is over.
+def clear_trouble(work: Work, apis: Collection[str]) -> bool:
+    """Calls of these APIs worked: whatever kept us from all of WeCom, or from these APIs, is over.
 
     Looks first: it is asked after each call that worked.
     """
-    own = ":" + api.rpartition("/")[2][:24]
+    own = tuple(":" + api.rpartition("/")[2][:24] for api in apis)
     over = [kind for kind in work.db.scalars(STANDING_TROUBLE) if ":" not in kind or kind.endswith(own)]
     for kind in over:
         clear(work, kind)

@@ -3,8 +3,9 @@
 A person is not a relation: history, tags and points hang on the person; WeCom's remark and state on the relation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from people import relations
 from people.relations import Fact
 from storage.database import insert_new, upsert
-from storage.tables import Channel, Identity, Interaction, Interval, Member, Person, Relation, RelationFact
+from storage.tables import Channel, Identity, Interaction, Interval, Member, Person, Relation, RelationFact, Welcome
 from storage.work import Work
 from wecom.gateway import Follow, Profile
 
@@ -48,6 +49,12 @@ def person_of(work: Work, external_userid: str) -> Person:
     return person
 
 
+def name_of(db: Session, external_userid: str) -> str | None:
+    """The name of whoever has this external_userid, if we know it."""
+    own = select(Person.name).join(Identity).where(Identity.type == EXTERNAL, Identity.value == external_userid)
+    return db.scalar(own) or None
+
+
 def identity(db: Session, person: Person, type_: str) -> str | None:
     """The person's (first) identity of a type."""
     own = select(Identity.value).where(Identity.person_id == person.id, Identity.type == type_)
@@ -79,6 +86,13 @@ def add_identity(
 def member_of(work: Work, userid: str) -> Member | None:
     """The member of this userid, spelt as we keep it."""
     return work.found(("member", userid), lambda: work.db.get(Member, userid))
+
+
+def look_up_members(work: Work, userids: Collection[str]) -> None:
+    """Look these members up in one; ``member_of`` then finds them in the work."""
+    found = {one.userid: one for one in work.db.scalars(select(Member).where(Member.userid.in_(userids)))}
+    for userid in userids:
+        work.found(("member", userid), partial(found.get, userid))
 
 
 def own_spelling(work: Work, userid: str) -> str:
@@ -249,3 +263,24 @@ def tell(
         "once": once,
     }
     return bool(insert_new(work.db, Interaction, [row], ["once"]))
+
+
+def tell_welcomed(work: Work, sent: Sequence[Welcome]) -> None:
+    """Write welcomes that were sent into the stories of those we know by now; of the others their arrival tells."""
+    if not sent:
+        return
+    own = (Identity.type == EXTERNAL, Identity.value.in_({one.external_userid for one in sent}))
+    known: dict[str, int] = dict(work.db.execute(select(Identity.value, Identity.person_id).where(*own)).all())
+    lines = [
+        {
+            "person_id": known[one.external_userid],
+            "userid": one.userid,
+            "kind": "welcomed",
+            "at": one.settled_at,
+            "details": {"text": one.text},
+            "once": f"welcome:{one.id}",
+        }
+        for one in sent
+        if one.external_userid in known
+    ]
+    insert_new(work.db, Interaction, lines, ["once"])

@@ -1,12 +1,14 @@
 """Makes the calls that wait in the outbox, and writes down what became of each.
 
-Before: ``Work.ask`` put a row into the outbox. Here: claimed (commit), called (no transaction open), settled (commit
-3), and what the outcome means for our own records in the same transaction (``AFTER``).
+Before: ``Work.ask`` put a row into the outbox. Here: claimed (commit; a welcome comes claimed by whoever planned it),
+called (no transaction open), settled (commit 3), and what the outcome means for our own records in the same transaction
+(``AFTER``).
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +21,7 @@ from storage import outbox
 from storage.database import Clock, transaction
 from storage.outbox import Claimed, Outcome
 from storage.tables import Media
+from storage.together import Together
 from storage.work import Work
 from tagging import channels, tags, welcomes
 from wecom.commands import (
@@ -42,69 +45,102 @@ GIVE_UP_AFTER = timedelta(days=2)
 LONGEST_WAIT = timedelta(minutes=5)
 ALREADY_GONE = 41044
 NAME_TAKES = timedelta(seconds=1)
+GATHER_SECONDS = 0.02
 DONE = Outcome("done")
 Answer = dict[str, Any]
-After = Callable[[Work, Claimed, Any, Answer | None, Outcome], None]
 
 
-def after_welcome(work: Work, claimed: Claimed, command: SendWelcome, answer: Answer | None, outcome: Outcome) -> None:
-    """The arrival's welcome shows its outcome; one that was sent becomes a line of the story."""
-    welcomes.settled(work, claimed, outcome)
-    if outcome.state == "done" and (answer is not None or outcome.words == welcomes.CONFIRMED):
-        person = persons.person_of(work, command.external_userid)  # the welcome may be quicker than the arrival itself
-        details = {"text": (answer or {}).get("text") or command.text(person.name or None)}
-        userid, once = welcomes.rep_of(work, claimed), f"outbox:{claimed.id}"
-        persons.tell(work, person.id, "welcomed", work.now, once=once, userid=userid, details=details)
+@dataclass(frozen=True)
+class Made:
+    """A call that was made, or whose time was over, and what became of it."""
+
+    claimed: Claimed
+    command: Command
+    outcome: Outcome
+    answer: Answer | None = None
+    error: WeComError | None = None
+
+    def work(self, work: Work) -> Work:
+        """The same work, with this call as the cause of what it asks for."""
+        return replace(work, cause=f"call {self.claimed.id} {self.claimed.name}")
 
 
-def after_mark(work: Work, claimed: Claimed, command: MarkTag, answer: Answer | None, outcome: Outcome) -> None:
+After = Callable[[Work, Sequence[Made]], None]
+
+
+def after_welcomes(work: Work, calls: Sequence[Made]) -> None:
+    """Each arrival's welcome shows its outcome; one that was sent becomes a line of the story."""
+    tries = [welcomes.Try(one.claimed, one.outcome, _text_sent(work, one)) for one in calls]
+    sent = welcomes.settled(work, tries)
+    work.db.flush()
+    persons.tell_welcomed(work, sent)
+
+
+def _text_sent(work: Work, one: Made) -> str | None:
+    """What the customer reads; of a call that was confirmed later we know only what it asked for."""
+    if one.answer is not None:
+        return str(one.answer["text"])
+    if one.outcome.words == welcomes.CONFIRMED and isinstance(one.command, SendWelcome):
+        return one.command.text(persons.name_of(work.db, one.command.external_userid))
+    return None
+
+
+def after_marks(work: Work, calls: Sequence[Made]) -> None:
     """Each tag shows whether WeCom has it."""
-    if outcome.state in outbox.FINAL_STATES:
-        tags.tag_marked(work, command, None if outcome.state == "done" else outcome.words)
+    for one in calls:
+        if isinstance(one.command, MarkTag) and one.outcome.state in outbox.FINAL_STATES:
+            tags.tag_marked(work, one.command, None if one.outcome.state == "done" else one.outcome.words)
 
 
-def after_corp_tag(work: Work, claimed: Claimed, command: AddCorpTag, answer: Answer | None, outcome: Outcome) -> None:
+def after_corp_tags(work: Work, calls: Sequence[Made]) -> None:
     """The tag has its id at WeCom; everybody who waited for it is marked."""
-    if answer is not None:
-        tags.tag_made(work, command, answer)
-    elif outcome.state in ("refused", "held"):
-        tags.tag_refused(work, command, outcome.words)
+    for one in calls:
+        if not isinstance(one.command, AddCorpTag):
+            continue
+        if one.answer is not None:
+            tags.tag_made(one.work(work), one.command, one.answer)
+        elif one.outcome.state in ("refused", "held"):
+            tags.tag_refused(work, one.command, one.outcome.words)
 
 
-def after_way(work: Work, claimed: Claimed, command: UpdateContactWay, answer: Answer | None, outcome: Outcome) -> None:
+def after_ways(work: Work, calls: Sequence[Made]) -> None:
     """A refused change is shown on the channel."""
-    if outcome.state in ("refused", "held"):
-        channels.update_refused(work, command, outcome.words)
+    for one in calls:
+        if isinstance(one.command, UpdateContactWay) and one.outcome.state in ("refused", "held"):
+            channels.update_refused(work, one.command, one.outcome.words)
 
 
-def after_upload(work: Work, claimed: Claimed, command: UploadMedia, answer: Answer | None, outcome: Outcome) -> None:
+def after_uploads(work: Work, calls: Sequence[Made]) -> None:
     """The picture has its media_id."""
-    if answer is not None:
-        channels.picture_uploaded(work, command, answer)
-    elif outcome.state == "refused":
-        channels.picture_refused(work, command, outcome.words)
+    for one in calls:
+        if not isinstance(one.command, UploadMedia):
+            continue
+        if one.answer is not None:
+            channels.picture_uploaded(work, one.command, one.answer)
+        elif one.outcome.state == "refused":
+            channels.picture_refused(work, one.command, one.outcome.words)
 
 
 AFTER: Mapping[type[Command], After] = MappingProxyType(
     {
-        SendWelcome: after_welcome,
-        MarkTag: after_mark,
-        AddCorpTag: after_corp_tag,
-        UpdateContactWay: after_way,
-        UploadMedia: after_upload,
+        SendWelcome: after_welcomes,
+        MarkTag: after_marks,
+        AddCorpTag: after_corp_tags,
+        UpdateContactWay: after_ways,
+        UploadMedia: after_uploads,
     }
 )
 
 
-@dataclass(frozen=True)
 class Sender:
-    """Everything needed to make a call."""
+    """Makes calls, with any number of threads; those that end at about the same time are settled in one transaction."""
 
-    engine: Engine
-    gateway: Gateway
-    clock: Clock
-    zone: ZoneInfo
-    watch: Collection[str] = ()
+    def __init__(
+        self, engine: Engine, gateway: Gateway, clock: Clock, zone: ZoneInfo, watch: Collection[str] = ()
+    ) -> None:
+        self.engine, self.gateway, self.clock = engine, gateway, clock
+        self._zone, self._watch = zone, watch
+        self._desk = Together(self._settle, GATHER_SECONDS)
 
     def claim(self, lane: str, room: int) -> list[Claimed]:
         """Take calls that are due in this lane."""
@@ -113,21 +149,22 @@ class Sender:
 
     def deliver_one(self, claimed: Claimed) -> set[str]:
         """Make one claimed call and settle it; the lanes of the outbox in which something waits now."""
+        lanes: set[str] = set()
+        self._desk.add((self._make(claimed), lanes))
+        return lanes
+
+    def _make(self, claimed: Claimed) -> Made:
         command = self._in_time(claimed, revive(claimed.name, claimed.body))
-        answer: Answer | None = None
-        error: WeComError | None = None
         if claimed.before is not None and self.clock() >= claimed.before:
             outcome = Outcome("late", "its time was over before it could leave")
             if (claimed.outcome or "").startswith(outbox.UNCLEAR):
                 outcome = Outcome("held", claimed.outcome or "")
-        else:
-            try:
-                answer = self.gateway.deliver(command, self._content(command))
-                outcome = DONE
-            except WeComError as problem:
-                error = problem
-                outcome = outcome_of_error(claimed, command, problem, self.clock())
-        return self._settle(claimed, command, answer, outcome, error)
+            return Made(claimed, command, outcome)
+        try:
+            answer = self.gateway.deliver(command, self._content(command))
+        except WeComError as error:
+            return Made(claimed, command, outcome_of_error(claimed, command, error, self.clock()), error=error)
+        return Made(claimed, command, DONE, answer)
 
     def _in_time(self, claimed: Claimed, command: Command) -> Command:
         """Close to the end of its time a welcome does not wait for the name any more."""
@@ -135,27 +172,27 @@ class Sender:
             return command.nameless()
         return command
 
-    def _settle(
-        self, claimed: Claimed, command: Command, answer: Answer | None, outcome: Outcome, error: WeComError | None
-    ) -> set[str]:
+    def _settle(self, ended: Sequence[tuple[Made, set[str]]]) -> None:
         with transaction(self.engine) as db:
-            work = Work(db, self.clock(), cause=f"call {claimed.id} {claimed.name}", watch=self.watch, zone=self.zone)
-            if not outbox.settle(db, claimed, outcome, work.now):
-                log.warning("call %d was taken over by another worker", claimed.id)
-                return set()
-            self._tell_trouble(work, claimed.api, error)
-            if after := AFTER.get(type(command)):
-                after(work, claimed, command, answer, outcome)
-        return work.lanes
+            work = Work(db, self.clock(), watch=self._watch, zone=self._zone)
+            mine = outbox.settle(db, [(one.claimed, one.outcome) for one, _ in ended], work.now)
+            for one, _ in ended:
+                if one.claimed.id not in mine:
+                    log.warning("call %d was taken over by another worker", one.claimed.id)
+            calls = [one for one, _ in ended if one.claimed.id in mine]
+            self._tell_trouble(work, calls)
+            _follow_up(work, calls)
+        for _, lanes in ended[:1]:  # one bell for all of them
+            lanes |= work.lanes
 
-    def _tell_trouble(self, work: Work, api: str, error: WeComError | None) -> None:
+    def _tell_trouble(self, work: Work, calls: Sequence[Made]) -> None:
         """WeCom refuses us as a whole: an alarm, cleared by the next call that works."""
-        if isinstance(error, Misconfigured):
-            alarms.raise_alarm(
-                work, alarms.trouble_kind(error.errcode, api), f"企业微信拒绝了我们的调用：{error}。修好后会自动继续"
-            )
-        elif error is None:
-            alarms.clear_trouble(work, api)
+        for one in calls:
+            if isinstance(one.error, Misconfigured):
+                kind = alarms.trouble_kind(one.error.errcode, one.claimed.api)
+                alarms.raise_alarm(work, kind, f"企业微信拒绝了我们的调用：{one.error}。修好后会自动继续")
+        if worked := {one.claimed.api for one in calls if one.error is None}:
+            alarms.clear_trouble(work, worked)
 
     def _content(self, command: Command) -> tuple[str, bytes, str] | None:
         if not isinstance(command, UploadMedia):
@@ -167,12 +204,20 @@ class Sender:
     def rescue(self) -> set[str]:
         """Free the calls whose sender died; the lanes in which something waits now."""
         with transaction(self.engine) as db:
-            work = Work(db, self.clock(), watch=self.watch, zone=self.zone)
-            for held in outbox.rescue(db, work.now):
-                kind = COMMANDS.get(held.name)
-                if kind is not None and (after := AFTER.get(kind)):
-                    after(work, held, revive(held.name, held.body), None, Outcome("held", outbox.STOPPED))
+            work = Work(db, self.clock(), watch=self._watch, zone=self._zone)
+            held = [one for one in outbox.rescue(db, work.now) if one.name in COMMANDS]
+            _follow_up(work, [Made(one, revive(one.name, one.body), Outcome("held", outbox.STOPPED)) for one in held])
         return work.lanes
+
+
+def _follow_up(work: Work, calls: Sequence[Made]) -> None:
+    """What the outcomes mean for our own records, one kind of call after the other."""
+    kinds: defaultdict[type[Command], list[Made]] = defaultdict(list)
+    for one in calls:
+        kinds[type(one.command)].append(one)
+    for kind, some in kinds.items():
+        if after := AFTER.get(kind):
+            after(work, some)
 
 
 def outcome_of_error(claimed: Claimed, command: Command, error: WeComError, now: datetime) -> Outcome:

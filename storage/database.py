@@ -23,6 +23,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Executable,
+    Row,
     Table,
     create_engine,
     event,
@@ -216,10 +217,22 @@ def insert_new(
 
     All rows name the same columns. (``rowcount`` is -1 here on PostgreSQL, so only RETURNING tells the truth.)
     """
+    return [one for (one,) in insert_new_rows(db, table, rows, unique, [returning])]
+
+
+def insert_new_rows(
+    db: Session | Connection,
+    table: type[DeclarativeBase],
+    rows: Sequence[dict[str, Any]],
+    unique: Sequence[str],
+    returning: Sequence[str],
+) -> Sequence[Row[Any]]:
+    """The same, giving several columns of those that were new, in no particular order."""
     if not rows:
         return []
     dialect = (db if isinstance(db, Connection) else db.get_bind()).dialect
-    return list(db.scalars(_insert_new(dialect.name, table, tuple(unique), returning), list(rows)))
+    statement = _insert_new(dialect.name, table, tuple(unique), tuple(returning))
+    return db.execute(statement, list(rows)).all()
 
 
 def upsert(
@@ -235,11 +248,13 @@ def upsert(
 
 
 @cache
-def _insert_new(dialect: str, table: type[DeclarativeBase], unique: tuple[str, ...], returning: str) -> Executable:
+def _insert_new(
+    dialect: str, table: type[DeclarativeBase], unique: tuple[str, ...], returning: tuple[str, ...]
+) -> Executable:
     """Built once, so that SQLAlchemy finds its compiled form again: compiling costs more than inserting."""
     own = cast(Table, table.__table__)
     statement = _dialects()[dialect].insert(own).on_conflict_do_nothing(index_elements=list(unique))
-    return cast(Executable, statement.returning(own.c[returning]))
+    return cast(Executable, statement.returning(*(own.c[name] for name in returning)))
 
 
 @cache

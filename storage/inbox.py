@@ -4,8 +4,6 @@ Before: ``bot.callback`` (through ``Intake``). After: ``handlers.dispatch`` clai
 one key at a time. A claim is a lease with a fence: who dies is replaced, who wakes up late cannot write.
 """
 
-import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -13,7 +11,6 @@ from functools import cache
 from typing import Any, cast
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     Connection,
     Engine,
@@ -24,14 +21,15 @@ from sqlalchemy import (
     delete,
     or_,
     select,
+    tuple_,
     update,
 )
-from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 
-from storage.database import Clock, changed_rows, insert_new, is_away, one_of, transaction
+from storage.database import Clock, changed_rows, insert_new, one_of, transaction
 from storage.health import Health, count
 from storage.tables import InboxRow
+from storage.together import Together
 
 MAX_TRIES = 3
 LEASE = timedelta(seconds=30)
@@ -88,6 +86,11 @@ class Taken:
     extra_codes: tuple[str, ...] = field(repr=False)
     received_at: datetime
 
+    @property
+    def cause(self) -> str:
+        """What work about it says of its cause."""
+        return f"event {self.id} {self.name}"
+
 
 def accept(db: Connection, events: Sequence[Arriving], at: datetime) -> bool:
     """Keep each event unless we already have it, in one statement; whether all were new."""
@@ -114,63 +117,19 @@ GATHER_SECONDS = 0.001
 
 
 class Intake:
-    """Keeps events durably and quickly: whoever comes while a commit runs shares the next one.
-
-    When several shared the last one, the next waits a moment for more: a commit costs more than an event.
+    """Keeps events durably and quickly, together with whatever comes meanwhile.
 
     ``accept`` returns only when the event is on disk and raises what the database raised otherwise, so that the
-    callback can answer 5xx and WeCom sends again. The commit is shared, the fate is not: when a batch fails,
-    each event is tried alone. ``ring`` is called once for each lane in which a batch has left something.
+    callback can answer 5xx and WeCom sends again. ``ring`` is called for each lane in which something was left.
     """
 
     def __init__(self, front: Engine, engine: Engine, clock: Clock, ring: Callable[[str], None]) -> None:
         self._front, self._engine, self._clock, self._ring = front, engine, clock, ring
-        self._waiting: list[_Slip] = []
-        self._busy = False
-        self._pile = threading.Lock()
-        self._desk = threading.Lock()
+        self._desk = Together(self._keep, GATHER_SECONDS)
 
     def accept(self, event: Arriving) -> None:
         """Return when ``event`` is kept; raise when it could not be."""
-        slip = _Slip(event)
-        with self._pile:
-            self._waiting.append(slip)
-        with self._desk:
-            kept = [] if slip.settled else self._keep_all()
-        for lane in {one.event.lane for one in kept}:
-            self._ring(lane)
-        if slip.error is not None:
-            raise slip.error
-
-    def _keep_all(self) -> "list[_Slip]":
-        if self._busy:
-            time.sleep(GATHER_SECONDS)
-        slips = self._take_pile()
-        self._busy = len(slips) > 1
-        try:
-            self._keep([slip.event for slip in slips])
-        except DataError:
-            for slip in slips:
-                self._keep_alone(slip)
-        except Exception as error:  # noqa: BLE001  handed to every waiting request, which answers 5xx
-            if is_away(error):
-                slips += self._take_pile()  # who came meanwhile has waited for the same
-            for slip in slips:
-                slip.error = error
-        for slip in slips:
-            slip.settled = True
-        return [slip for slip in slips if slip.error is None]
-
-    def _take_pile(self) -> "list[_Slip]":
-        with self._pile:
-            slips, self._waiting = self._waiting, []
-        return slips
-
-    def _keep_alone(self, slip: "_Slip") -> None:
-        try:
-            self._keep([slip.event])
-        except Exception as error:  # noqa: BLE001  as above
-            slip.error = error
+        self._desk.add(event)
 
     def _keep(self, events: Sequence[Arriving]) -> None:
         with self._front.begin() as connection:
@@ -178,13 +137,8 @@ class Intake:
         if not all_new:
             with transaction(self._engine) as db:
                 add_codes(db, events)
-
-
-@dataclass
-class _Slip:
-    event: Arriving
-    settled: bool = False
-    error: Exception | None = None
+        for lane in {one.lane for one in events}:
+            self._ring(lane)
 
 
 def claim(db: Session, lane: str, room: int, now: datetime) -> list[Taken]:
@@ -245,31 +199,56 @@ def _lease(lane: str) -> timedelta:
     return WELCOME_LEASE if lane == WELCOME else LEASE
 
 
-def finish(db: Session, taken: Taken, outcome: str, now: datetime, *, next_lane: str | None = None) -> bool:
-    """Mark the row done (or hand it to ``next_lane``) in the transaction that holds its effects.
+def finish(db: Session, taken: Taken, outcome: str, now: datetime) -> bool:
+    """Mark the row done in the transaction that holds its effects.
 
     A welcome code that came in meanwhile sends it round once more.
     False means that the lease was lost and somebody else has it: the caller must undo everything.
     """
-    mine = {"mine": taken.id, "held": taken.fence, "at": now}
-    values = {"said": outcome} if next_lane is None else {"next": next_lane}
-    codes = db.scalars(_finish(handed_on=next_lane is not None), {**mine, **values}).one_or_none()
+    asked = {"mine": taken.id, "held": taken.fence, "at": now, "said": outcome}
+    codes = db.scalars(_finish(), asked).one_or_none()
     if codes is None:
         return False
     if len(codes) > len(taken.extra_codes):
-        again = {"state": "waiting", "lane": WELCOME, "tries": 0, "due_at": now, "done_at": None}
-        db.execute(update(inbox).where(inbox.c.id == taken.id).values(**again))
+        _greet_again(db, [taken.id], now)
     return True
 
 
 @cache
-def _finish(*, handed_on: bool) -> Executable:
+def _finish() -> Executable:
     """The row's welcome codes come back: one may have been added while we worked."""
-    at: BindParameter[datetime] = bindparam("at")
-    done = {"state": "done", "done_at": at, "outcome": bindparam("said"), "lease_until": None}
-    on = {"state": "waiting", "lane": bindparam("next"), "tries": 0, "due_at": at, "lease_until": None}
+    done: dict[str, Any] = {
+        "state": "done",
+        "done_at": bindparam("at"),
+        "outcome": bindparam("said"),
+        "lease_until": None,
+    }
     mine = (inbox.c.id == bindparam("mine"), inbox.c.fence == bindparam("held"), inbox.c.state == "taken")
-    return update(inbox).where(*mine).values(**(on if handed_on else done)).returning(inbox.c.extra_codes)
+    return update(inbox).where(*mine).values(**done).returning(inbox.c.extra_codes)
+
+
+def hand_on(db: Session, taken: Sequence[Taken], now: datetime) -> bool:
+    """Send arrivals whose welcome is planned on to the ordinary lane. False when one of them is somebody else's by now.
+
+    A welcome code that came in meanwhile sends its arrival round once more first.
+    """
+    rows = db.execute(_hand_on(), {"mine": [(one.id, one.fence) for one in taken], "at": now})
+    codes: dict[int, list[str]] = dict(rows.all())
+    _greet_again(db, [one.id for one in taken if len(codes.get(one.id, ())) > len(one.extra_codes)], now)
+    return len(codes) == len(taken)
+
+
+@cache
+def _hand_on() -> Executable:
+    mine = tuple_(inbox.c.id, inbox.c.fence).in_(bindparam("mine", expanding=True))
+    on = {"state": "waiting", "lane": EVENTS, "tries": 0, "due_at": bindparam("at"), "lease_until": None}
+    return update(inbox).where(mine, inbox.c.state == "taken").values(**on).returning(inbox.c.id, inbox.c.extra_codes)
+
+
+def _greet_again(db: Session, ids: Sequence[int], now: datetime) -> None:
+    if ids:
+        again = {"state": "waiting", "lane": WELCOME, "tries": 0, "due_at": now, "done_at": None}
+        db.execute(update(inbox).where(inbox.c.id.in_(ids)).values(**again))
 
 
 def postpone(db: Session, taken: Taken, why: str, now: datetime, *, wait: timedelta | None = None) -> None:

@@ -4,15 +4,17 @@ Before: ``Work.ask``. After: ``scheduler.delivery`` claims a row, makes the one 
 repeated goes back to waiting when its sender died; a message to a customer never does: it is held for a person.
 """
 
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, ClassVar, Protocol, cast
 
-from sqlalchemy import BindParameter, Executable, Select, Table, bindparam, delete, func, select, update
+from sqlalchemy import BindParameter, Executable, Select, Table, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from storage.database import changed_rows, insert_new, one_of
+from storage.database import changed_rows, insert_new, insert_new_rows, one_of
 from storage.health import Health, count
 from storage.inbox import JUST_NOW
 from storage.tables import Gate, OutboxRow
@@ -74,40 +76,59 @@ class Outcome:
     due_at: datetime | None = None
 
 
-def ask(
-    db: Session,
-    command: Command,
-    *,
-    once: str,
-    key: str,
-    now: datetime,
-    before: datetime | None = None,
-    cause: str = "",
-    watched: bool = False,
-) -> int | None:
-    """Plan a call; the row's id, or None when the same (``once``) is planned already.
+@dataclass(frozen=True)
+class Wish:
+    """A call somebody wants made."""
 
-    ``before`` is the last moment at which it may leave. A ``watched`` call is only shown.
+    command: Command
+    once: str
+    """Why there can be only one: the same is planned but once."""
+    key: str
+    """Calls of one key leave one after the other."""
+    before: datetime | None = None
+    """The last moment at which it may leave."""
+    cause: str = ""
+    """What made us ask, in words."""
+
+    def row(self, now: datetime) -> dict[str, Any]:
+        """The columns of the row that keeps it."""
+        return {
+            "once": self.once,
+            "name": self.command.name,
+            "body": self.command.body(),
+            "key": self.key,
+            "lane": self.command.lane,
+            "api": self.command.api,
+            "harmless": self.command.harmless,
+            "state": "waiting",
+            "tries": 0,
+            "fence": 0,
+            "asked_at": now,
+            "due_at": now,
+            "before": self.before,
+            "lease_until": None,
+            "settled_at": None,
+            "cause": self.cause,
+        }
+
+
+def ask(db: Session, wish: Wish, now: datetime, *, watched: bool = False) -> bool:
+    """Plan a call; False when the same is planned already. A ``watched`` call is only shown."""
+    row = wish.row(now)
+    if watched:
+        row |= {"state": "watched", "settled_at": now}
+    return bool(insert_new(db, OutboxRow, [row], ["once"]))
+
+
+def ask_and_take(db: Session, wishes: Sequence[Wish], now: datetime) -> list[Claimed]:
+    """Plan calls of new keys and take them in one: whoever plans them makes them, nobody has to look for them.
+
+    What is planned already is left to whoever takes it. The lease and the fence are those of any claim.
     """
-    row = {
-        "once": once,
-        "name": command.name,
-        "body": command.body(),
-        "key": key,
-        "lane": command.lane,
-        "api": command.api,
-        "harmless": command.harmless,
-        "state": "watched" if watched else "waiting",
-        "tries": 0,
-        "fence": 0,
-        "asked_at": now,
-        "due_at": now,
-        "before": before,
-        "settled_at": now if watched else None,
-        "cause": cause,
-    }
-    new = insert_new(db, OutboxRow, [row], ["once"])
-    return new[0] if new else None
+    taken = {"state": "sending", "fence": 1, "tries": 1}
+    rows = [{**one.row(now), **taken, "lease_until": now + _lease(one.command.lane)} for one in wishes]
+    found = insert_new_rows(db, OutboxRow, rows, ["once"], [one.name for one in fields(Claimed)])
+    return sorted((Claimed(**row._mapping) for row in found), key=lambda one: one.id)
 
 
 def next_turn(db: Session, stem: str, *, watched: bool = False) -> str | None:
@@ -188,25 +209,57 @@ def _lease(lane: str) -> timedelta:
     return WELCOME_LEASE if lane == WELCOME else LEASE
 
 
-def settle(db: Session, claimed: Claimed, outcome: Outcome, now: datetime) -> bool:
-    """Write down what became of the call; False when somebody else holds the row by now."""
-    values: dict[str, Any] = {
-        "state": outcome.state,
-        "outcome": outcome.words,
-        "errcode": outcome.errcode,
+def settle(db: Session, ended: Sequence[tuple[Claimed, Outcome]], now: datetime) -> set[int]:
+    """Write down what became of calls; the ids of those that were still ours to settle."""
+    alike: defaultdict[Outcome, list[tuple[int, int]]] = defaultdict(list)
+    for claimed, outcome in ended:
+        alike[outcome].append((claimed.id, claimed.fence))
+    settled: set[int] = set()
+    for outcome, mine in alike.items():
+        waits = outcome.state == "waiting"
+        values = {
+            "mine": mine,
+            "to": outcome.state,
+            "words": outcome.words,
+            "code": outcome.errcode,
+            "due": (outcome.due_at or now) if waits else None,
+            "at": None if waits else now,
+        }
+        settled.update(db.scalars(_settle(), values))
+    return settled
+
+
+@cache
+def _settle() -> Executable:
+    mine = tuple_(outbox.c.id, outbox.c.fence).in_(bindparam("mine", expanding=True))
+    ended = {
+        "state": bindparam("to"),
+        "outcome": bindparam("words"),
+        "errcode": bindparam("code", type_=outbox.c.errcode.type),
         "lease_until": None,
+        "settled_at": bindparam("at", type_=outbox.c.settled_at.type),
+        "due_at": func.coalesce(bindparam("due", type_=outbox.c.due_at.type), outbox.c.due_at),
     }
-    if outcome.state == "waiting":
-        values["due_at"] = outcome.due_at or now
-    else:
-        values["settled_at"] = now
-    mine = (outbox.c.id == claimed.id, outbox.c.fence == claimed.fence, outbox.c.state == "sending")
-    return changed_rows(db, update(outbox).where(*mine).values(**values)) == 1
+    return update(outbox).where(mine, outbox.c.state == "sending").values(**ended).returning(outbox.c.id)
 
 
-def drop_rest(db: Session, key: str, why: str, now: datetime) -> int:
-    """Give up the calls of ``key`` that still wait: they are not needed any more."""
-    rest = (OutboxRow.key == key, OutboxRow.state == "waiting")
+def rest_of(db: Session, keys: Collection[str], besides: Collection[int]) -> set[str]:
+    """Which of these keys have open calls besides those of these ids."""
+    asked = {"keys": list(keys), "besides": list(besides)}
+    return set(db.scalars(_rest_of(), asked))
+
+
+@cache
+def _rest_of() -> Select[str]:
+    among: BindParameter[str] = bindparam("keys", expanding=True)
+    not_these: BindParameter[int] = bindparam("besides", expanding=True)
+    more = (one_of(outbox.c.state, OPEN_STATES), outbox.c.key.in_(among), outbox.c.id.not_in(not_these))
+    return select(outbox.c.key).where(*more)
+
+
+def drop_rest(db: Session, keys: Collection[str], why: str, now: datetime) -> int:
+    """Give up the calls of these keys that still wait: they are not needed any more."""
+    rest = (OutboxRow.key.in_(keys), OutboxRow.state == "waiting")
     return changed_rows(db, update(OutboxRow).where(*rest).values(state="dropped", outcome=why, settled_at=now))
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from storage import outbox
-from storage.outbox import Command
+from storage.outbox import Command, Wish
 
 Found = TypeVar("Found")
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -41,19 +41,11 @@ class Work:
 
     def ask(self, command: Command, *, once: str, key: str, before: datetime | None = None) -> bool:
         """Plan a call to WeCom, to be made after this transaction has been kept. False when it is planned already."""
-        row = outbox.ask(
-            self.db,
-            command,
-            once=once,
-            key=key,
-            before=before,
-            now=self.now,
-            cause=self.cause,
-            watched=self.watches(command.sender),
-        )
-        if row is not None:
+        wish = Wish(command, once, key, before, self.cause)
+        planned = outbox.ask(self.db, wish, self.now, watched=self.watches(command.sender))
+        if planned:
             self.lanes.add(command.lane)
-        return row is not None
+        return planned
 
     def ask_again(self, command: Command, *, stem: str, key: str) -> bool:
         """Plan a call that may be needed more than once, unless one is under way."""

@@ -4,15 +4,17 @@ Rules: WeCom gives a code that works once and for 20 seconds from the event. 410
 chatted already, 41096 that another app is just sending. The same arrival may bring several codes (one a receiver).
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, lazyload
 
 from storage import outbox
-from storage.outbox import Claimed, Outcome
+from storage.outbox import Claimed, Outcome, Wish
 from storage.tables import Channel, Media, Member, OutboxRow, Welcome
 from storage.work import Work
 from tagging import pictures
@@ -28,71 +30,129 @@ CONFIRMED = "confirmed"
 """41051 after a try of ours that may have been carried out: it was."""
 
 
-def plan(
-    work: Work,
-    *,
-    userid: str,
-    external_userid: str,
-    state: str | None,
-    codes: Sequence[str],
-    event_at: datetime,
-    half: bool,
-) -> None:
-    """Ask for the welcome of an arrival that came with one code or several; each code is tried until one worked."""
-    with work.db.no_autoflush:  # the row is written once, with its text
-        welcome = _welcome_of(work, userid, external_userid, state, event_at, half)
-        if welcome.outcome in SETTLED:
-            return
-        command = _command(work, welcome, codes[0], userid)
-        if isinstance(command, str):
-            _close(welcome, "no_text", command, work.now)
-            return
-        welcome.text = command.template
-    work.db.flush()
-    deadline = min(event_at, work.received_at or work.now) + CODE_LIVES - MARGIN
-    for code in codes:
-        one = SendWelcome(code, command.template, command.values, external_userid, command.attachments)
-        if work.ask(one, once=f"welcome:{code}"[:200], key=f"welcome:{welcome.id}", before=deadline):
-            welcome.outcome = "waiting"
-    if work.watches(SendWelcome.sender):
-        _close(welcome, "watched", "观察模式：只展示，不发送", work.now)
+@dataclass(frozen=True)
+class Arrival:
+    """A customer who came to a rep, and what WeCom gave to greet them with; times in UTC."""
+
+    userid: str
+    external_userid: str
+    state: str | None
+    codes: tuple[str, ...] = field(repr=False)
+    event_at: datetime
+    received_at: datetime
+    half: bool
+    """Whether the rep's side is not complete yet."""
+    cause: str = ""
+
+    @property
+    def name(self) -> str:
+        """What no other arrival is called."""
+        kind = "half" if self.half else "full"
+        return f"{self.userid}:{self.external_userid}:{int(self.event_at.timestamp())}:{kind}"
+
+    @property
+    def deadline(self) -> datetime:
+        """The last moment at which a welcome may leave."""
+        return min(self.event_at, self.received_at) + CODE_LIVES - MARGIN
 
 
-def _welcome_of(
-    work: Work, userid: str, external_userid: str, state: str | None, event_at: datetime, half: bool
-) -> Welcome:
-    """The welcome of this arrival. A half add and its confirmation within a code's life are one arrival.
+def plan(work: Work, arrivals: Sequence[Arrival]) -> list[Claimed]:
+    """Plan the welcomes of arrivals that came with a code or several. Gives those to be made by us, now.
 
-    Two adds of the same kind are two: the customer has gone and come back meanwhile.
+    Each code is tried until one has worked; all but the first of a new arrival are left to the outbox.
     """
-    near = (
-        select(Welcome)
-        .where(
-            Welcome.external_userid == external_userid,
-            Welcome.userid == userid,
-            Welcome.event_at.between(event_at - CODE_LIVES, event_at + CODE_LIVES),
-            or_(Welcome.half.is_not(half), Welcome.event_at == event_at),
-        )
-        .order_by(Welcome.id)
-        .limit(1)
+    first: list[tuple[Arrival, Welcome, SendWelcome]] = []
+    others: list[tuple[Arrival, Welcome, SendWelcome]] = []
+    with work.db.no_autoflush:  # each row is written once, with its text
+        for one, welcome in _welcomes_of(work, arrivals):
+            asked = _to_ask(work, one, welcome)
+            new = first if welcome.id is None else others
+            new += [(one, welcome, command) for command in asked[:1]]
+            others += [(one, welcome, command) for command in asked[1:]]
+    work.db.flush()
+    if work.watches(SendWelcome.sender):
+        first, others = [], first + others
+    taken = outbox.ask_and_take(work.db, [_wish(*each) for each in first], work.now)
+    for one, welcome, command in others:
+        if work.ask(command, once=_once(command), key=_key(welcome), before=one.deadline):
+            welcome.outcome = "waiting"
+        if work.watches(SendWelcome.sender):
+            _close(welcome, "watched", "观察模式：只展示，不发送", work.now)
+    return taken
+
+
+def _to_ask(work: Work, arrival: Arrival, welcome: Welcome) -> list[SendWelcome]:
+    """One command for each code; none when the welcome is settled or there is nothing to say."""
+    if welcome.outcome in SETTLED:
+        return []
+    command = _command(work, welcome, arrival)
+    if isinstance(command, str):
+        _close(welcome, "no_text", command, work.now)
+        return []
+    welcome.text = command.template
+    return [replace(command, code=code) for code in arrival.codes]
+
+
+def _wish(arrival: Arrival, welcome: Welcome, command: SendWelcome) -> Wish:
+    return Wish(command, _once(command), _key(welcome), arrival.deadline, arrival.cause)
+
+
+def _once(command: SendWelcome) -> str:
+    return f"welcome:{command.code}"[:200]
+
+
+def _key(welcome: Welcome) -> str:
+    return f"welcome:{welcome.id}"
+
+
+def _welcomes_of(work: Work, arrivals: Sequence[Arrival]) -> list[tuple[Arrival, Welcome]]:
+    """The welcome of each arrival, made where there is none yet.
+
+    A half add and its confirmation within a code's life are one arrival. Two adds of the same kind are two: the
+    customer has gone and come back meanwhile.
+    """
+    if not arrivals:
+        return []
+    known: defaultdict[tuple[str, str], list[Welcome]] = defaultdict(list)
+    near = select(Welcome).where(
+        Welcome.external_userid.in_({one.external_userid for one in arrivals}),
+        Welcome.event_at >= min(one.event_at for one in arrivals) - CODE_LIVES,
     )
-    welcome = work.db.scalars(near).one_or_none()
-    if welcome is not None and welcome.half and not half:
-        welcome.half = False
-    if welcome is None:
-        channel = channel_of(work, state)
-        welcome = Welcome(
-            arrival=f"{userid}:{external_userid}:{int(event_at.timestamp())}:{'half' if half else 'full'}",
-            userid=userid,
-            external_userid=external_userid,
-            channel_id=channel.id if channel else None,
-            outcome="waiting",
-            half=half,
-            event_at=event_at,
-            received_at=work.received_at or work.now,
-        )
+    for welcome in work.db.scalars(near.order_by(Welcome.id)):
+        known[welcome.userid, welcome.external_userid].append(welcome)
+    channels = _channels(work.db, {one.state for one in arrivals if one.state})
+    pairs = []
+    for one in arrivals:
+        same = [each for each in known[one.userid, one.external_userid] if _same(one, each)]
+        welcome = same[0] if same else _new(one, channels.get(one.state or ""))
+        welcome.half = welcome.half and one.half
         work.db.add(welcome)
-    return welcome
+        pairs.append((one, welcome))
+    return pairs
+
+
+def _same(arrival: Arrival, welcome: Welcome) -> bool:
+    near = abs(welcome.event_at - arrival.event_at) <= CODE_LIVES
+    return near and (welcome.half != arrival.half or welcome.event_at == arrival.event_at)
+
+
+def _new(arrival: Arrival, channel_id: int | None) -> Welcome:
+    return Welcome(
+        arrival=arrival.name,
+        userid=arrival.userid,
+        external_userid=arrival.external_userid,
+        channel_id=channel_id,
+        outcome="waiting",
+        half=arrival.half,
+        event_at=arrival.event_at,
+        received_at=arrival.received_at,
+    )
+
+
+def _channels(db: Session, codes: Collection[str]) -> dict[str, int]:
+    if not codes:
+        return {}
+    return dict(db.execute(select(Channel.code, Channel.id).where(Channel.code.in_(codes))).all())
 
 
 def channel_of(work: Work, state: str | None) -> Channel | None:
@@ -103,32 +163,46 @@ def channel_of(work: Work, state: str | None) -> Channel | None:
     return work.found(("channel", state), lambda: work.db.scalars(own).one_or_none())
 
 
-def _command(work: Work, welcome: Welcome, code: str, userid: str) -> SendWelcome | str:
+def _command(work: Work, welcome: Welcome, arrival: Arrival) -> SendWelcome | str:
     """The command to send, or why there is nothing to send."""
-    channel = work.db.get(Channel, welcome.channel_id) if welcome.channel_id else None
+    channel = _greeting(work, welcome.channel_id)
     if channel is None:
         return "不是通过渠道活码来的，没有设置欢迎语"
-    text = str(channel.welcome.get("text") or "")
-    attachments, missing = _attachments(work.db, channel, work.now)
+    name, settings = channel
+    text = str(settings.get("text") or "")
+    attachments, missing = _attachments(work, settings)
     if not text and not attachments:
         return "、".join(missing) or "这个渠道没有设置欢迎语"
     welcome.detail = "；".join(missing) or None
+    userid = arrival.userid
     member = work.found(("member", userid), lambda: work.db.get(Member, userid))
-    values = {"rep": (member.name if member and member.name else userid), "channel": channel.name}
-    return SendWelcome(code, text, values, welcome.external_userid, attachments)
+    values = {"rep": (member.name if member and member.name else userid), "channel": name}
+    return SendWelcome(arrival.codes[0], text, values, welcome.external_userid, attachments)
 
 
-def _attachments(db: Session, channel: Channel, now: datetime) -> tuple[list[dict[str, Any]], list[str]]:
+def _greeting(work: Work, channel_id: int | None) -> tuple[str, Mapping[str, Any]] | None:
+    """Name and welcome of a channel."""
+    if channel_id is None:
+        return None
+    own = select(Channel.name, Channel.welcome).where(Channel.id == channel_id)
+    return work.found(("greeting", channel_id), lambda: work.db.execute(own).one_or_none())
+
+
+def _attachments(work: Work, settings: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
     """The attachments as WeCom wants them, and what had to be left out because its picture is not there yet."""
     ready: list[dict[str, Any]] = []
     missing: list[str] = []
-    for one in channel.welcome.get("attachments") or []:
-        media = db.get(Media, int(one["media"])) if one.get("media") is not None else None
-        if one["kind"] in ("image", "miniprogram") and not pictures.alive(media, now):
+    for one in settings.get("attachments") or []:
+        media = _media(work, int(one["media"])) if one.get("media") is not None else None
+        if one["kind"] in ("image", "miniprogram") and not pictures.alive(media, work.now):
             missing.append("图片还没有上传到企业微信，未附上")
             continue
         ready.append(_attachment(one, media.media_id if media else None))
     return ready, missing
+
+
+def _media(work: Work, number: int) -> Media | None:
+    return work.found(("media", number), lambda: work.db.get(Media, number))
 
 
 def _attachment(one: dict[str, Any], media_id: str | None) -> dict[str, Any]:
@@ -161,33 +235,57 @@ def outcome_of_error(claimed: Claimed, error: WeComError, now: datetime) -> Outc
     return Outcome("refused", str(error), errcode)
 
 
-def rep_of(work: Work, claimed: Claimed) -> str | None:
-    """The rep in whose name a claimed welcome goes out."""
-    welcome = _welcome_behind(work, claimed)
-    return welcome.userid if welcome else None
+@dataclass(frozen=True)
+class Try:
+    """A call for a welcome that was made, or whose time was over, and what became of it."""
+
+    claimed: Claimed
+    outcome: Outcome
+    text: str | None
+    """The text that went out, if we know."""
 
 
-def _welcome_behind(work: Work, claimed: Claimed) -> Welcome | None:
-    """The welcome a call is for; nobody else settles it meanwhile."""
-    welcome_id = int(claimed.key.removeprefix("welcome:"))
-    return work.found(("welcome", welcome_id), lambda: work.db.get(Welcome, welcome_id, with_for_update=True))
+def settled(work: Work, tries: Sequence[Try]) -> list[Welcome]:
+    """Write the outcomes where people see them; the welcomes that were sent by these tries.
+
+    With another code still to try a welcome waits for that. The rows are held from here on: see ``sent_to``.
+    """
+    numbers = {one.claimed.id: int(one.claimed.key.removeprefix("welcome:")) for one in tries}
+    own = select(Welcome).where(Welcome.id.in_(numbers.values())).order_by(Welcome.id).with_for_update()
+    held = {one.id: one for one in work.db.scalars(own)}
+    rest = outbox.rest_of(work.db, {one.claimed.key for one in tries}, numbers.keys())
+    sent, over = [], set()
+    for one in tries:
+        welcome = held.get(numbers[one.claimed.id])
+        if welcome is None or welcome.outcome in SETTLED:
+            continue
+        if one.outcome.errcode == OTHER_APP_SENDING:
+            welcome.retried_41096 = True
+        if one.outcome.state == "waiting":
+            continue
+        name, detail = _in_words(one.claimed, one.outcome, welcome)
+        if name not in SETTLED and one.claimed.key in rest:
+            continue
+        _close(welcome, name, detail, work.now)
+        if name in SETTLED:
+            over.add(one.claimed.key)
+        if name == "sent":
+            welcome.text = one.text if one.text is not None else welcome.text
+            sent.append(welcome)
+    if over & rest:
+        outbox.drop_rest(work.db, over & rest, "another code of this arrival worked", work.now)
+    return sent
 
 
-def settled(work: Work, claimed: Claimed, outcome: Outcome) -> None:
-    """Write the outcome where people see it; with another code still to try, wait for that."""
-    welcome = _welcome_behind(work, claimed)
-    if welcome is None or welcome.outcome in SETTLED:
-        return
-    if outcome.errcode == OTHER_APP_SENDING:
-        welcome.retried_41096 = True
-    if outcome.state == "waiting":
-        return
-    name, detail = _in_words(claimed, outcome, welcome)
-    if name in SETTLED:
-        outbox.drop_rest(work.db, claimed.key, "another code of this arrival worked", work.now)
-    elif _another_code_waits(work.db, claimed):
-        return
-    _close(welcome, name, detail, work.now)
+def sent_to(work: Work, userid: str, external_userid: str, at: datetime) -> list[Welcome]:
+    """The welcomes that this rep's arrival at this time was sent.
+
+    They are held, so that of two who write down the arrival and the welcome at the same time the second sees the first.
+    """
+    near = Welcome.event_at.between(at - CODE_LIVES, at + CODE_LIVES)
+    own = select(Welcome).where(Welcome.external_userid == external_userid, Welcome.userid == userid, near)
+    held = work.db.scalars(own.order_by(Welcome.id).with_for_update().execution_options(populate_existing=True))
+    return [one for one in held if one.outcome == "sent"]
 
 
 def _in_words(claimed: Claimed, outcome: Outcome, welcome: Welcome) -> tuple[str, str | None]:
@@ -204,34 +302,20 @@ def _in_words(claimed: Claimed, outcome: Outcome, welcome: Welcome) -> tuple[str
     return "refused", outcome.words
 
 
-def _another_code_waits(db: Session, claimed: Claimed) -> bool:
-    more = select(OutboxRow.id).where(
-        OutboxRow.key == claimed.key, OutboxRow.id != claimed.id, OutboxRow.state.in_(outbox.OPEN_STATES)
-    )
-    return db.scalar(more.limit(1)) is not None
-
-
 def _close(welcome: Welcome, outcome: str, detail: str | None, now: datetime) -> None:
     welcome.outcome, welcome.detail, welcome.settled_at = outcome, detail, now
     if outcome == "sent":
         welcome.seconds = (now - welcome.received_at).total_seconds()
 
 
-def note_missing_code(
-    work: Work,
-    *,
-    userid: str,
-    external_userid: str,
-    state: str | None,
-    event_at: datetime,
-    half: bool,
-    why: str,
-) -> None:
+def note_missing_code(work: Work, arrival: Arrival, why: str) -> None:
     """An arrival came without a code: keep the reason, unless its first half was greeted already."""
-    welcome = _welcome_of(work, userid, external_userid, state, event_at, half)
+    with work.db.no_autoflush:
+        ((_, welcome),) = _welcomes_of(work, [arrival])
+    work.db.flush()
     if welcome.outcome == "waiting" and not _asked(work.db, welcome):
         _close(welcome, "no_code", why, work.now)
 
 
 def _asked(db: Session, welcome: Welcome) -> bool:
-    return db.scalar(select(OutboxRow.id).where(OutboxRow.key == f"welcome:{welcome.id}").limit(1)) is not None
+    return db.scalar(select(OutboxRow.id).where(OutboxRow.key == _key(welcome)).limit(1)) is not None

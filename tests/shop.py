@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from bot.assembly import Parts, assemble
 from bot.settings import Settings
+from bot.ticking import work_off
 from bot.web import create_app
 from sandbox.adapter import SandboxAdapter
 from sandbox.callbacks import Deliverer
@@ -126,19 +127,7 @@ class Shop:
 
     def catch_up(self) -> int:
         """Handle every event and make every call that is due, one after the other; how many there were."""
-        dispatcher, sender, done = self.parts.dispatcher(), self.parts.sender(), 0
-        while True:
-            before = done
-            for lane in ("welcome", "events"):
-                for taken in dispatcher.claim(lane, 10):
-                    dispatcher.handle_one(taken)
-                    done += 1
-            for lane in ("welcome", "calls", "tags"):
-                for claimed in sender.claim(lane, 5):
-                    sender.deliver_one(claimed)
-                    done += 1
-            if done == before:
-                return done
+        return work_off(self.parts)
 
     def tick(self) -> list[tuple[str, str]]:
         """Run every job that is due, then catch up."""

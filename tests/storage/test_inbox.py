@@ -12,7 +12,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.callback import arriving
 from handlers import dispatch, routes
-from handlers.routes import Route
 from soak import many
 from storage import inbox
 from storage.database import transaction
@@ -59,7 +58,8 @@ def test_one_event_that_cannot_be_kept_does_not_take_the_others_with_it(shop: Sh
     bad = replace(good[0], identity="bad", xml="\x00")
     intake = Intake(shop.parts.front, shop.parts.engine, shop.parts.clock, lambda lane: None)
     held = threading.Event()
-    intake._desk.acquire()
+    desk = intake._desk
+    desk._desk.acquire()
     results: dict[str, str] = {}
 
     def keep(one: Any) -> None:
@@ -72,9 +72,9 @@ def test_one_event_that_cannot_be_kept_does_not_take_the_others_with_it(shop: Sh
     threads = [threading.Thread(target=keep, args=[one]) for one in [*good, bad]]
     for thread in threads:
         thread.start()
-    while len(intake._waiting) < len(threads) and not held.wait(0.005):
+    while len(desk._waiting) < len(threads) and not held.wait(0.005):
         pass
-    intake._desk.release()
+    desk._desk.release()
     for thread in threads:
         thread.join()
     assert [results[one.identity] for one in good] == ["kept"] * 6
@@ -186,7 +186,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch, bite: Any) -> None:
             bite()
 
     route = routes.ROUTES[ContactAdded]
-    table = {**routes.ROUTES, ContactAdded: Route(steps=(*route.steps, step), look=route.look, welcome=route.welcome)}
+    table = {**routes.ROUTES, ContactAdded: replace(route, steps=(*route.steps, step))}
     monkeypatch.setattr(dispatch, "ROUTES", table)
 
 

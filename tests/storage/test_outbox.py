@@ -174,7 +174,7 @@ def test_a_sender_that_wakes_up_late_does_not_overwrite_the_other(shop: Shop) ->
     two.rescue()
     (taken,) = two.claim("tags", 5)
     with shop.db() as db:
-        assert not outbox.settle(db, asleep, delivery.DONE, shop.now())
+        assert outbox.settle(db, [(asleep, delivery.DONE)], shop.now()) == set()
     two.deliver_one(taken)
     assert states(shop) == ["refused"]
 
