@@ -130,8 +130,7 @@ def _open_for_business(settings: Settings) -> str:
     desk = Desk(parts.engine, parts.gateway, lambda db: Work(db, utc_now(), zone=parts.zone))
     code = desk.open(CHANNEL, by="benchmark", note=lambda *_: None).code
     work_off(parts)
-    parts.engine.dispose()
-    parts.front.dispose()
+    parts.close()
     return code
 
 

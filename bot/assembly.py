@@ -44,6 +44,12 @@ class Parts:
         """The shop's time zone."""
         return self.settings.timezone
 
+    def close(self) -> None:
+        """Let go of the database."""
+        self.intake.close()
+        self.engine.dispose()
+        self.front.dispose()
+
     def envelopes(self) -> dict[str, Envelope]:
         """One envelope for each receiver, by the last part of its address."""
         wecom = self.settings.wecom

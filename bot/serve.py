@@ -1,5 +1,6 @@
 """``scrm serve``: the product running. ``all`` is web and worker under one supervisor; or one of them alone."""
 
+import gc
 import logging
 import signal
 import sys
@@ -116,9 +117,10 @@ def supervise(settings: Settings) -> None:
 def run_web(parts: Parts, app: Flask | None = None) -> None:
     """Serve HTTP until SIGTERM; requests in hand are finished first."""
     web = parts.settings.web
-    server = Server(
-        (web.host, web.port), app or create_app(parts), numthreads=THREADS, request_queue_size=QUEUE, timeout=30
-    )
+    app = app or create_app(parts)
+    gc.collect()
+    gc.freeze()
+    server = Server((web.host, web.port), app, numthreads=THREADS, request_queue_size=QUEUE, timeout=30)
     server.shutdown_timeout = 5
     server.error_log = _log_server_error  # type: ignore[method-assign, assignment]
 

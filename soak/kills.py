@@ -99,8 +99,7 @@ def prepared(folder: Path, world: World, url: str) -> Iterator[tuple[Path, int, 
         way = world.way(code)
         if way is None:
             raise SystemExit("the channel code was not made")
-        parts.engine.dispose()
-        parts.front.dispose()
+        parts.close()
         yield config, port, way, engine
     finally:
         engine.dispose()

@@ -15,7 +15,7 @@ from copy import copy
 from typing import Protocol
 
 TOPIC = "scrm_bell"
-REST_SECONDS = 0.01
+REST_SECONDS = 0.025
 
 
 class Bell(Protocol):

@@ -8,7 +8,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -233,6 +233,49 @@ def insert_new_rows(
     dialect = (db if isinstance(db, Connection) else db.get_bind()).dialect
     statement = _insert_new(dialect.name, table, tuple(unique), tuple(returning))
     return db.execute(statement, list(rows)).all()
+
+
+class BareInsert:
+    """Inserts the rows whose ``unique`` columns are new, in the driver's own words, which are written down once.
+
+    For the one statement that is made for every callback: the same by way of SQLAlchemy takes three times as long.
+    ``fixed`` columns have the same SQL value in each row.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        table: type[DeclarativeBase],
+        names: Sequence[str],
+        unique: Sequence[str],
+        fixed: Mapping[str, str],
+    ) -> None:
+        own = cast(Table, table.__table__)
+        mark = "?" if dialect.name == "sqlite" else "%s"
+        self._into = " ".join(["INSERT INTO", own.name, _bracketed([*names, *fixed]), "VALUES "])
+        self._row = _bracketed([*(mark for _ in names), *fixed.values()])
+        self._unless = f" ON CONFLICT {_bracketed(unique)} DO NOTHING"
+        self._texts: dict[int, str] = {}
+        spell = {name: own.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names}
+        self._columns = [(name, spell[name] or _as_it_is) for name in names]
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """How many of the rows were new."""
+        values = tuple(spell(row[name]) for row in rows for name, spell in self._columns)
+        return connection.exec_driver_sql(self._text(len(rows)), values).rowcount
+
+    def _text(self, rows: int) -> str:
+        if rows not in self._texts:
+            self._texts[rows] = self._into + ", ".join([self._row] * rows) + self._unless
+        return self._texts[rows]
+
+
+def _bracketed(words: Sequence[str]) -> str:
+    return f"({', '.join(words)})"
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def upsert(

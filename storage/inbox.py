@@ -4,7 +4,7 @@ Before: ``bot.callback`` (through ``Intake``). After: ``handlers.dispatch`` clai
 one key at a time. A claim is a lease with a fence: who dies is replaced, who wakes up late cannot write.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import cache
@@ -24,9 +24,10 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from storage.database import Clock, changed_rows, insert_new, one_of, transaction
+from storage.database import BareInsert, Clock, changed_rows, one_of, transaction
 from storage.health import Health, count
 from storage.tables import InboxRow
 from storage.together import Together
@@ -41,6 +42,11 @@ BACKOFF = (timedelta(seconds=1), timedelta(seconds=5))
 WELCOME, EVENTS = "welcome", "events"
 OPEN_STATES = ("waiting", "taken")
 inbox = cast(Table, InboxRow.__table__)
+
+
+TOLD = ("identity", "name", "key", "lane", "xml", "event_at", "received_at", "due_at")
+AT_FIRST = {"state": "waiting", "tries": 0, "fence": 0, "extra_codes": []}
+"""How every row begins, beside what the event told."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +72,7 @@ class Arriving:
             "event_at": self.event_at,
             "received_at": at,
             "due_at": at,
-            "state": "waiting",
-            "tries": 0,
-            "fence": 0,
-            "extra_codes": [],
+            **AT_FIRST,
         }
 
 
@@ -90,12 +93,6 @@ class Taken:
     def cause(self) -> str:
         """What work about it says of its cause."""
         return f"event {self.id} {self.name}"
-
-
-def accept(db: Connection, events: Sequence[Arriving], at: datetime) -> bool:
-    """Keep each event unless we already have it, in one statement; whether all were new."""
-    first = {one.identity: one for one in reversed(events)}.values()
-    return len(insert_new(db, InboxRow, [one.row(at) for one in first], ["identity"])) == len(events)
 
 
 def add_codes(db: Session, events: Sequence[Arriving]) -> None:
@@ -125,20 +122,48 @@ class Intake:
 
     def __init__(self, front: Engine, engine: Engine, clock: Clock, ring: Callable[[str], None]) -> None:
         self._front, self._engine, self._clock, self._ring = front, engine, clock, ring
+        self._insert = BareInsert(
+            front.dialect, InboxRow, TOLD, ["identity"], {name: f"'{value}'" for name, value in AT_FIRST.items()}
+        )
+        self._line: Connection | None = None
         self._desk = Together(self._keep, GATHER_SECONDS)
 
     def accept(self, event: Arriving) -> None:
         """Return when ``event`` is kept; raise when it could not be."""
         self._desk.add(event)
 
+    def close(self) -> None:
+        """Let go of the database."""
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
     def _keep(self, events: Sequence[Arriving]) -> None:
-        with self._front.begin() as connection:
-            all_new = accept(connection, events, self._clock())
-        if not all_new:
+        now = self._clock()
+        rows = {one.identity: one.row(now) for one in reversed(events)}
+        if self._keep_rows(list(rows.values())) < len(events):
             with transaction(self._engine) as db:
                 add_codes(db, events)
         for lane in {one.lane for one in events}:
             self._ring(lane)
+
+    def _keep_rows(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """How many were new.
+
+        Over a line that stays ours, since fetching one and bringing it back takes as long as the statement. A line that
+        died while it rested is dialled again: the statement may be repeated.
+        """
+        rested = self._line is not None
+        line = self._line = self._line or self._front.connect()
+        try:
+            new = self._insert.run(line, rows)
+            line.commit()
+        except BaseException as error:
+            self.close()
+            if rested and isinstance(error, DBAPIError) and error.connection_invalidated:
+                return self._keep_rows(rows)
+            raise
+        return new
 
 
 def claim(db: Session, lane: str, room: int, now: datetime) -> list[Taken]:

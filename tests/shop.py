@@ -191,8 +191,7 @@ def build_shop(url: str, world: World | None = None, **wecom: Any) -> Shop:
 def close_shop(shop: Shop) -> None:
     """Let go of the database."""
     shop.deliverer.close()
-    shop.parts.engine.dispose()
-    shop.parts.front.dispose()
+    shop.parts.close()
 
 
 def event_xml(event: str = "change_external_contact", **fields: str) -> str:

@@ -6,7 +6,7 @@ here, a row in ``KINDS``, a row in ``ROUTES``.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from wecom.xml import Fields
 
 NOT_IDENTITY = frozenset({"AgentID", "WelcomeCode"})
 """The same event reaches two receivers with another of these."""
+SORTED = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 MAX_ID = 64
 
 
@@ -196,17 +197,24 @@ KINDS: Mapping[str, type[Event]] = MappingProxyType(
 )
 
 
+ELEMENTS: Mapping[type[Event], Sequence[tuple[str, str, int | None]]] = MappingProxyType(
+    {
+        kind: [
+            (one.name, one.metadata["xml"], one.metadata.get("most")) for one in fields(kind) if "xml" in one.metadata
+        ]
+        for kind in (*KINDS.values(), UnknownEvent)
+    }
+)
+"""Which field is read from which element, and cut to what length. Asked for every callback."""
+
+
 def read_event(text: str) -> Event:
     """The decrypted XML as a value. Raises ``BadEnvelope`` for what is not XML; everything else becomes an event."""
     content = xml.read(text)
     name = _name(content)
     common: dict[str, Any] = {"identity": _identity(content), "name": name[:100], "at": _time(content)}
     kind = KINDS.get(name, UnknownEvent)
-    own: dict[str, Any] = {
-        one.name: _cut(_text(content, one.metadata["xml"]), one.metadata.get("most"))
-        for one in fields(kind)
-        if "xml" in one.metadata
-    }
+    own: dict[str, Any] = {own_name: _cut(_text(content, tag), most) for own_name, tag, most in ELEMENTS[kind]}
     if not all(own[name] and len(own[name]) <= MAX_ID for name in kind.needs):
         return UnknownEvent(**common)
     return kind(**common, **own)
@@ -221,7 +229,7 @@ def _name(content: Fields) -> str:
 
 def _identity(content: Fields) -> str:
     kept = {name: value for name, value in content.items() if name not in NOT_IDENTITY}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(SORTED.encode(kept).encode()).hexdigest()
 
 
 def _time(content: Fields) -> datetime | None:

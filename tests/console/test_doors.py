@@ -281,5 +281,4 @@ def test_over_tls_cookies_and_headers_are_for_tls_only(sqlite_url: str) -> None:
     for cookie in cookies:
         assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= {part.strip() for part in cookie.split(";")}
         assert "Domain" not in cookie
-    parts.engine.dispose()
-    parts.front.dispose()
+    parts.close()

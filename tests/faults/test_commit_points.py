@@ -63,8 +63,7 @@ def work(shop: Shop) -> None:
 
 def restarted(shop: Shop, url: str) -> Shop:
     """New processes on the same database, with the same WeCom."""
-    shop.parts.engine.dispose()
-    shop.parts.front.dispose()
+    shop.parts.close()
     shop.world.listeners.clear()
     old = shop.deliverer
     again = build_shop(url, world=shop.world)

@@ -124,8 +124,7 @@ def test_a_shop_with_redis_works_through_a_flush_and_without_it(sqlite_url: str,
     shop: Shop = build_shop(sqlite_url)
     settings = shop.parts.settings.model_copy(update={"redis": type(shop.parts.settings.redis)(url=url)})
     parts = assemble(settings, clock=shop.parts.clock, http=line_to(shop.world), bell=shop.parts.bell)
-    shop.parts.engine.dispose()
-    shop.parts.front.dispose()
+    shop.parts.close()
     shop.parts = parts
     shop.app = create_app(parts)
     shop.open_for_business()
