@@ -145,13 +145,14 @@ def next_turn(db: Session, stem: str, *, watched: bool = False) -> str | None:
 def claim(db: Session, lane: str, room: int, now: datetime) -> list[Claimed]:
     """Take up to ``room`` calls that are due: in order within a key, none to a blocked API, few at once.
 
-    In two statements, and giving way to welcomes, for the same reasons as ``inbox.claim``.
+    In several statements, and giving way to welcomes, for the same reasons as ``inbox.claim``.
     """
+    if lane != WELCOME and db.scalar(_urgent(), {"now": now, "just": now - JUST_NOW}):
+        return []
     room = min(room, _room_in(db, lane, room))
     if room <= 0:
         return []
-    asked = {"of": lane, "now": now, "room": room, "just": now - JUST_NOW}
-    due = db.scalars(_due(express=lane == WELCOME), asked).all()
+    due = db.scalars(_due(), {"of": lane, "now": now, "room": room}).all()
     if not due:
         return []
     taken = db.execute(_take(), {"due": due, "until": now + _lease(lane)})
@@ -159,14 +160,11 @@ def claim(db: Session, lane: str, room: int, now: datetime) -> list[Claimed]:
 
 
 @cache
-def _due(*, express: bool) -> Select[int]:
+def _due() -> Select[int]:
     """Built once, as the others here: building costs more than asking."""
-    older, urgent, gate = outbox.alias(), outbox.alias(), cast(Table, Gate.__table__)
+    older, gate = outbox.alias(), cast(Table, Gate.__table__)
     now: BindParameter[datetime] = bindparam("now")
     ahead = (older.c.key == outbox.c.key, older.c.id < outbox.c.id, one_of(older.c.state, OPEN_STATES))
-    waits = (one_of(urgent.c.state, OPEN_STATES), urgent.c.lane == WELCOME, urgent.c.state == "waiting")
-    lately = urgent.c.due_at.between(bindparam("just"), now)
-    give_way = [] if express else [~select(urgent.c.id).where(*waits, lately).exists()]
     return (
         select(outbox.c.id)
         .where(
@@ -176,7 +174,6 @@ def _due(*, express: bool) -> Select[int]:
             outbox.c.due_at <= now,
             ~select(gate.c.api).where(gate.c.api == outbox.c.api, gate.c.blocked_until > now).exists(),
             ~select(older.c.id).where(*ahead).exists(),
-            *give_way,
         )
         .order_by(outbox.c.id)
         .limit(bindparam("room"))
@@ -185,8 +182,15 @@ def _due(*, express: bool) -> Select[int]:
 
 
 @cache
+def _urgent() -> Select[int]:
+    waits = (one_of(outbox.c.state, OPEN_STATES), outbox.c.lane == WELCOME, outbox.c.state == "waiting")
+    lately = outbox.c.due_at.between(bindparam("just"), bindparam("now"))
+    return select(outbox.c.id).where(*waits, lately).order_by(outbox.c.id).limit(1)  # in the order of the lane's index
+
+
+@cache
 def _take() -> Executable:
-    taken = update(outbox).where(outbox.c.id.in_(bindparam("due", expanding=True)), outbox.c.state == "waiting")
+    taken = update(outbox).where(outbox.c.id.in_(bindparam("due", expanding=True)))  # locked since we looked
     taken = taken.values(
         state="sending", lease_until=bindparam("until"), fence=outbox.c.fence + 1, tries=outbox.c.tries + 1
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.callback import arriving
@@ -99,6 +100,26 @@ def test_nothing_new_is_begun_while_a_welcome_waits_that_came_just_now(shop: Sho
     assert sender.claim("calls", 5) == []
     assert [one.name for one in sender.claim("welcome", 5)] == ["SendWelcome"]
     assert [one.name for one in sender.claim("calls", 5)] == ["TellMembers"]
+
+
+def test_claiming_looks_into_the_lane_and_not_through_all_that_waits(shop: Shop) -> None:
+    """A planner without statistics liked an index by state better: 76 ms in the write lock behind 100,000 events."""
+    if shop.parts.engine.dialect.name != "sqlite":
+        pytest.skip("SQLite has no statistics unless asked to make them")
+    shop.post(added("wmWaits"))
+    asked: list[tuple[str, Any]] = []
+    remember = lambda *args: asked.append((args[2], args[3]))  # noqa: E731
+    event.listen(shop.parts.engine, "before_cursor_execute", remember)
+    for lane in ("events", "welcome"):
+        shop.parts.dispatcher().claim(lane, 5)
+    for lane in ("calls", "welcome"):
+        shop.parts.sender().claim(lane, 5)
+    event.remove(shop.parts.engine, "before_cursor_execute", remember)
+    with shop.parts.engine.connect() as line:
+        plans = [line.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all() for text, values in asked]
+    steps = [str(step) for plan in plans for (*_, step) in plan]
+    assert [one for one in steps if one.startswith("SCAN") or "by state" in one or "_state_" in one] == []
+    assert sum("_open " in one for one in steps) >= 5
 
 
 def test_a_worker_that_wakes_up_late_writes_nothing(shop: Shop) -> None:
