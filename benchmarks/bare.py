@@ -7,11 +7,10 @@ import signal
 import sys
 from types import FrameType
 
-from cheroot.wsgi import Server
 from flask import Flask, Response, request
 from wechatpy.enterprise.crypto import WeChatCrypto
 
-from bot.serve import QUEUE, THREADS
+from bot.server import server_for
 from sandbox.state import CORP_ID
 from sandbox.world import AES_KEY, APP_TOKEN
 
@@ -39,7 +38,7 @@ def _seal() -> tuple[str, str, str]:
 
 def main(port: int) -> None:
     """Serve until SIGTERM."""
-    server = Server(("127.0.0.1", port), create_app(), numthreads=THREADS, request_queue_size=QUEUE, timeout=30)
+    server = server_for(create_app(), "127.0.0.1", port)
 
     def tell(number: int, frame: FrameType | None) -> None:
         raise SystemExit(0)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from types import FrameType
 
-from cheroot.wsgi import Server
 from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import configure_mappers
@@ -17,6 +16,7 @@ from bot import worker
 from bot.assembly import Parts, assemble, make_folder
 from bot.doctor import example_values
 from bot.family import Family
+from bot.server import server_for
 from bot.settings import Settings
 from bot.web import create_app
 from people import sign_in
@@ -28,8 +28,6 @@ from storage.tables import User
 log = logging.getLogger(__name__)
 
 FIRST_USER = "boss"
-THREADS = 12
-QUEUE = 128
 
 
 class CannotServe(Exception):
@@ -120,9 +118,7 @@ def run_web(parts: Parts, app: Flask | None = None) -> None:
     app = app or create_app(parts)
     gc.collect()
     gc.freeze()
-    server = Server((web.host, web.port), app, numthreads=THREADS, request_queue_size=QUEUE, timeout=30)
-    server.shutdown_timeout = 5
-    server.error_log = _log_server_error  # type: ignore[method-assign, assignment]
+    server = server_for(app, web.host, web.port)
 
     def tell(number: int, frame: FrameType | None) -> None:
         raise SystemExit(0)
@@ -136,7 +132,3 @@ def run_web(parts: Parts, app: Flask | None = None) -> None:
         raise CannotServe(f"cannot listen on {web.host}:{web.port}: {error.strerror}; set [web] port") from None
     finally:
         server.stop()
-
-
-def _log_server_error(message: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-    log.log(level, "%s", message, exc_info=traceback)

@@ -32,6 +32,8 @@ PROFILES_A_RUN = 200
 KEEP_HANDLED = timedelta(days=90)
 """So long the raw events and calls can be looked at; what they meant stays in the history."""
 FORGET_A_TURN = 5000
+CODES_AT_ONCE = 50
+"""So many channel codes are led in one transaction, so that a scan never waits for thousands of them."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,12 @@ class Hands:
 
 def lead_codes(hands: Hands) -> str:
     """Lead every channel code to whoever should serve it now."""
-    with transaction(hands.engine) as db:
-        count = channels.lead_all(hands.work(db, "timetable of channel codes"))
+    with reading(hands.engine) as db:
+        ids = channels.to_lead(db)
+    count = 0
+    for portion in (ids[first : first + CODES_AT_ONCE] for first in range(0, len(ids), CODES_AT_ONCE)):
+        with transaction(hands.engine) as db:
+            count += channels.lead_some(hands.work(db, "timetable of channel codes"), portion)
     if count:
         hands.ring()
     return f"{count} codes led anew"

@@ -6,6 +6,7 @@ without a QR picture, which ``finish`` completes; WeCom itself is asked whether 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -19,6 +20,7 @@ from wecom.errors import Refused
 from wecom.gateway import ContactWay, Gateway
 
 StartWork = Callable[[Session], Work]
+CLOCKS_DIFFER = timedelta(minutes=10)
 UNFINISHED = "还没有在企业微信创建成功，请点“继续创建”"
 
 
@@ -78,9 +80,10 @@ class Desk:
             return channel
 
     def _made_before(self, channel: Channel) -> ContactWay | None:
-        cursor = ""
+        """Only what was made since the intent was kept is looked at, and a while before: clocks differ."""
+        cursor, since = "", channel.created_at - CLOCKS_DIFFER
         while True:
-            ids, cursor = self.gateway.contact_way_ids(cursor)
+            ids, cursor = self.gateway.contact_way_ids(cursor, since)
             ways = (self.gateway.contact_way(config_id) for config_id in reversed(ids))
             found = next((way for way in ways if way.state == channel.code), None)
             if found is not None or not cursor:

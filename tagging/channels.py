@@ -6,7 +6,7 @@ a code at WeCom that nobody knows. Who receives is computed (``tagging.timetable
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -323,9 +323,15 @@ def lead_codes_of(work: Work, userid: str) -> int:
     return len(affected)
 
 
-def lead_all(work: Work) -> int:
-    """Every minute: lead each code that has a timetable, a cap or trouble to whom it should go now."""
-    codes = select(Channel).where(Channel.state != "deleted", Channel.taken_over.is_(False))
+def to_lead(db: Session) -> list[int]:
+    """The codes that may have to be led to somebody else as time goes by."""
+    living = (Channel.state != "deleted", Channel.taken_over.is_(False))
+    return list(db.scalars(select(Channel.id).where(*living).order_by(Channel.id)))
+
+
+def lead_some(work: Work, ids: Collection[int]) -> int:
+    """Every minute: lead each of these that has a timetable, a cap or trouble to whom it should go now."""
+    codes = select(Channel).where(Channel.id.in_(ids), Channel.state != "deleted").order_by(Channel.id)
     count = 0
     for channel in work.db.scalars(codes).all():
         if (channel.trouble or "").startswith(NOT_TAKEN) and work.now.minute % TRY_AGAIN_MINUTES:

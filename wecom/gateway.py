@@ -16,6 +16,7 @@ from wecom.line import TIMEOUT, Answer, Line
 WELCOME_TIMEOUT = (1.5, 3.0)
 NAME_TIMEOUT = (0.3, 0.55)
 """How long a welcome waits for the customer's name: most reads take 0.2 s, and it must be out within a second."""
+FIRST_LISTED = datetime(2021, 7, 9, 16, tzinfo=UTC)
 NOT_A_CUSTOMER = frozenset({NOT_RELATED, 40096})
 
 
@@ -248,9 +249,9 @@ class Gateway:
             for one in _items(answer, "department")
         ]
 
-    def contact_way_ids(self, cursor: str = "") -> tuple[list[str], str]:
-        """One page of config_ids of contact ways, from 2021-07-10 on, and the next cursor."""
-        body = {"cursor": cursor, "limit": 1000, "start_time": 1625846400}
+    def contact_way_ids(self, cursor: str = "", since: datetime = FIRST_LISTED) -> tuple[list[str], str]:
+        """One page of config_ids of contact ways made since then (WeCom lists none older), and the next cursor."""
+        body = {"cursor": cursor, "limit": 1000, "start_time": int(since.timestamp())}
         answer = self._read("externalcontact/list_contact_way", body)
         ids = [_text(one, "config_id") for one in _items(answer, "contact_way")]
         return [one for one in ids if one], _text(answer, "next_cursor")

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cheroot.wsgi import Server
 
 import wecom.envelope
+from bot.server import Connection, server_for
 from storage.tables import InboxRow
 from tests.shop import Shop, event_xml
 
@@ -229,8 +229,7 @@ def test_an_unknown_receiver_is_answered_like_a_bad_signature(door: Shop) -> Non
 
 @pytest.fixture(scope="module")
 def served(door: Shop) -> Iterator[tuple[str, int]]:
-    server = Server(("127.0.0.1", 0), door.app, numthreads=2, timeout=1)
-    server.error_log = lambda *args, **kwargs: None
+    server = server_for(door.app, "127.0.0.1", 0, threads=2, timeout=1)
     server.prepare()
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
@@ -300,3 +299,18 @@ def test_a_sender_who_dawdles_is_cut_off_and_others_are_served(door: Shop, serve
         while slow.recv(4096):
             pass
     assert time.monotonic() - started < 5
+
+
+def test_a_sender_of_one_byte_now_and_then_is_cut_off_too(
+    door: Shop, served: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes in time; the request as a whole does not."""
+    monkeypatch.setattr(Connection, "arrives_within", 1.0)
+    started, before = time.monotonic(), rows(door)
+    drops = (b"<" for _ in iter(lambda: time.sleep(0.1), 0))
+    answer = speak(served, head(door, "Content-Length: 5000"), drops)
+    assert answer == b"" or b" 408 " in answer.split(b"\r\n")[0]
+    assert time.monotonic() - started < 5
+    start = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert b" 200 " in speak(served, start, iter(())).split(b"\r\n")[0]
+    assert rows(door) == before
