@@ -10,6 +10,7 @@ from flask import Flask
 
 from console import (
     channel_imports,
+    channel_pictures,
     channels,
     customers,
     doors,
@@ -29,6 +30,7 @@ PAGES = (
     customers.pages,
     channels.pages,
     channel_imports.pages,
+    channel_pictures.pages,
     operations.pages,
     settings.pages,
 )

@@ -1,22 +1,15 @@
-"""Channel codes (引流): the list, the form with its drawn phone, one code's page with figures, QR pictures.
+"""Channel codes (引流): the list, the form with its drawn phone, one code's page with figures.
 
 Making and changing go through ``tagging.channel_desk`` and ``tagging.channels``; what WeCom refuses is told as what
 happened, what was kept, what to do.
 """
 
-import io
-import zipfile
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import time
-from functools import partial
-from tempfile import SpooledTemporaryFile
-from threading import Lock
 from typing import Any
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, Response, abort, render_template, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -27,22 +20,18 @@ from console.layout import back_to, say
 from console.today import OUTCOMES
 from console.words import N_, _
 from storage import sheets
-from storage.tables import AuditRow, Channel, Department, Media, Member, Tag
+from storage.tables import AuditRow, Channel, Department, Member, Tag
 from storage.work import Work
-from tagging import channel_files, channel_lists, channel_numbers, channels
+from tagging import channel_lists, channel_numbers, channels
 from tagging.channel_desk import Desk
 from tagging.channel_lists import Filter
 from tagging.channels import Invalid
 from tagging.timetable import Slot
 from wecom.errors import Refused, TryLater, Unclear, WeComError
-from wecom.gateway import Gateway
 
 pages = Blueprint("channels", __name__, url_prefix="/channels")
 
 PAGE = 100
-MOST_PICTURES = 1000
-FETCHERS = 6
-"""QR pictures fetched at once for a download: quick, and still polite."""
 STATE_WORDS = {
     "all": N_("在用和停用"),
     "active": N_("使用中"),
@@ -119,14 +108,14 @@ class Line:
 @guarded("see_channels")
 def index() -> str:
     """Every code that fits the filter, newest first."""
-    wanted = _filter()
+    wanted = list_filter()
     with here.reading() as db:
         found, following = channel_lists.page(db, wanted, limit=PAGE, before=request.args.get("before", type=int))
         return render_template(
             "channels/index.html",
             lines=_lines(db, found),
             wanted=wanted,
-            filters=_filter_values(wanted),
+            filters=filter_values(wanted),
             states=STATE_WORDS,
             following=following,
             tags=channel_lists.tags_in_use(db),
@@ -136,7 +125,7 @@ def index() -> str:
         )
 
 
-def _filter() -> Filter:
+def list_filter() -> Filter:
     """What the address narrows the list to."""
     state = request.args.get("state", "all")
     return Filter(
@@ -147,7 +136,7 @@ def _filter() -> Filter:
     )
 
 
-def _filter_values(wanted: Filter) -> dict[str, Any]:
+def filter_values(wanted: Filter) -> dict[str, Any]:
     """The same as parts of an address, empty ones left out."""
     state = None if wanted.state == "all" else wanted.state
     values = {"q": wanted.q, "state": state, "member": wanted.userid, "tag": wanted.tag_id}
@@ -173,10 +162,10 @@ def member_names(db: Session) -> dict[str, str]:
 def export() -> Response:
     """The filtered list as CSV; noted with its count."""
     with here.reading() as db:
-        lines = _lines(db, list(channel_lists.every(db, _filter())))
+        lines = _lines(db, list(channel_lists.every(db, list_filter())))
         names = member_names(db)
     with here.working() as work:
-        here.note(work, "channel.export", details={"count": len(lines), **_filter_values(_filter())})
+        here.note(work, "channel.export", details={"count": len(lines), **filter_values(list_filter())})
     head = [_("编号"), _("名称"), _("状态"), _("接待成员"), _("标签"), _("今天"), _("近 7 天"), _("近 30 天"),
             _("欢迎语已送达"), _("欢迎语总数"), _("二维码"), _("创建时间")]  # fmt: skip
     return csv_answer("channels.csv", head, (_csv_row(one, names) for one in lines))
@@ -381,22 +370,6 @@ def preview() -> str:
         )
 
 
-@pages.get("/pictures/<int:media_id>")
-@guarded("see_channels")
-def picture(media_id: int) -> Response:
-    """A picture we send along. It was cleaned when it came in, and is shown as nothing but a picture."""
-    with here.reading() as db:
-        media = db.get(Media, media_id)
-        if media is None:
-            here.not_here()
-        headers = {
-            "Cache-Control": "private, max-age=86400, immutable",
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-            "Content-Disposition": f'inline; filename="{media.file_name}"',
-        }
-        return Response(media.content, mimetype=media.content_type, headers=headers)
-
-
 # --- one code --------------------------------------------------------------------------------------------------------
 
 
@@ -405,7 +378,7 @@ def picture(media_id: int) -> Response:
 def show(code: str) -> str:
     """One code: its picture, its figures, who serves now and why, its week, its history."""
     with here.reading() as db:
-        channel = _in_sight(db, code)
+        channel = in_sight(db, code)
         reps, now, zone = here.sight(db).reps, here.now(), here.zone()
         days = channel_numbers.by_day(db, channel.id, now, zone, reps)
         slots = [Slot.read(row) for row in channel.timetable]
@@ -475,7 +448,7 @@ def _changed_fields(row: AuditRow) -> str:
 def days_csv(code: str) -> Response:
     """The figures of 30 days as CSV; noted with its count."""
     with here.reading() as db:
-        channel = _in_sight(db, code)
+        channel = in_sight(db, code)
         days = channel_numbers.by_day(db, channel.id, here.now(), here.zone(), here.sight(db).reps)
     with here.working() as work:
         here.note(work, "channel.export", code, {"count": len(days), "what": "days"})
@@ -485,7 +458,7 @@ def days_csv(code: str) -> Response:
     return csv_answer(f"{code}-days.csv", head, rows)
 
 
-def _in_sight(db: Session, code: str) -> Channel:
+def in_sight(db: Session, code: str) -> Channel:
     """The code of this name. 404 when there is none."""
     channel = channel_lists.find(db, code)
     if channel is None:
@@ -495,7 +468,7 @@ def _in_sight(db: Session, code: str) -> Channel:
 
 def _living(db: Session, code: str) -> Channel:
     """The same, not deleted."""
-    channel = _in_sight(db, code)
+    channel = in_sight(db, code)
     if channel.state == "deleted":
         here.not_here()
     return channel
@@ -567,94 +540,3 @@ def _delete_page(code: str, error: str = "") -> str:
         channel = _living(db, code)
         arrivals = channel_numbers.recent_arrivals(db, channel.id, here.now(), here.zone())
         return render_template("channels/delete.html", channel=channel, arrivals=arrivals, error=error)
-
-
-# --- QR pictures -----------------------------------------------------------------------------------------------------
-
-
-class Fetched:
-    """The QR pictures fetched last, by address: a picture never changes."""
-
-    def __init__(self, room: int = 200) -> None:
-        self._room, self._kept, self._lock = room, OrderedDict[str, tuple[bytes, str]](), Lock()
-
-    def get(self, gateway: Gateway, address: str) -> tuple[bytes, str]:
-        """The picture and its content type. Raises ``NoPicture``, ``TryLater``."""
-        with self._lock:
-            if address in self._kept:
-                self._kept.move_to_end(address)
-                return self._kept[address]
-        found = gateway.qr_picture(address)
-        with self._lock:
-            self._kept[address] = found
-            while len(self._kept) > self._room:
-                self._kept.popitem(last=False)
-        return found
-
-
-fetched = Fetched()
-
-
-def _picture_of(gateway: Gateway, channel: Channel) -> tuple[bytes, str] | str:
-    """The QR picture and how its file name ends; or why there is none."""
-    if not channel.qr_code:
-        return "no QR picture yet"
-    try:
-        content, kind = fetched.get(gateway, channel.qr_code)
-    except WeComError as error:
-        return str(error)
-    return content, "png" if kind == "image/png" else "jpg"
-
-
-@pages.get("/<code>/qr")
-@guarded("see_channels")
-def qr(code: str) -> Response:
-    """The QR picture, fetched from WeCom by us; ``?download`` to keep it."""
-    with here.reading() as db:
-        channel = _in_sight(db, code)
-    found = _picture_of(here.gateway(), channel)
-    if isinstance(found, str):
-        abort(404)
-    content, ending = found
-    headers = {"Cache-Control": "private, max-age=86400"}
-    if "download" in request.args:
-        with here.working() as work:
-            here.note(work, "channel.picture", code)
-        return send_file(
-            io.BytesIO(content),
-            mimetype=f"image/{'png' if ending == 'png' else 'jpeg'}",
-            as_attachment=True,
-            download_name=channel_files.picture_name(channel, ending),
-        )
-    return Response(content, mimetype=f"image/{'png' if ending == 'png' else 'jpeg'}", headers=headers)
-
-
-@pages.get("/qr.zip")
-@guarded("see_channels")
-def qr_zip() -> Any:
-    """All QR pictures of the filtered list; those that could not be had are named in ``missing.txt``."""
-    with here.reading() as db:
-        wanted = [one for one in channel_lists.every(db, _filter()) if one.config_id is not None]
-    if len(wanted) > MOST_PICTURES:
-        say(_("一次最多打包 %(n)s 个二维码，请先筛选", n=MOST_PICTURES), "bad")
-        return redirect(url_for("channels.index", **_filter_values(_filter())), 303)
-    file, missing = _zipped(here.gateway(), wanted)
-    with here.working() as work:
-        here.note(work, "channel.pictures", details={"count": len(wanted) - missing, "missing": missing})
-    return send_file(file, mimetype="application/zip", as_attachment=True, download_name="qr.zip")
-
-
-def _zipped(gateway: Gateway, wanted: Sequence[Channel]) -> tuple[Any, int]:
-    """The archive, rewound, and how many pictures are missing in it."""
-    missing = []
-    file = SpooledTemporaryFile(8 * 1024 * 1024)  # noqa: SIM115  (flask closes it with the answer)
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive, ThreadPoolExecutor(FETCHERS) as hands:
-        for channel, found in zip(wanted, hands.map(partial(_picture_of, gateway), wanted), strict=True):
-            if isinstance(found, str):
-                missing.append(f"{channel.code}\t{channel.name}\t{found}")
-            else:
-                archive.writestr(channel_files.picture_name(channel, found[1]), found[0])
-        if missing:
-            archive.writestr("missing.txt", "\r\n".join(missing))
-    file.seek(0)
-    return file, len(missing)

@@ -53,7 +53,7 @@ class Place:
 
 PLACES: Sequence[Place] = (
     Place(N_("今日"), "today.show", "sun"),
-    Place(N_("引流"), "channels.index", "qr-code", also=("channel_imports",)),
+    Place(N_("引流"), "channels.index", "qr-code", also=("channel_imports", "channel_pictures")),
     Place(N_("客户"), "customers.index", "people"),
     Place(N_("运行"), "operations.index", "activity"),
     Place(N_("设置"), "settings.index", "sliders"),

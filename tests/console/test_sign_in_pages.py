@@ -182,7 +182,8 @@ def test_an_unknown_user_gets_the_same_answer_in_the_same_time(door: Counter, mo
 @pytest.mark.parametrize(
     "password",
     ["password", "Passw0rd!", "12345678", "qwertyui", "1qaz2wsx", "13800138000", "19900101", "aaaaaaaa", "abcabcabc",
-     "admin123456", "woaini1314", "iloveyou520", "87654321", "lisi2026", "zaq12wsx", "adminadmin", "drowssap"],
+     "admin123456", "woaini1314", "iloveyou520", "87654321", "lisi2026", "zaq12wsx", "adminadmin", "drowssap",
+     "5201314520", "qq123456789", "zhangsan123"],
 )  # fmt: skip
 def test_a_common_password_is_refused(password: str) -> None:
     assert common_passwords.too_common(password, "lisi")
