@@ -4,6 +4,7 @@ Cheroot bounds each read and not the whole: whoever sends one byte every few sec
 dozen of them the server. (A proxy in front, as on any machine that faces the internet, takes that away too.)
 """
 
+import errno
 import logging
 import socket
 import time
@@ -33,7 +34,7 @@ class _Arriving:
 
     def recv_into(self, buffer: Any) -> int:
         if time.monotonic() > self.deadline:
-            raise TimeoutError("timed out")  # cheroot's word for it: answered 408
+            raise ConnectionResetError(errno.ECONNRESET, "the request took too long to arrive")
         return self._own.recv_into(buffer)
 
     def __getattr__(self, name: str) -> Any:

@@ -18,6 +18,8 @@ def tick(settings: Settings, at: datetime) -> list[tuple[str, str]]:
     if at > datetime.now(UTC) and not in_the_sandbox(settings):
         raise NotInTheSandbox("a time in the future is only for the sandbox: [wecom] api_base is not this machine")
     parts = assemble(settings, clock=lambda: at.astimezone(UTC))
+    parts.dispatcher().rescue()
+    parts.sender().rescue()
     ran = parts.loop(lambda: None, lambda: False).run_due()
     work_off(parts)
     return ran
@@ -35,15 +37,13 @@ def in_the_sandbox(settings: Settings) -> bool:
 def work_off(parts: Parts) -> int:
     """Handle every event and make every call that is due, one after the other; how many there were."""
     dispatcher, sender = parts.dispatcher(), parts.sender()
-    dispatcher.rescue()
-    sender.rescue()
     done = 0
     while True:
         before = done
-        calls, lanes = dispatcher.greet(20)
-        for claimed in calls:
+        greeted = dispatcher.greet(5)
+        for claimed in greeted.calls:
             sender.deliver_one(claimed)
-        done += len(lanes)
+        done += greeted.arrivals + len(greeted.calls)
         for taken in dispatcher.claim(EVENTS, 20):
             dispatcher.handle_one(taken)
             done += 1

@@ -38,7 +38,7 @@ class Lane:
     """Claims rows and serves them with up to ``hands`` threads, born when first needed.
 
     It claims up to ``ahead`` rows more than it has hands for, so that one claim serves several of them. With
-    ``in_order`` the end of one row may make another one due.
+    ``in_order`` the end of one row may make another one due; with ``always`` it also claims when there is no room.
     """
 
     def __init__(
@@ -51,12 +51,13 @@ class Lane:
         *,
         ahead: int = 0,
         in_order: bool = True,
+        always: bool = False,
     ) -> None:
         self.name = name
         self._hands, self._ahead, self._claim, self._serve, self._ring = hands, ahead, claim, serve, ring
         self._pool = ThreadPoolExecutor(hands, thread_name_prefix=name)
         self._busy = 0
-        self._in_order, self._full = in_order, False
+        self._in_order, self._always, self._full = in_order, always, False
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stopping = False
@@ -99,9 +100,9 @@ class Lane:
         with self._lock:
             room = self._hands + self._ahead - self._busy
             self._full = room <= 0 or self._busy > self._hands  # nobody to take it, or rows lie ready
-        if self._full:
+        if self._full and not self._always:
             return False
-        rows, more = self._claim(room)
+        rows, more = self._claim(max(room, 0))
         with self._lock:
             self._busy += len(rows)
         for row in rows:
@@ -162,15 +163,17 @@ class Worker:
         ]
         if duty.greeters:
             name = f"inbox:{WELCOME}"
-            lanes.append(Lane(name, duty.greeters, self._greet, sender.deliver_one, self.ring, in_order=False))
+            lanes.append(
+                Lane(name, duty.greeters, self._greet, sender.deliver_one, self.ring, in_order=False, always=True)
+            )
         self._lanes = {one.name: one for one in lanes}
         parts.bell.listen(self._called)
 
     def _greet(self, room: int) -> tuple[list[Claimed], bool]:
         """From arrivals to the calls that greet them; after some there may be others, of the same customers too."""
-        calls, lanes = self._dispatcher.greet(room)
-        self.ring(lanes)
-        return calls, bool(lanes)
+        greeted = self._dispatcher.greet(room)
+        self.ring(greeted.lanes)
+        return greeted.calls, greeted.arrivals > 0
 
     def ring(self, lanes: Iterable[str]) -> None:
         """Wake these lanes, here or wherever they are served: what they wait for has just been kept."""

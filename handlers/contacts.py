@@ -30,17 +30,18 @@ def fetch_profile(event: ContactEvent, gateway: Gateway) -> Profile | None:
     return gateway.profile(event.external_userid)
 
 
-def plan_welcomes(events: Sequence[tuple[Arrival, tuple[str, ...], Work]], work: Work) -> list[Claimed]:
+def plan_welcomes(events: Sequence[tuple[Arrival, tuple[str, ...], Work]], work: Work, hands: int) -> list[Claimed]:
     """Plan the welcomes of arrivals before anything else is done about them, where WeCom gave us a code.
 
-    With each event come the codes of its other copies, and the work it belongs to. Gives the calls to make now.
+    With each event come the codes of its other copies, and the work it belongs to. Gives the calls to make now, no more
+    than there are hands for.
     """
     persons.look_up_members(work, {event.userid for event, _, _ in events})
     arrivals = []
     for event, more, own in events:
         if codes := tuple(code for code in (event.welcome_code, *more) if code):
             arrivals.append(_arrival(event, persons.own_spelling(work, event.userid), event.state, codes, own))
-    return welcomes.plan(work, arrivals)
+    return welcomes.plan(work, arrivals, hands)
 
 
 def _arrival(event: Arrival, userid: str, state: str | None, codes: tuple[str, ...], work: Work) -> welcomes.Arrival:

@@ -10,17 +10,18 @@ transaction, and whoever planned them makes the calls.
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from handlers.routes import GREET, ROUTES, Route
 from storage import inbox
-from storage.database import Clock, is_away, transaction
+from storage.database import Clock, is_away, is_crossed, transaction
 from storage.inbox import EVENTS, MAX_TRIES, WELCOME, Taken
 from storage.outbox import Claimed
 from storage.work import Work
@@ -30,12 +31,22 @@ from wecom.gateway import Gateway
 
 log = logging.getLogger(__name__)
 
+GREETED_AT_ONCE = 100
 AWAY = timedelta(seconds=2)
 """How long an event waits at least when the database went away under it. That is no try of the event's own."""
 
 
 class LostLease(Exception):
     """Somebody else holds the event by now: what we did about it must be undone."""
+
+
+@dataclass
+class Greeted:
+    """What came of the express lap: how many arrivals there were, the calls to make now, and lanes to ring."""
+
+    arrivals: int
+    calls: list[Claimed] = field(default_factory=list)
+    lanes: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -58,32 +69,40 @@ class Dispatcher:
         with transaction(self.engine) as db:
             return {f"inbox:{lane}" for lane in inbox.rescue(db, self.clock())}
 
-    def greet(self, room: int) -> tuple[list[Claimed], set[str]]:
-        """Plan welcomes for up to ``room`` arrivals: the calls to make now, and the lanes in which something waits."""
-        taken = self.claim(WELCOME, room)
-        return self._greet(taken) if taken else ([], set())
+    def greet(self, hands: int) -> Greeted:
+        """Plan the welcomes of all arrivals that wait, up to a hundred; no more calls are given than there are hands.
 
-    def _greet(self, taken: Sequence[Taken]) -> tuple[list[Claimed], set[str]]:
+        The others wait in the outbox: an arrival must not be held up by how long WeCom takes to answer.
+        """
+        taken = self.claim(WELCOME, GREETED_AT_ONCE)
+        greeted = Greeted(len(taken))
+        if taken:
+            self._greet(taken, hands, greeted)
+        return greeted
+
+    def _greet(self, taken: Sequence[Taken], hands: int, greeted: Greeted) -> None:
         """The transaction is shared, the fate is not: when it fails, each arrival is tried alone."""
         try:
-            return self._plan(taken)
+            self._plan(taken, hands, greeted)
         except Exception as error:  # noqa: BLE001  any bug of ours, see _failed
-            if len(taken) == 1 or is_away(error):
+            if len(taken) > 1 and (is_crossed(error) or not is_away(error)):
+                for one in taken:
+                    self._greet([one], hands - len(greeted.calls), greeted)
+            else:
                 for one in taken:
                     self._failed(one, error)
-                return [], set()
-        alone = [self._greet([one]) for one in taken]
-        return [call for calls, _ in alone for call in calls], {lane for _, lanes in alone for lane in lanes}
 
-    def _plan(self, taken: Sequence[Taken]) -> tuple[list[Claimed], set[str]]:
+    def _plan(self, taken: Sequence[Taken], hands: int, greeted: Greeted) -> None:
         """A welcome that cannot be planned must not cost the arrival: its last try hands the event on without it."""
         read = [(one, read_event(one.xml)) for one in taken if one.tries < MAX_TRIES]
         with transaction(self.engine) as db:
             work = self._work(db)
-            calls = GREET([(event, one.extra_codes, replace(work, **_of(one))) for one, event in read], work)
+            events = [(event, one.extra_codes, replace(work, **_of(one))) for one, event in read]
+            calls = GREET(events, work, hands)
             if not inbox.hand_on(db, taken, work.now):
                 raise LostLease
-        return calls, {*work.lanes, f"inbox:{EVENTS}"}
+        greeted.calls += calls
+        greeted.lanes |= {*work.lanes, f"inbox:{EVENTS}"}
 
     def handle_one(self, taken: Taken) -> set[str]:
         """Handle one claimed event; the lanes of the outbox in which something waits now."""
@@ -150,8 +169,11 @@ class Dispatcher:
             raise LostLease
 
     def _put_back(self, taken: Taken, why: str, *, wait: timedelta | None = None) -> None:
-        with transaction(self.engine) as db:
-            inbox.postpone(db, taken, why, self.clock(), wait=wait)
+        try:
+            with transaction(self.engine) as db:
+                inbox.postpone(db, taken, why, self.clock(), wait=wait)
+        except SQLAlchemyError as error:
+            log.error("event %d is left to its lease: %s", taken.id, type(error).__name__)
 
 
 def _of(taken: Taken) -> dict[str, Any]:

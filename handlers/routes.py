@@ -33,7 +33,7 @@ from wecom.gateway import Gateway
 
 Look = Callable[[Any, Gateway], Any]
 Step = Callable[[Any, Any, Work], None]
-Greet = Callable[[Sequence[tuple[Any, tuple[str, ...], Work]], Work], list[Claimed]]
+Greet = Callable[[Sequence[tuple[Any, tuple[str, ...], Work]], Work, int], list[Claimed]]
 
 
 @dataclass(frozen=True)

@@ -102,11 +102,13 @@ def rename(work: Work, old: str, new: str) -> None:
     db = work.db
     if old == new:
         return
+    own = select(Relation.person_id).where(Relation.userid == old)
+    db.execute(select(Person.id).where(Person.id.in_(own)).order_by(Person.id).with_for_update(key_share=True))
     _rename_member(db, old, new)
     merged = _merge_relations(db, old, new)
     taken = select(ChannelSeat.channel_id).where(ChannelSeat.userid == new)
     db.execute(delete(ChannelSeat).where(ChannelSeat.userid == old, ChannelSeat.channel_id.in_(taken)))
-    for table in (Relation, Interval, Interaction, Welcome, ChannelSeat):
+    for table in (Relation, Interval, Interaction, ChannelSeat):
         db.execute(update(table).where(table.userid == old).values(userid=new))
     if db.scalar(select(User.id).where(User.userid == new)) is None:
         db.execute(update(User).where(User.userid == old).values(userid=new))
@@ -116,6 +118,10 @@ def rename(work: Work, old: str, new: str) -> None:
     outbox.rename_rep(db, old, new)
     for person in db.scalars(select(Person).where(Person.id.in_(merged))).all():
         persons.refold(work, person)
+    db.flush()
+    greeted = select(Welcome.id).where(Welcome.userid == old).order_by(Welcome.id).with_for_update()
+    db.scalars(greeted).all()  # last, and in order: whoever settles a welcome locks it too
+    db.execute(update(Welcome).where(Welcome.userid == old).values(userid=new))
 
 
 def _rename_member(db: Session, old: str, new: str) -> None:

@@ -57,6 +57,8 @@ class Made:
     claimed: Claimed
     command: Command
     outcome: Outcome
+    at: datetime
+    """When it ended."""
     answer: Answer | None = None
     error: WeComError | None = None
 
@@ -70,7 +72,7 @@ After = Callable[[Work, Sequence[Made]], None]
 
 def after_welcomes(work: Work, calls: Sequence[Made]) -> None:
     """Each arrival's welcome shows its outcome; one that was sent becomes a line of the story."""
-    tries = [welcomes.Try(one.claimed, one.outcome, _text_sent(work, one)) for one in calls]
+    tries = [welcomes.Try(one.claimed, one.outcome, one.at, _text_sent(work, one)) for one in calls]
     sent = welcomes.settled(work, tries)
     work.db.flush()
     persons.tell_welcomed(work, sent)
@@ -140,7 +142,10 @@ class Sender:
     ) -> None:
         self.engine, self.gateway, self.clock = engine, gateway, clock
         self._zone, self._watch = zone, watch
-        self._desk = Together(self._settle, GATHER_SECONDS)
+        self._desks: defaultdict[str, Together[tuple[Made, set[str]]]] = defaultdict(
+            lambda: Together(self._settle, GATHER_SECONDS)
+        )
+        """One for each lane: what follows a call of one kind must not hold up the others."""
 
     def claim(self, lane: str, room: int) -> list[Claimed]:
         """Take calls that are due in this lane."""
@@ -150,7 +155,8 @@ class Sender:
     def deliver_one(self, claimed: Claimed) -> set[str]:
         """Make one claimed call and settle it; the lanes of the outbox in which something waits now."""
         lanes: set[str] = set()
-        self._desk.add((self._make(claimed), lanes))
+        made = self._make(claimed)
+        self._desks[made.command.lane].add((made, lanes))
         return lanes
 
     def _make(self, claimed: Claimed) -> Made:
@@ -159,12 +165,13 @@ class Sender:
             outcome = Outcome("late", "its time was over before it could leave")
             if (claimed.outcome or "").startswith(outbox.UNCLEAR):
                 outcome = Outcome("held", claimed.outcome or "")
-            return Made(claimed, command, outcome)
+            return Made(claimed, command, outcome, self.clock())
         try:
             answer = self.gateway.deliver(command, self._content(command))
         except WeComError as error:
-            return Made(claimed, command, outcome_of_error(claimed, command, error, self.clock()), error=error)
-        return Made(claimed, command, DONE, answer)
+            now = self.clock()
+            return Made(claimed, command, outcome_of_error(claimed, command, error, now), now, error=error)
+        return Made(claimed, command, DONE, self.clock(), answer)
 
     def _in_time(self, claimed: Claimed, command: Command) -> Command:
         """Close to the end of its time a welcome does not wait for the name any more."""
@@ -176,10 +183,9 @@ class Sender:
         with transaction(self.engine) as db:
             work = Work(db, self.clock(), watch=self._watch, zone=self._zone)
             mine = outbox.settle(db, [(one.claimed, one.outcome) for one, _ in ended], work.now)
-            for one, _ in ended:
-                if one.claimed.id not in mine:
-                    log.warning("call %d was taken over by another worker", one.claimed.id)
-            calls = [one for one, _ in ended if one.claimed.id in mine]
+            calls = [one for one, _ in ended if (one.claimed.id, one.claimed.fence) in mine]
+            for number in {one.claimed.id for one, _ in ended} - {one.claimed.id for one in calls}:
+                log.warning("call %d was taken over by another worker", number)
             self._tell_trouble(work, calls)
             _follow_up(work, calls)
         for _, lanes in ended[:1]:  # one bell for all of them
@@ -206,7 +212,8 @@ class Sender:
         with transaction(self.engine) as db:
             work = Work(db, self.clock(), watch=self._watch, zone=self._zone)
             held = [one for one in outbox.rescue(db, work.now) if one.name in COMMANDS]
-            _follow_up(work, [Made(one, revive(one.name, one.body), Outcome("held", outbox.STOPPED)) for one in held])
+            stopped = Outcome("held", outbox.STOPPED)
+            _follow_up(work, [Made(one, revive(one.name, one.body), stopped, work.now) for one in held])
         return work.lanes
 
 

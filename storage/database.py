@@ -57,6 +57,8 @@ NEEDED_SYNCHRONOUS = {"sqlite": "2", "postgresql": "on"}
 
 TOO_MUCH_ASKED = "54"
 """PostgreSQL's class of errors for statements over its limits."""
+CROSSED = ("40P01", "55P03", "57014")
+"""And its errors for a deadlock, and for waiting too long for a lock or for the end of a statement."""
 
 
 def utc_now() -> datetime:
@@ -333,6 +335,14 @@ def is_away(error: BaseException) -> bool:
         return any(words in str(error.orig) for words in SQLITE_IS_AWAY)
     too_much = (getattr(error.orig, "sqlstate", None) or "").startswith(TOO_MUCH_ASKED)
     return error.connection_invalidated or (isinstance(error, OperationalError) and not too_much)
+
+
+def is_crossed(error: BaseException) -> bool:
+    """Whether others held what we needed for too long, or we and they waited for each other. Only on PostgreSQL.
+
+    To be tried again, and whoever shared the transaction may well not need the same: each of them alone.
+    """
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CROSSED
 
 
 def durability(engine: Engine) -> tuple[str, bool]:

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from storage.database import BareInsert, Clock, changed_rows, one_of, transaction
+from storage.database import BareInsert, Clock, changed_rows, one_of, reading, transaction
 from storage.health import Health, count
 from storage.tables import InboxRow
 from storage.together import Together
@@ -83,7 +83,6 @@ class Taken:
     fence: int
     tries: int
     name: str
-    lane: str
     xml: str = field(repr=False)
     extra_codes: tuple[str, ...] = field(repr=False)
     received_at: datetime
@@ -94,19 +93,30 @@ class Taken:
         return f"event {self.id} {self.name}"
 
 
-def add_codes(db: Session, events: Sequence[Arriving]) -> None:
-    """Add the welcome codes of repeated events to the rows we have.
+def unknown_codes(db: Session, events: Sequence[Arriving]) -> list[Arriving]:
+    """The repeated events that bring a welcome code we do not have yet."""
+    told = {one.identity: one for one in events if one.welcome_code}
+    rows = db.execute(select(inbox.c.identity, inbox.c.xml, inbox.c.extra_codes).where(inbox.c.identity.in_(told)))
+    known = {identity: (xml, codes) for identity, xml, codes in rows}
+    return [one for one in events if one.welcome_code and not _has_code(one.welcome_code, *known[one.identity])]
+
+
+def add_code(db: Session, event: Arriving) -> None:
+    """Add the welcome code of a repeated event to the row we have; one row a transaction, so that nobody is crossed.
 
     The same arrival through a second receiver has the same identity and perhaps another code: one more to try.
     """
-    for one in (event for event in events if event.welcome_code):
-        row = db.scalar(select(InboxRow).where(InboxRow.identity == one.identity).with_for_update())
-        assert row is not None  # noqa: S101  # accept has just made sure of it  # nosec B101
-        if one.welcome_code and one.welcome_code not in row.xml and one.welcome_code not in row.extra_codes:
-            row.extra_codes = [*row.extra_codes, one.welcome_code]
-            row.lane, row.due_at = WELCOME, row.received_at
-            if row.state == "done":
-                row.state, row.tries = "waiting", 0
+    row = db.scalars(select(InboxRow).where(InboxRow.identity == event.identity).with_for_update()).one()
+    code = event.welcome_code or ""
+    if not _has_code(code, row.xml, row.extra_codes):
+        row.extra_codes = [*row.extra_codes, code]
+        row.lane, row.due_at = WELCOME, row.received_at
+        if row.state == "done":
+            row.state, row.tries = "waiting", 0
+
+
+def _has_code(code: str, xml: str, more: Sequence[str]) -> bool:
+    return code in xml or code in more
 
 
 GATHER_SECONDS = 0.001
@@ -140,14 +150,20 @@ class Intake:
     def _keep(self, events: Sequence[Arriving]) -> None:
         now = self._clock()
         rows = {one.identity: one.row(now) for one in reversed(events)}
-        if self._keep_rows(list(rows.values())) < len(events):
-            with transaction(self._engine) as db:
-                add_codes(db, events)
+        if self._keep_rows([rows[one] for one in sorted(rows)]) < len(events):
+            self._add_codes(events)
         for lane in {one.lane for one in events}:
             self._ring(lane)
 
+    def _add_codes(self, events: Sequence[Arriving]) -> None:
+        with reading(self._engine) as db:
+            more = unknown_codes(db, events)
+        for one in more:
+            with transaction(self._engine) as db:
+                add_code(db, one)
+
     def _keep_rows(self, rows: Sequence[Mapping[str, Any]]) -> int:
-        """How many were new.
+        """How many were new. They come in one order from every process: two that bring the same must not cross.
 
         Over a line that stays ours, since fetching one and bringing it back takes as long as the statement. A line that
         died while it rested is dialled again: the statement may be repeated.
@@ -260,10 +276,18 @@ def hand_on(db: Session, taken: Sequence[Taken], now: datetime) -> bool:
 
     A welcome code that came in meanwhile sends its arrival round once more first.
     """
-    rows = db.execute(_hand_on(), {"mine": [(one.id, one.fence) for one in taken], "at": now})
-    codes: dict[int, list[str]] = dict(rows.all())
+    mine = [(one.id, one.fence) for one in taken]
+    db.execute(_in_order(), {"mine": mine})
+    codes: dict[int, list[str]] = dict(db.execute(_hand_on(), {"mine": mine, "at": now}).all())
     _greet_again(db, [one.id for one in taken if len(codes.get(one.id, ())) > len(one.extra_codes)], now)
     return len(codes) == len(taken)
+
+
+@cache
+def _in_order() -> Select[int]:
+    """Lock them one after the other, as everybody does who locks several."""
+    mine = tuple_(inbox.c.id, inbox.c.fence).in_(bindparam("mine", expanding=True))
+    return select(inbox.c.id).where(mine).order_by(inbox.c.id).with_for_update()
 
 
 @cache
@@ -299,13 +323,18 @@ def _settle(db: Session, taken: Taken, values: dict[str, Any]) -> bool:
 
 
 def rescue(db: Session, now: datetime) -> set[str]:
-    """Free the rows whose worker died, and set those aside that have used up their tries; the lanes to look into."""
-    lost = (one_of(inbox.c.state, OPEN_STATES), inbox.c.state == "taken", inbox.c.lease_until < now)
+    """Free the rows whose worker died, and set those aside that have used up their tries; the lanes to look into.
+
+    Who is just ending one, late but alive, is not waited for.
+    """
+    found = select(inbox.c.id).where(one_of(inbox.c.state, OPEN_STATES), inbox.c.state == "taken")
+    found = found.where(inbox.c.lease_until < now).order_by(inbox.c.id).with_for_update(skip_locked=True)
+    lost = inbox.c.id.in_(db.scalars(found).all())
     why = "the worker stopped in the middle of it"
-    tired = update(inbox).where(*lost, inbox.c.tries >= MAX_TRIES)
+    tired = update(inbox).where(lost, inbox.c.tries >= MAX_TRIES)
     db.execute(tired.values(state="aside", outcome=why, done_at=now, lease_until=None))
-    freed = update(inbox).where(*lost).values(state="waiting", outcome=why, lease_until=None)
-    return set(db.scalars(freed.returning(inbox.c.lane)))
+    freed = update(inbox).where(lost, inbox.c.tries < MAX_TRIES)
+    return set(db.scalars(freed.values(state="waiting", outcome=why, lease_until=None).returning(inbox.c.lane)))
 
 
 def replay(db: Session, ids: Sequence[int] | None, now: datetime) -> int:

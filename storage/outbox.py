@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, ClassVar, Protocol, cast
 
-from sqlalchemy import BindParameter, Executable, Select, Table, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import BindParameter, Executable, Select, Table, and_, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from storage.database import changed_rows, insert_new, insert_new_rows, one_of
@@ -213,12 +213,12 @@ def _lease(lane: str) -> timedelta:
     return WELCOME_LEASE if lane == WELCOME else LEASE
 
 
-def settle(db: Session, ended: Sequence[tuple[Claimed, Outcome]], now: datetime) -> set[int]:
-    """Write down what became of calls; the ids of those that were still ours to settle."""
+def settle(db: Session, ended: Sequence[tuple[Claimed, Outcome]], now: datetime) -> set[tuple[int, int]]:
+    """Write down what became of calls; id and fence of those that were still ours to settle."""
     alike: defaultdict[Outcome, list[tuple[int, int]]] = defaultdict(list)
     for claimed, outcome in ended:
         alike[outcome].append((claimed.id, claimed.fence))
-    settled: set[int] = set()
+    settled: set[tuple[int, int]] = set()
     for outcome, mine in alike.items():
         waits = outcome.state == "waiting"
         values = {
@@ -229,7 +229,7 @@ def settle(db: Session, ended: Sequence[tuple[Claimed, Outcome]], now: datetime)
             "due": (outcome.due_at or now) if waits else None,
             "at": None if waits else now,
         }
-        settled.update(db.scalars(_settle(), values))
+        settled.update((number, fence) for number, fence in db.execute(_settle(), values))
     return settled
 
 
@@ -244,7 +244,9 @@ def _settle() -> Executable:
         "settled_at": bindparam("at", type_=outbox.c.settled_at.type),
         "due_at": func.coalesce(bindparam("due", type_=outbox.c.due_at.type), outbox.c.due_at),
     }
-    return update(outbox).where(mine, outbox.c.state == "sending").values(**ended).returning(outbox.c.id)
+    return (
+        update(outbox).where(mine, outbox.c.state == "sending").values(**ended).returning(outbox.c.id, outbox.c.fence)
+    )
 
 
 def rest_of(db: Session, keys: Collection[str], besides: Collection[int]) -> set[str]:
@@ -258,27 +260,34 @@ def _rest_of() -> Select[str]:
     among: BindParameter[str] = bindparam("keys", expanding=True)
     not_these: BindParameter[int] = bindparam("besides", expanding=True)
     more = (one_of(outbox.c.state, OPEN_STATES), outbox.c.key.in_(among), outbox.c.id.not_in(not_these))
-    return select(outbox.c.key).where(*more)
+    return select(outbox.c.key).where(*more).order_by(outbox.c.key, outbox.c.id)  # in the order of the keys' index
 
 
 def drop_rest(db: Session, keys: Collection[str], why: str, now: datetime) -> int:
     """Give up the calls of these keys that still wait: they are not needed any more."""
-    rest = (OutboxRow.key.in_(keys), OutboxRow.state == "waiting")
-    return changed_rows(db, update(OutboxRow).where(*rest).values(state="dropped", outcome=why, settled_at=now))
+    open_here = (one_of(outbox.c.state, OPEN_STATES), outbox.c.key.in_(keys), outbox.c.state == "waiting")
+    rest = db.scalars(select(outbox.c.id).where(*open_here).order_by(outbox.c.key, outbox.c.id).with_for_update())
+    dropped = update(outbox).where(outbox.c.id.in_(rest.all()))
+    return changed_rows(db, dropped.values(state="dropped", outcome=why, settled_at=now))
 
 
 def rescue(db: Session, now: datetime) -> list[Claimed]:
-    """Free the rows whose sender died: what may be repeated waits again, the rest is held; the held ones are given."""
-    lost = (one_of(OutboxRow.state.expression, OPEN_STATES), OutboxRow.state == "sending", OutboxRow.lease_until < now)
-    again = update(OutboxRow).where(*lost, OutboxRow.harmless.is_(True), OutboxRow.tries < MAX_STOPS)
-    changed_rows(db, again.values(state="waiting", due_at=now, lease_until=None, outcome=STOPPED))
+    """Free the rows whose sender died: what may be repeated waits again, the rest is held; the held ones are given.
+
+    Who is just settling one, late but alive, is not waited for.
+    """
+    found = select(outbox.c.id).where(one_of(outbox.c.state, OPEN_STATES), outbox.c.state == "sending")
+    found = found.where(outbox.c.lease_until < now).order_by(outbox.c.id).with_for_update(skip_locked=True)
+    lost = outbox.c.id.in_(db.scalars(found).all())
+    may = and_(outbox.c.harmless.is_(True), outbox.c.tries < MAX_STOPS)
+    db.execute(update(outbox).where(lost, may).values(state="waiting", due_at=now, lease_until=None, outcome=STOPPED))
     held = db.execute(
-        update(OutboxRow)
-        .where(*lost)
+        update(outbox)
+        .where(lost, ~may)
         .values(state="held", outcome=STOPPED, settled_at=now, lease_until=None)
-        .returning(*(getattr(OutboxRow, name) for name in Claimed.__annotations__))
+        .returning(*(outbox.c[one.name] for one in fields(Claimed)))
     )
-    return [Claimed(*row) for row in held]
+    return [Claimed(**row._mapping) for row in held]
 
 
 def decide(db: Session, row_id: int, *, send_again: bool, now: datetime) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from storage.database import is_away
+from storage.database import is_away, is_crossed
 
 Item = TypeVar("Item")
 
@@ -42,7 +42,7 @@ class _Slip(Generic[Item]):
 
 
 class Together(Generic[Item]):
-    """``keep`` is given everything that waits, and keeps it in one transaction or raises and keeps nothing.
+    """``keep`` is given everything that waits, and keeps it in one or raises. It may be given an item again then.
 
     The first who comes keeps the pile; who comes meanwhile waits, and one of them keeps the next. When the last
     transaction was shared by several, the next one waits ``gather`` seconds for more to come.
@@ -76,10 +76,11 @@ class Together(Generic[Item]):
         try:
             self._keep_each(slips)
         except Exception as error:  # noqa: BLE001  handed to those who wait for it
-            if is_away(error):
+            away = is_away(error) and not is_crossed(error)
+            if away:
                 slips += self._take_pile()  # who came meanwhile has waited for the same
             for slip in slips:
-                if is_away(error) or len(slips) == 1:
+                if away or len(slips) == 1:
                     slip.error = error
                 else:
                     self._keep_alone(slip)

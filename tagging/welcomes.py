@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, lazyload
 
 from storage import outbox
 from storage.outbox import Claimed, Outcome, Wish
-from storage.tables import Channel, Media, Member, OutboxRow, Welcome
+from storage.tables import Channel, Media, Member, Welcome
 from storage.work import Work
 from tagging import pictures
 from wecom.commands import SendWelcome
@@ -56,29 +56,28 @@ class Arrival:
         return min(self.event_at, self.received_at) + CODE_LIVES - MARGIN
 
 
-def plan(work: Work, arrivals: Sequence[Arrival]) -> list[Claimed]:
-    """Plan the welcomes of arrivals that came with a code or several. Gives those to be made by us, now.
+def plan(work: Work, arrivals: Sequence[Arrival], hands: int) -> list[Claimed]:
+    """Plan the welcomes of arrivals that came with a code or several. Gives up to ``hands`` to be made by us, now.
 
-    Each code is tried until one has worked; all but the first of a new arrival are left to the outbox.
+    Each code is tried until one has worked. All but the first of a new arrival, and what there are no hands for, are
+    left to the outbox.
     """
     first: list[tuple[Arrival, Welcome, SendWelcome]] = []
     others: list[tuple[Arrival, Welcome, SendWelcome]] = []
     with work.db.no_autoflush:  # each row is written once, with its text
         for one, welcome in _welcomes_of(work, arrivals):
             asked = _to_ask(work, one, welcome)
-            new = first if welcome.id is None else others
-            new += [(one, welcome, command) for command in asked[:1]]
+            at_once = welcome.id is None and len(first) < hands and not work.watches(SendWelcome.sender)
+            taken = first if at_once else others
+            taken += [(one, welcome, command) for command in asked[:1]]
             others += [(one, welcome, command) for command in asked[1:]]
     work.db.flush()
-    if work.watches(SendWelcome.sender):
-        first, others = [], first + others
-    taken = outbox.ask_and_take(work.db, [_wish(*each) for each in first], work.now)
     for one, welcome, command in others:
         if work.ask(command, once=_once(command), key=_key(welcome), before=one.deadline):
             welcome.outcome = "waiting"
         if work.watches(SendWelcome.sender):
             _close(welcome, "watched", "观察模式：只展示，不发送", work.now)
-    return taken
+    return outbox.ask_and_take(work.db, [_wish(*each) for each in first], work.now)
 
 
 def _to_ask(work: Work, arrival: Arrival, welcome: Welcome) -> list[SendWelcome]:
@@ -241,6 +240,8 @@ class Try:
 
     claimed: Claimed
     outcome: Outcome
+    at: datetime
+    """When it ended."""
     text: str | None
     """The text that went out, if we know."""
 
@@ -265,8 +266,9 @@ def settled(work: Work, tries: Sequence[Try]) -> list[Welcome]:
             continue
         name, detail = _in_words(one.claimed, one.outcome, welcome)
         if name not in SETTLED and one.claimed.key in rest:
+            work.lanes.add(SendWelcome.lane)
             continue
-        _close(welcome, name, detail, work.now)
+        _close(welcome, name, detail, one.at)
         if name in SETTLED:
             over.add(one.claimed.key)
         if name == "sent":
@@ -309,13 +311,9 @@ def _close(welcome: Welcome, outcome: str, detail: str | None, now: datetime) ->
 
 
 def note_missing_code(work: Work, arrival: Arrival, why: str) -> None:
-    """An arrival came without a code: keep the reason, unless its first half was greeted already."""
+    """An arrival came without a code: keep the reason, unless it has a welcome already (its first half was greeted)."""
     with work.db.no_autoflush:
         ((_, welcome),) = _welcomes_of(work, [arrival])
-    work.db.flush()
-    if welcome.outcome == "waiting" and not _asked(work.db, welcome):
+    if welcome.id is None:
         _close(welcome, "no_code", why, work.now)
-
-
-def _asked(db: Session, welcome: Welcome) -> bool:
-    return db.scalar(select(OutboxRow.id).where(OutboxRow.key == _key(welcome)).limit(1)) is not None
+    work.db.flush()

@@ -309,7 +309,7 @@ def test_a_sender_of_one_byte_now_and_then_is_cut_off_too(
     started, before = time.monotonic(), rows(door)
     drops = (b"<" for _ in iter(lambda: time.sleep(0.1), 0))
     answer = speak(served, head(door, "Content-Length: 5000"), drops)
-    assert answer == b"" or b" 408 " in answer.split(b"\r\n")[0]
+    assert answer == b"" or b" 400 " in answer.split(b"\r\n")[0]
     assert time.monotonic() - started < 5
     start = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     assert b" 200 " in speak(served, start, iter(())).split(b"\r\n")[0]

@@ -3,7 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy import text
 from people import alarms
 from scheduler import delivery
 from storage import outbox
-from storage.outbox import LEASE
+from storage.outbox import LEASE, Outcome
 from storage.tables import OutboxRow, RelationTag
 from tests.shop import Shop, event_xml
 from wecom.commands import AddCorpTag, MarkTag, TellMembers, UpdateContactWay
@@ -246,6 +246,19 @@ def test_no_more_is_taken_than_there_is_room_for(shop: Shop, room: int) -> None:
             db.execute(text("ANALYZE outbox"))
     assert len(shop.parts.sender().claim("calls", room)) == room
     assert len(shop.parts.dispatcher().claim("events", room)) == room
+
+
+def test_a_try_of_somebody_else_is_not_followed_up_though_it_ends_beside_ours(shop: Shop) -> None:
+    ask(shop, TellMembers(["lisi"], "早"), "hello")
+    sender = shop.parts.sender()
+    (asleep,) = sender.claim("calls", 1)
+    awake = replace(asleep, fence=asleep.fence + 1)
+    with shop.db() as db:
+        db.query(OutboxRow).update({"fence": awake.fence})
+    with shop.db() as db:
+        ended = [(asleep, Outcome("refused")), (awake, delivery.DONE)]
+        assert outbox.settle(db, ended, shop.now()) == {(awake.id, awake.fence)}
+    assert states(shop) == ["done"]
 
 
 def test_two_callers_who_look_at_the_same_time_take_different_calls(shop: Shop) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from handlers.dispatch import Greeted
 from sandbox.facts import Arrival
 from storage.outbox import Claimed
 from storage.tables import Channel, InboxRow, Interaction, Media, OutboxRow, Welcome
@@ -37,8 +38,7 @@ def settle(shop: Shop, seconds: float = 22, step: float = 1.0) -> None:
 def greet(shop: Shop) -> None:
     """Only the express lanes work."""
     dispatcher, sender = shop.parts.dispatcher(), shop.parts.sender()
-    calls, _ = dispatcher.greet(5)
-    for claimed in calls:
+    for claimed in dispatcher.greet(5).calls:
         sender.deliver_one(claimed)
 
 
@@ -119,7 +119,7 @@ def test_after_twenty_seconds_wecom_is_not_even_asked(shop: Shop, waited: str) -
         shop.deliverer.resume()
     else:
         scan(shop, channel)
-        calls = shop.parts.dispatcher().greet(10)[0] if waited == "in hand" else []
+        calls = shop.parts.dispatcher().greet(10).calls if waited == "in hand" else []
         shop.advance(seconds=21)
         for one in calls:
             shop.parts.sender().deliver_one(one)
@@ -243,7 +243,8 @@ def test_a_code_that_comes_while_the_event_is_in_hand_is_not_lost(shop: Shop, ha
     (taken,) = dispatcher.claim("welcome" if handled == "greeted" else "events", 1)
     assert shop.post(event_xml(**common, WelcomeCode=arrival.welcome_code, AgentID="1000003")) == 200
     if handled == "greeted":
-        for call in dispatcher._greet([taken])[0]:
+        dispatcher._greet([taken], 5, greeted := Greeted(1))
+        for call in greeted.calls:
             shop.parts.sender().deliver_one(call)
     else:
         dispatcher.handle_one(taken)
@@ -264,9 +265,9 @@ def test_a_half_add_and_its_confirmation_are_one_welcome_also_with_many_hands(sh
     first = one.claim("welcome", 5)
     assert len(first) == 2
     assert two.claim("welcome", 5) == []
-    calls, _ = one._greet(first)
-    assert two.greet(5)[0] == []  # the code of the second half waits for that of the first
-    for call in calls:
+    one._greet(first, 5, greeted := Greeted(2))
+    assert two.greet(5).calls == []  # the code of the second half waits for that of the first
+    for call in greeted.calls:
         shop.parts.sender().deliver_one(call)
     settle(shop, 3)
     assert [one.outcome for one in shop.rows(Welcome)] == ["sent", "sent"]
@@ -280,10 +281,10 @@ def test_one_arrival_that_cannot_be_planned_does_not_hold_up_those_beside_it(
     channel = shop.channel(text="欢迎")
     plan = welcomes.plan
 
-    def poisoned(work: Work, arrivals: Sequence[welcomes.Arrival]) -> list[Claimed]:
+    def poisoned(work: Work, arrivals: Sequence[welcomes.Arrival], hands: int) -> list[Claimed]:
         if any(one.external_userid == bad for one in arrivals):
             raise ZeroDivisionError
-        return plan(work, arrivals)
+        return plan(work, arrivals, hands)
 
     monkeypatch.setattr(welcomes, "plan", poisoned)
     bad = ""
@@ -298,12 +299,24 @@ def test_one_arrival_that_cannot_be_planned_does_not_hold_up_those_beside_it(
     assert len(shop.rows(Interaction, Interaction.kind == "added")) == 5
 
 
+def test_arrivals_do_not_wait_for_hands_that_wecom_keeps_busy(shop: Shop) -> None:
+    """All are planned at once; those for whom there is no hand wait in the outbox, and their arrival goes on."""
+    channel = shop.channel(text="欢迎")
+    for number in range(7):
+        scan(shop, channel, name=f"客户{number}")
+    dispatcher = shop.parts.dispatcher()
+    assert len(dispatcher.greet(2).calls) == 2
+    assert dispatcher.greet(0).arrivals == 0
+    assert len(dispatcher.claim("events", 10)) == 7
+    assert len(shop.parts.sender().claim("welcome", 10)) == 5
+
+
 @pytest.mark.parametrize("first", ["the welcome", "the arrival"])
 def test_the_story_tells_of_the_welcome_once_whichever_is_written_down_first(shop: Shop, first: str) -> None:
     channel = shop.channel(text="欢迎")
     scan(shop, channel)
     dispatcher, sender = shop.parts.dispatcher(), shop.parts.sender()
-    (call,), _ = dispatcher.greet(5)
+    (call,) = dispatcher.greet(5).calls
     (arrived,) = dispatcher.claim("events", 5)
     if first == "the welcome":
         sender.deliver_one(call)
