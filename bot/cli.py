@@ -294,6 +294,7 @@ def customer() -> None:
 @click.argument("person")
 @_json_option
 @click.pass_context
+@_plainly
 def show_customer(context: click.Context, person: str, as_json: bool) -> None:
     """Show a person as the API shows them; PERSON is p_17 or an external_userid.
 
@@ -303,7 +304,7 @@ def show_customer(context: click.Context, person: str, as_json: bool) -> None:
     from bot.settings import load
 
     zone = load(context.obj).timezone
-    found = _plainly(people_desk.show)(_engine(context.obj), zone, person)
+    found = people_desk.show(_engine(context.obj), zone, person)
     if found is None:
         raise Cannot(f"nobody is known as {person}")
     if as_json:
@@ -322,6 +323,7 @@ def key() -> None:
 @click.option("--scope", "scopes", multiple=True, required=True, help="all, or customers, customers:read, channels …")
 @_json_option
 @click.pass_context
+@_plainly
 def create_key(context: click.Context, name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     """Make an API key; it is shown once.
 
@@ -330,7 +332,7 @@ def create_key(context: click.Context, name: str, scopes: tuple[str, ...], as_js
     from bot import people_desk
 
     try:
-        plain = _plainly(people_desk.create_key)(_engine(context.obj), name, list(scopes))
+        plain = people_desk.create_key(_engine(context.obj), name, list(scopes))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--scope") from None
     if as_json:
@@ -349,6 +351,7 @@ def user() -> None:
 @click.option("--role", type=click.Choice(["boss", "manager", "operator", "rep"]), required=True)
 @click.option("--password", is_flag=True, help="Ask for a password instead of printing a one-time link.")
 @click.pass_context
+@_plainly
 def add_user(context: click.Context, userid: str, role: str, password: bool) -> None:
     """Let somebody use the console; prints a one-time sign-in link unless a password is asked for.
 
@@ -359,7 +362,7 @@ def add_user(context: click.Context, userid: str, role: str, password: bool) -> 
 
     secret = click.prompt("Password", hide_input=True, confirmation_prompt=True) if password else None
     try:
-        token = _plainly(people_desk.add_user)(_engine(context.obj), userid, role, secret)
+        token = people_desk.add_user(_engine(context.obj), userid, role, secret)
     except ValueError as error:
         raise Cannot(str(error)) from None
     link = f"{load(context.obj).web.base_url}/sign-in/link/{token}"

@@ -81,6 +81,7 @@ def export(engine: Engine, what: str, out: Path | None) -> int:
     with ExitStack() as stack:
         file = stack.enter_context(out.open("w", encoding="utf-8", newline="")) if out else sys.stdout
         db = stack.enter_context(reading(engine))
+        db.execute(select(1))  # a database that does not answer is told of before anything is written
         for line in _lines(db, what):
             file.write(line)
             count += 1

@@ -83,7 +83,7 @@ KINDS: Mapping[str, Kind] = {
     "taken_over": Kind(N_("接入前已是 %(rep)s 的客户"), "person-check"),
     "edited": Kind(N_("%(rep)s 修改了备注或资料"), "pencil"),
     "deleted_by_rep": Kind(N_("%(rep)s 删除了客户"), "person-x", "bad"),
-    "deleted_by_customer": Kind(N_("删除了 %(rep)s"), "person-x", "bad"),
+    "deleted_by_customer": Kind(N_("客户删除了 %(rep)s"), "person-x", "bad"),
     "transferred": Kind(N_("从 %(rep)s 转交给同事"), "arrow-left-right"),
     "transfer_failed": Kind(N_("转交没有成功"), "arrow-left-right", "warn"),
     "archive_agreed": Kind(N_("同意了会话存档"), "shield-check"),

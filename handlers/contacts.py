@@ -189,7 +189,7 @@ def _pair(event: ContactEvent, work: Work) -> tuple[Person, Relation]:
     """Who the event is about. From here on nobody else changes what is between them."""
 
     def look() -> tuple[Person, Relation]:
-        person = persons.person_of(work, event.external_userid)
+        person = persons.person_of(work, event.external_userid, event.at)
         persons.hold(work, person)
         userid = persons.own_spelling(work, event.userid)
         return person, persons.relation_of(work.db, person, userid, event.external_userid)

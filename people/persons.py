@@ -33,13 +33,13 @@ def find_person(db: Session, type_: str, value: str) -> Person | None:
     return db.scalars(known).one_or_none()
 
 
-def person_of(work: Work, external_userid: str) -> Person:
-    """The person behind an external_userid, made if we meet them for the first time.
+def person_of(work: Work, external_userid: str, at: datetime | None = None) -> Person:
+    """The person behind an external_userid, made if we meet them for the first time (``at`` then, or now).
 
     Two may meet them at the same moment (an event and the first fill): the identity decides whose person it is.
     """
     while (person := find_person(work.db, EXTERNAL, external_userid)) is None:
-        made = Person(first_seen_at=work.now, last_seen_at=work.now)
+        made = Person(first_seen_at=at or work.now, last_seen_at=at or work.now)
         work.db.add(made)
         work.db.flush()
         if add_identity(work.db, made.id, EXTERNAL, external_userid, work.now):

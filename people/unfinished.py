@@ -8,7 +8,7 @@ from people.directory import Picture
 
 HALF, TAG, WELCOME = "half", "tag", "welcome"
 FAILED = ("late", "refused", "unclear", "no_code", "no_text")
-LATELY = timedelta(days=7)
+LATELY = timedelta(days=2)
 """A welcome that failed longer ago than this is history, nothing to do any more."""
 
 

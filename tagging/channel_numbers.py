@@ -30,6 +30,10 @@ STAY_DAYS = (1, 7, 30)
 STAY_LOOK_BACK = 90
 
 
+NOT_OURS = ("waiting", "no_code", "no_text", "watched")
+"""Outcomes that say nothing about how well we greet."""
+
+
 @dataclass(frozen=True)
 class Row:
     """The figures of one code in the list: arrivals, and how the welcomes of 30 days came out."""
@@ -38,7 +42,7 @@ class Row:
     week: int = 0
     month: int = 0
     welcomes: int = 0
-    """Arrivals of 30 days whose welcome is settled."""
+    """Welcomes of 30 days that have come to an end, of arrivals that could be greeted: with a code, and a text."""
     sent: int = 0
 
 
@@ -106,7 +110,7 @@ def _count_since(moment: InstrumentedAttribute[datetime | None], start: datetime
 
 
 def _settled_and_sent() -> tuple[ColumnElement[int], ColumnElement[int]]:
-    settled = func.sum(case((Welcome.outcome != "waiting", 1), else_=0))
+    settled = func.sum(case((Welcome.outcome.not_in(NOT_OURS), 1), else_=0))
     return settled, func.sum(case((Welcome.outcome == "sent", 1), else_=0))
 
 

@@ -35,6 +35,15 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// A menu that would stick out of the window moves to the left.
+document.addEventListener("toggle", (event) => {
+  const menu = event.target.matches("details.drop[open]") && event.target.querySelector(".drop-menu");
+  if (!menu) return;
+  menu.style.marginLeft = "0";
+  const over = menu.getBoundingClientRect().right + 8 - document.documentElement.clientWidth;
+  if (over > 0) menu.style.marginLeft = `${-over}px`;
+}, true);
+
 // A form leaves once.
 document.addEventListener("submit", (event) => {
   if (event.defaultPrevented || event.target.method !== "post") return;

@@ -75,6 +75,9 @@ function choose(customer, rep, opened) {
   chosen.set("lang", lang);
   chosen.delete("open");
   history.replaceState(null, "", `?${chosen}`);
+  const other = new URLSearchParams(chosen);
+  other.set("lang", lang === "en" ? "zh" : "en");
+  document.querySelector(".tools .quiet").href = `?${other}`;
   return refresh();
 }
 
@@ -101,9 +104,17 @@ async function scan(config_id) {
   const arrival = await act("scan", { config_id, external_userid: chosen.get("customer") });
   const rep = view.reps.find((one) => one.id === arrival.userid);
   notice = words[`scanned ${arrival.outcome}`].replace("{rep}", rep ? rep.name : arrival.userid);
+  showPhone();
   if (!arrival.userid) return draw();
   if (arrival.outcome === "waiting") open.customer = open.rep = false;
   await choose(arrival.external_userid, arrival.userid, arrival.outcome !== "waiting");
+}
+
+// On a narrow screen the phones lie below the codes: what a scan led to must not happen out of sight.
+function showPhone() {
+  const phone = $("customer-title");
+  if (phone.getBoundingClientRect().top < innerHeight / 2) return;
+  phone.scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
 }
 
 // --- the customer's phone ---------------------------------------------------------------------------------------
