@@ -20,7 +20,6 @@ from sqlalchemy import (
     delete,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.exc import DBAPIError
@@ -276,25 +275,27 @@ def hand_on(db: Session, taken: Sequence[Taken], now: datetime) -> bool:
 
     A welcome code that came in meanwhile sends its arrival round once more first.
     """
-    mine = [(one.id, one.fence) for one in taken]
-    db.execute(_in_order(), {"mine": mine})
-    codes: dict[int, list[str]] = dict(db.execute(_hand_on(), {"mine": mine, "at": now}).all())
-    _greet_again(db, [one.id for one in taken if len(codes.get(one.id, ())) > len(one.extra_codes)], now)
-    return len(codes) == len(taken)
+    mine = {one.id: one for one in taken}
+    rows = db.execute(_held(), {"mine": list(mine)}).all()
+    if len(rows) < len(mine) or any(state != "taken" or fence != mine[one].fence for one, fence, state, _ in rows):
+        return False
+    db.execute(_hand_on(), {"mine": list(mine), "at": now})
+    _greet_again(db, [one for one, _, _, codes in rows if len(codes) > len(mine[one].extra_codes)], now)
+    return True
 
 
 @cache
-def _in_order() -> Select[int]:
+def _held() -> Select[Any]:
     """Lock them one after the other, as everybody does who locks several."""
-    mine = tuple_(inbox.c.id, inbox.c.fence).in_(bindparam("mine", expanding=True))
-    return select(inbox.c.id).where(mine).order_by(inbox.c.id).with_for_update()
+    among = inbox.c.id.in_(bindparam("mine", expanding=True))
+    asked = select(inbox.c.id, inbox.c.fence, inbox.c.state, inbox.c.extra_codes).where(among)
+    return asked.order_by(inbox.c.id).with_for_update()
 
 
 @cache
 def _hand_on() -> Executable:
-    mine = tuple_(inbox.c.id, inbox.c.fence).in_(bindparam("mine", expanding=True))
     on = {"state": "waiting", "lane": EVENTS, "tries": 0, "due_at": bindparam("at"), "lease_until": None}
-    return update(inbox).where(mine, inbox.c.state == "taken").values(**on).returning(inbox.c.id, inbox.c.extra_codes)
+    return update(inbox).where(inbox.c.id.in_(bindparam("mine", expanding=True))).values(**on)
 
 
 def _greet_again(db: Session, ids: Sequence[int], now: datetime) -> None:
