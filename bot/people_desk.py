@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -79,10 +80,10 @@ def export(engine: Engine, what: str, out: Path | None) -> int:
     """Write a CSV to ``out`` or stdout; how many rows. The export is noted."""
     count = 0
     with ExitStack() as stack:
+        lines = _lines(stack.enter_context(reading(engine)), what)
+        begin = list(islice(lines, 2))  # a database that does not answer is told of before anything is written
         file = stack.enter_context(out.open("w", encoding="utf-8", newline="")) if out else sys.stdout
-        db = stack.enter_context(reading(engine))
-        db.execute(select(1))  # a database that does not answer is told of before anything is written
-        for line in _lines(db, what):
+        for line in chain(begin, lines):
             file.write(line)
             count += 1
     count -= 1  # the heading

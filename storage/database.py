@@ -240,7 +240,7 @@ def insert_new_rows(
 class BareInsert:
     """Inserts the rows whose ``unique`` columns are new, in the driver's own words, which are written down once.
 
-    For the one statement that is made for every callback: the same by way of SQLAlchemy takes three times as long.
+    For the one statement that is made for every callback: an ``insert()`` takes about twice the processor time.
     ``fixed`` columns have the same SQL value in each row.
     """
 

@@ -70,6 +70,26 @@ def test_wrong_usage_exits_with_2() -> None:
     assert run("no-such-command")[0] == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("customer", "show", "1"), ("key", "create", "till", "--scope", "all"), ("user", "add", "lin", "--role", "rep")],
+)
+def test_the_commands_of_a_group_say_in_one_line_too_that_there_are_no_settings(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    shown = CliRunner().invoke(scrm, ["--config", str(tmp_path / "none.toml"), *words], prog_name="scrm")
+    assert (shown.exit_code, shown.stdout, len(shown.stderr.splitlines())) == (1, "", 1)
+
+
+def test_an_export_from_an_empty_database_writes_nothing_before_it_says_so(config: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.toml"
+    lines = config.read_text().splitlines()
+    url = f'url = "sqlite:///{tmp_path}/bare.db"'
+    bare.write_text("\n".join(url if one.startswith("url = ") else one for one in lines))
+    code, out, err = run("export", "customers", "--config", bare)
+    assert (code, out, len(err.splitlines())) == (1, "", 1)
+
+
 def test_without_settings_one_line_says_what_to_do(tmp_path: Path) -> None:
     code, out, err = run("events", "--config", tmp_path / "none.toml")
     assert (code, out) == (1, "")
