@@ -3,6 +3,7 @@
 Everything lives in a folder that is removed at the end. Nothing here is used by the real product.
 """
 
+import json
 import logging
 import os
 import random
@@ -20,6 +21,7 @@ from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
 
 import requests
+from pydantic import SecretStr
 from sqlalchemy import Engine, select
 
 from bot import narrator, serve
@@ -27,12 +29,13 @@ from bot.assembly import assemble
 from bot.family import Family
 from bot.narrator import Sandbox
 from bot.settings import SANDBOX_CORP, Settings
+from people import persons
 from sandbox.clock import SystemClock
 from sandbox.web import serve as serve_sandbox
 from sandbox.world import AES_KEY, AGENT_ID, APP_SECRET, APP_TOKEN, World
 from storage import audit, inbox
 from storage.database import open_engine, reading, utc_now
-from storage.tables import Channel, Identity, Member, Person, PersonTag, Progress, Tag, Welcome
+from storage.tables import Channel, Identity, Interaction, Member, Person, PersonTag, Progress, Tag, Welcome
 from storage.work import Work
 from tagging.channel_desk import Desk
 from tagging.channels import Draft
@@ -75,6 +78,7 @@ CHANNELS = (
         skip_verify=False,
     ),
 )
+CAME, PARTED = ("added", "half_added"), ("deleted_by_rep", "deleted_by_customer")
 PAST_DAYS = 13
 """Days before today that the chart of the first page shows."""
 PAST_WITHIN_SECONDS = 4.0
@@ -101,6 +105,20 @@ class Place:
         """The simulator."""
         return f"http://127.0.0.1:{self.sandbox_port}"
 
+    @property
+    def config(self) -> Path:
+        """The demo's settings as a file, for commands beside it."""
+        return self.folder / "config.toml"
+
+    def write_config(self, settings: Settings) -> None:
+        """Write that file; only this user may read it."""
+        lines = []
+        for section in ("wecom", "storage", "web"):
+            given = getattr(settings, section).model_dump(exclude_unset=True)
+            lines += [f"[{section}]", *(f"{name} = {json.dumps(_plain(value))}" for name, value in given.items()), ""]
+        self.config.touch(mode=0o600)
+        self.config.write_text("\n".join(lines), encoding="utf-8")
+
     def settings(self) -> Settings:
         """Settings that make the simulator our WeCom; every secret is made up for this run."""
         return Settings.model_validate(
@@ -119,6 +137,10 @@ class Place:
                 "web": {"port": self.port, "base_url": self.address, "secret_key": secrets.token_urlsafe(48)},
             }
         )
+
+
+def _plain(value: Any) -> Any:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 class CannotShow(Exception):
@@ -226,8 +248,8 @@ def past_scans(codes: list[Channel], chance: random.Random, now: datetime, zone:
     found = []
     for back in range(PAST_DAYS, 0, -1):
         opened = (now.astimezone(zone) - timedelta(days=back)).replace(hour=OPEN_FROM, minute=0)
-        busy = 3 if opened.weekday() >= 5 else 0
-        for _ in range(chance.randint(2 + busy, 5 + busy)):
+        busy = 5 if opened.weekday() >= 5 else 0
+        for _ in range(chance.randint(7 + busy, 13 + busy)):
             came = opened + timedelta(hours=chance.uniform(0, OPEN_HOURS))
             left = came + timedelta(days=chance.uniform(0.1, 5)) if chance.random() < 0.2 else None
             found.append(
@@ -254,6 +276,7 @@ def run(port: int, seed: int) -> None:
             sys.stdout.write(f"  Port {port} is taken; using {chosen}.\n")
         place = Place(Path(folder), chosen, free_port(chosen + 1))
         settings = place.settings()
+        place.write_config(settings)
         serve.ready_schema(settings)
         link = serve.first_link(settings)
         family = household(place, settings, seed)
@@ -283,7 +306,8 @@ def _greet(place: Place, link: str) -> None:
         "\n  豆子咖啡 is open.  Ctrl-C closes it.\n\n"
         f"  Open:     {link}\n"
         "            (works once, in one browser; start the demo again for another)\n"
-        f"  Be a customer or a rep yourself:  {place.sandbox_address}/\n\n"
+        f"  Be a customer or a rep yourself:  {place.sandbox_address}/\n"
+        f"  Ask it from another terminal:     scrm --config {place.config} check\n\n"
     )
     sys.stdout.flush()
 
@@ -299,6 +323,8 @@ class Day:
     settings: Settings
     told: set[str] = field(default_factory=set)
     """Customers of our own making or of the past; the others are played by whoever sits at the sandbox page."""
+    seen: int = 0
+    """The last line of anybody's story that was looked at."""
 
     def go_on(self) -> None:
         """Play until the process is ended; quick at first, then calm."""
@@ -318,11 +344,16 @@ class Day:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             time.sleep(0.5)
-            for person, welcome in yours(self.engine, self.told):
-                self.told.add(welcome.external_userid)
-                self._tell(
-                    f"{person.name} (you) came", {"external_userid": welcome.external_userid, "userid": welcome.userid}
-                )
+            for line, person, external in yours(self.engine, self.seen, self.told):
+                self.seen = max(self.seen, line.id)
+                arrival: dict[str, object] = {"external_userid": external, "userid": line.userid}
+                if line.kind in PARTED:
+                    rep = self._rep(str(line.userid))
+                    who = (person.name, rep) if line.kind == "deleted_by_customer" else (rep, person.name)
+                    say(self.settings, f"{who[0]} deletes {who[1]} (you): lost, history kept")
+                else:
+                    waits = ", waiting for the rep" if line.kind == "half_added" else ""
+                    self._tell(f"{person.name} (you) came{waits}", arrival)
 
     def _arrive(self, name: str) -> dict[str, object]:
         code = self.chance.choices(self.codes, weights=(5, 4, 2))[0]
@@ -357,13 +388,18 @@ class Day:
             return db.scalar(select(Member.name).where(Member.userid == userid)) or userid
 
 
-def yours(engine: Engine, told: set[str]) -> list[tuple[Person, Welcome]]:
-    """People who came and whom nobody has told about yet, with their welcome."""
+def yours(engine: Engine, seen: int, told: set[str]) -> list[tuple[Interaction, Person, str]]:
+    """New lines of people who are nobody's play here: who came, came again, or went; with their external userid."""
     with reading(engine) as db:
-        known = select(Person, Welcome).join(Identity, Identity.person_id == Person.id)
-        came = known.join(Welcome, Welcome.external_userid == Identity.value).where(Welcome.outcome != "waiting")
-        rows = db.execute(came.where(Welcome.external_userid.not_in(told)).order_by(Welcome.id))
-        return [(person, welcome) for person, welcome in rows if person.name]
+        lines = select(Interaction, Person, Identity.value).join(Person, Person.id == Interaction.person_id)
+        known = lines.join(Identity, Identity.person_id == Person.id).where(Identity.type == persons.EXTERNAL)
+        new = known.where(
+            Interaction.id > seen,
+            Interaction.kind.in_((*CAME, *PARTED)),
+            Identity.value.not_in(told),
+            Person.name != "",
+        )
+        return [(line, person, external) for line, person, external in db.execute(new.order_by(Interaction.id))]
 
 
 def outcome(engine: Engine, external_userid: str) -> tuple[Welcome | None, list[str]]:

@@ -9,6 +9,7 @@ sentences are translated as ``console.words`` says.
 from flask import Flask
 
 from console import (
+    books,
     channel_imports,
     channel_pictures,
     channels,
@@ -40,6 +41,7 @@ def register(app: Flask) -> None:
     """Add the console to the application; ``app.extensions`` already holds the parts."""
     headers.install(app)
     words.install(app)
+    books.install(app)
     shown.install(app)
     layout.install(app)
     doors.install(app)

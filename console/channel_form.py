@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage, MultiDict
 
+from console.words import _
 from storage.tables import Channel, Media, Member
 from storage.work import Work
 from tagging import channels, pictures
@@ -208,7 +209,7 @@ class Preview:
 def preview(db: Session, form: Form) -> Preview:
     """The welcome as a customer named 小雨 would get it from the first rep."""
     first = next(iter(form.members), None)
-    name = db.scalar(select(Member.name).where(Member.userid == first)) or first or "成员"
+    name = db.scalar(select(Member.name).where(Member.userid == first)) or first or _("接待成员")
     values = {"name": CUSTOMER, "rep": name, "channel": form.name or "渠道名称"}
     return Preview(name, render(form.text, values), tuple(form.attachments))
 

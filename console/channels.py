@@ -42,7 +42,7 @@ STATE_WORDS = {
 }
 KIND_WORDS = {
     "new_to_shop": N_("新到店"),
-    "new_to_rep": N_("新到成员"),
+    "new_to_rep": N_("老客新加"),
     "re_added": N_("再次添加"),
     "half": N_("半添加"),
 }

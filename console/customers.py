@@ -28,7 +28,7 @@ from people.cards import Card
 from people.directory import Cursor, Filter
 from storage import sheets
 from storage.database import reading
-from storage.tables import AuditRow, Channel, Interaction, Member, Person, Tag
+from storage.tables import AuditRow, Channel, Interaction, Member, Person, Relation, Tag
 from storage.work import Work
 from tagging import tags
 
@@ -66,6 +66,8 @@ SOURCES = {
     "wecom": N_("企业微信"),
     "api": N_("接口"),
 }
+ATTACHMENT_WORDS = {"image": N_("图片"), "link": N_("链接"), "miniprogram": N_("小程序")}
+EDIT_WORDS = {"remark": N_("备注名"), "description": N_("描述"), "phones": N_("备注电话")}
 IDENTITY_WORDS = {"external_userid": N_("客户 ID"), "unionid": "unionid", "phone": N_("手机")}
 
 
@@ -176,6 +178,7 @@ def index() -> str:
             following=asked.address(after=write_cursor(following)) if following else "",
             first=asked.address() if after else "",
             names=rep_names(db, sight, [one.owner or "" for one in found]),
+            remarks={one.person.id: _remark(one.relations, one.person) for one in listed},
             choices=_choices(db, sight),
             stage_words=STAGES,
             since=_since(listed),
@@ -185,6 +188,12 @@ def index() -> str:
 def _since(listed: Sequence[Card]) -> dict[int, datetime | None]:
     """Since when each is somebody's customer, as far as the viewer sees."""
     return {one.person.id: min((r.added_at for r in one.relations if r.added_at), default=None) for one in listed}
+
+
+def _remark(relations: Sequence[Relation], person: Person) -> str:
+    """What the reps in sight call this person, where it says more than the name."""
+    remarks = dict.fromkeys(one.remark for one in relations if one.remark and one.remark != person.name)
+    return "、".join(str(one) for one in remarks)
 
 
 @dataclass(frozen=True)
@@ -306,6 +315,8 @@ def _stream(asked: Asked, sight: Sight, whole_phones: bool) -> Response:
 
     def rows() -> Iterator[list[object]]:
         with reading(engine) as db:
+            seen = select(Member.userid, Member.name).where(sight.reps(Member.userid.expression))
+            names = {userid: name or userid for userid, name in db.execute(seen)}
             for card in () if asked.nobody else _every(db, sight, asked.wanted):
                 person = card.person
                 yield [
@@ -313,7 +324,7 @@ def _stream(asked: Asked, sight: Sight, whole_phones: bool) -> Response:
                     card.known_as("external_userid"),
                     person.name,
                     stage_words[card.stage],
-                    person.owner if person.owner and sight.rep(person.owner) else None,
+                    names.get(person.owner or ""),
                     person.phone if whole_phones else access.masked(person.phone),
                     "|".join(f"{one.tag.group_name}/{one.tag.name}" for one in card.tags),
                     f"{person.first_seen_at.astimezone(zone):%Y-%m-%d %H:%M}",
@@ -382,6 +393,7 @@ def _facts(db: Session, person: Person) -> dict[str, Any]:
         "names": names,
         "choices": _choices(db, sight),
         "own": {one.tag.id for one in picture.tags},
+        "remark": _remark(picture.relations, person),
     }
 
 
@@ -439,17 +451,34 @@ def _line(row: Interaction, names: Mapping[str, str]) -> Line:
     said = row.kind in ("note", "welcomed")
     own = row.kind == by_hand.NOTE and details.get("by") == here.viewer().userid
     text = str(details.get("text") or "") if said else _aside(row)
+    text = "\n".join([text, *map(_attached, details.get("attachments") or [])]).strip() if said else text
     return Line(
         row, _(kind.words, **values) if row.kind in KINDS else kind.words, kind.icon, kind.tone, text, said, own
     )
 
 
+def _attached(one: Mapping[str, Any]) -> str:
+    """An attachment as one line."""
+    return f"[{_(ATTACHMENT_WORDS.get(str(one.get('kind')), 'attachment'))}] {one.get('title') or ''}".strip()
+
+
 def _aside(row: Interaction) -> str:
     """What else is known about a line."""
+    if row.kind == "edited":
+        changed = row.details.get("changed") or {}
+        return "；".join(_change(name, before, after) for name, (before, after) in changed.items())
     if row.kind == "transfer_failed":
         return str(row.details.get("reason") or "")
     channel = row.details.get("channel")
     return _("来自渠道“%(channel)s”", channel=channel) if channel else ""
+
+
+def _change(name: str, before: Any, after: Any) -> str:
+    words = _(EDIT_WORDS.get(name, name))
+    old, new = (
+        ("、".join(map(str, one)) if isinstance(one, list) else str(one)) or _("（空）") for one in (before, after)
+    )
+    return f"{words}：{old} → {new}"
 
 
 # --- by hand ---------------------------------------------------------------------------------------------------------

@@ -4,9 +4,7 @@ Replaying an event and deciding about a call are asked for here and carried out 
 """
 
 import json
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Any
 
 from flask import Blueprint, render_template, request
@@ -14,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from console import here, masking
+from console.books import CALL_WORDS, EVENT_WORDS, JOB_WORDS
 from console.doors import guarded
 from console.layout import back_to, say
 from console.words import N_, _
@@ -31,51 +30,7 @@ pages = Blueprint("operations", __name__, url_prefix="/operations")
 
 PAGE = 100
 RECENT = timedelta(days=30)
-EVENT_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        "change_external_contact.add_external_contact": N_("客户添加了成员"),
-        "change_external_contact.add_half_external_contact": N_("客户扫码，等成员确认"),
-        "change_external_contact.edit_external_contact": N_("成员修改了客户备注或标签"),
-        "change_external_contact.del_external_contact": N_("成员删除了客户"),
-        "change_external_contact.del_follow_user": N_("客户删除了成员"),
-        "change_external_contact.transfer_fail": N_("客户接替失败"),
-        "change_external_contact.msg_audit_approved": N_("客户同意会话存档"),
-        "change_external_chat.create": N_("客户群创建"),
-        "change_external_chat.update": N_("客户群变更"),
-        "change_external_chat.dismiss": N_("客户群解散"),
-        "change_external_tag.create": N_("企业标签创建"),
-        "change_external_tag.update": N_("企业标签变更"),
-        "change_external_tag.delete": N_("企业标签删除"),
-        "change_external_tag.shuffle": N_("企业标签重新排序"),
-        "change_contact.create_user": N_("新增成员"),
-        "change_contact.update_user": N_("成员资料变更"),
-        "change_contact.delete_user": N_("成员离开"),
-        "change_contact.create_party": N_("新增部门"),
-        "change_contact.update_party": N_("部门变更"),
-        "change_contact.delete_party": N_("删除部门"),
-        "close_inactive_agent": N_("应用被停用"),
-        "reopen_inactive_agent": N_("应用恢复使用"),
-        "kf_msg_or_event": N_("微信客服有新消息"),
-        "subscribe": N_("成员关注应用"),
-        "unsubscribe": N_("成员取消关注应用"),
-        "enter_agent": N_("成员打开应用"),
-        "message.text": N_("成员发来文字"),
-        "message.image": N_("成员发来图片"),
-        "message.voice": N_("成员发来语音"),
-    }
-)
 EVENT_STATES = {"waiting": (N_("待处理"), "info"), "done": (N_("已完成"), "good"), "aside": (N_("搁置"), "bad")}
-CALL_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        "SendWelcome": N_("发送欢迎语"),
-        "MarkTag": N_("打标签"),
-        "AddCorpTag": N_("新建企业标签"),
-        "UpdateContactWay": N_("修改渠道活码"),
-        "DeleteContactWay": N_("删除渠道活码"),
-        "UploadMedia": N_("上传图片"),
-        "TellMembers": N_("通知成员"),
-    }
-)
 CALL_STATES = {
     "waiting": (N_("待发出"), "info"),
     "held": (N_("待人决定"), "bad"),
@@ -85,20 +40,6 @@ CALL_STATES = {
     "dropped": (N_("不再发送"), "quiet"),
     "watched": (N_("观察模式，未发送"), "info"),
 }
-JOB_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        "make imported codes": N_("批量创建渠道活码"),
-        "lead channel codes": N_("按时段切换接待成员"),
-        "tell admins": N_("把提醒发给管理员"),
-        "first fill": N_("读入企业微信已有数据"),
-        "watch for silence": N_("检查事件是否中断"),
-        "read missing profiles": N_("补读客户资料"),
-        "refresh pictures": N_("续传图片素材"),
-        "fill calendar": N_("更新节假日"),
-        "nightly sync": N_("每晚核对"),
-        "tidy": N_("清理过期记录"),
-    }
-)
 FILL_STEPS = ("members", "tags", "ways", "relations", "done")
 FILL_WORDS = {
     "members": N_("成员"),
@@ -107,27 +48,6 @@ FILL_WORDS = {
     "relations": N_("客户"),
     "done": N_("完成"),
 }
-
-
-OUTCOME_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        "done": N_("已处理"),
-        lists.NO_STEP: N_("已保存，没有后续步骤"),
-        "welcome asked for": N_("已请企业微信发欢迎语"),
-        "the worker stopped in the middle of it": N_("处理到一半中断了"),
-        "the sender stopped in the middle of it": N_("发到一半中断了，不知道发出没有"),
-        "its time was over before it could leave": N_("还没发出就过了时限"),
-        "another code of this arrival worked": N_("另一个凭证已经发成功"),
-        "given up by hand": N_("有人决定不再发送"),
-        "it was gone already": N_("企业微信那边已经没有了"),
-    }
-)
-
-
-@pages.app_template_global()
-def in_words(outcome: str | None) -> str:
-    """What became of an event or a call, in words where it is one of the usual things."""
-    return _(OUTCOME_WORDS[outcome]) if outcome is not None and outcome in OUTCOME_WORDS else outcome or ""
 
 
 def state_of_event(row: InboxRow) -> str:

@@ -111,7 +111,7 @@ def table() -> Response:
     """The chart's days as CSV."""
     with here.reading() as db:
         days = today.days(db, here.sight(db), day_asked(), SPAN, here.zone())
-    heads = [_("日期"), _("新到店"), _("新到成员"), _("再次添加"), _("半添加"), _("流失"), _("净增")]
+    heads = [_("日期"), _("新到店"), _("老客新加"), _("再次添加"), _("半添加"), _("流失"), _("净增")]
     rows = [[one.day, one.new_to_shop, one.new_to_rep, one.re_added, one.half, one.lost, one.net] for one in days]
     return attachment("".join(sheets.lines(heads, rows)), f"today-{day_asked()}.csv")
 

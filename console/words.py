@@ -5,8 +5,11 @@ In a view ``_("客户")`` (from here), in a template ``{{ _("客户") }}``, in a
 reads all sentences anew into the catalogue, compiles it, and lists what has no English yet.
 """
 
+import re
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -35,6 +38,25 @@ SOURCES = [("**.py", "python"), ("templates/**.html", "jinja2")]
 def _(sentence: str, **values: object) -> str:
     """The sentence in the language of this answer, with its values put in."""
     return str(gettext(sentence, **values))
+
+
+def said(text: str | None, sentences: "Iterable[tuple[str, str]] | None" = None) -> str:
+    """What a lower floor wrote, in the language of this answer; a sentence nobody knows stays as it is.
+
+    ``sentences`` are pairs of what is written there and what is said for it here; both may hold ``%(name)s``.
+    """
+    for written, meant in sentences if sentences is not None else ((one, one) for one in FROM_BELOW):
+        found = _shape(written).fullmatch(text or "")
+        if found is not None:
+            return _(meant, **found.groupdict())
+    return text or ""
+
+
+@lru_cache(maxsize=256)
+def _shape(sentence: str) -> re.Pattern[str]:
+    """A sentence as a pattern that finds its values again."""
+    parts = re.split(r"%\((\w+)\)s", sentence)
+    return re.compile("".join(f"(?P<{one}>.*)" if n % 2 else re.escape(one) for n, one in enumerate(parts)), re.DOTALL)
 
 
 def english() -> bool:
@@ -144,6 +166,10 @@ FROM_BELOW = (
     N_("断线后再次请求，企业微信确认已送达（41051）"),
     N_("另一个应用在发送（41096），重试后送达"),
     N_("企业微信里已有此标签"),
+    N_("扫描渠道码“%(channel)s”添加了%(rep)s"),
+    N_("%(by)s手动添加"),
+    N_("由 API 密钥“%(key)s”打上"),
+    N_("图片还没有上传到企业微信，未附上"),
 )
 """Sentences that lower floors write into the database or an error, translated where they are shown."""
 

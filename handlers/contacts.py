@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from people import persons, relations
 from people.relations import Fact
@@ -147,13 +148,24 @@ def update_profile(event: ContactEdited, profile: Profile | None, work: Work) ->
     Of a relation we have never heard of, WeCom tells since when it lives: the callback of its arrival was lost.
     """
     person, relation = _pair(event, work)
+    before = _what_the_rep_wrote(relation)
     if profile is not None:
         persons.remember_profile(work, person, profile)
         side = profile.side_of(event.userid)
         if relation.state == "unknown" and side is not None and side.since is not None:
             fact = Fact(relations.TAKEN_OVER, side.since, side.state, add_way=side.add_way)
             persons.record(work, person, relation, fact)
-    _tell(event, "edited", work)
+    now = _what_the_rep_wrote(relation)
+    changed = {name: [before[name], now[name]] for name in now if now[name] != before[name]}
+    _tell(event, "edited", work, details={"changed": changed})
+
+
+def _what_the_rep_wrote(relation: Relation) -> dict[str, Any]:
+    return {
+        "remark": relation.remark or "",
+        "description": relation.description or "",
+        "phones": list(relation.remark_phones or []),
+    }
 
 
 def mark_deleted_by_rep(event: ContactDeletedByRep, _: None, work: Work) -> None:

@@ -277,7 +277,7 @@ def tell_welcomed(work: Work, sent: Sequence[Welcome]) -> None:
             "userid": one.userid,
             "kind": "welcomed",
             "at": one.settled_at,
-            "details": {"text": one.text},
+            "details": {"text": one.text, "attachments": one.attachments or []},
             "once": f"welcome:{one.id}",
         }
         for one in sent

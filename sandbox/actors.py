@@ -201,7 +201,7 @@ class Actors(Telling):
         pair = (greeting.userid, greeting.external_userid)
         sent = SentWelcome(code.code, *pair, text, attachments, now, now - code.created_at, code.agent_id)
         self.sent.append(sent)
-        self.chats[pair].append(ChatLine("welcome", text, now, attachments))
+        self.chats[pair].append(ChatLine("welcome", text, now, attachments, sent.seconds_since_event))
         return sent
 
     def _new_code(self, agent_id: int, greeting: Greeting) -> str:

@@ -234,6 +234,8 @@ class ChatLine:
     text: str
     at: float
     attachments: tuple[Json, ...] = ()
+    after: float | None = None
+    """Of a welcome: seconds since the arrival."""
 
 
 @dataclass(frozen=True, slots=True)

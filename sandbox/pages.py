@@ -72,7 +72,7 @@ def qr(config_id: str) -> Response:
     if config_id not in world().contact_ways:
         abort(404)
     picture = io.BytesIO()
-    segno.make(f"{world().base_url}/scan/{config_id}", error="m").save(picture, kind="png", scale=8, border=2)
+    segno.make(f"{world().base_url}/scan/{config_id}", error="m").save(picture, kind="png", scale=16, border=4)
     return Response(picture.getvalue(), mimetype="image/png")
 
 

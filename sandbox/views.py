@@ -147,14 +147,13 @@ def chat(world: World, userid: str, external_userid: str) -> Json | None:
         "channel": channel(world, row.state),
         "tags": world.tag_names(row),
         "lines": [line(one) for one in lines],
-        "welcomed_after": welcomed_after(world, userid, external_userid),
     }
 
 
 def line(one: ChatLine) -> Json:
     """One bubble; an attachment is named by its title or kind."""
     attachments = [title_of(item) for item in one.attachments]
-    return {"who": one.who, "text": one.text, "at": one.at, "attachments": attachments}
+    return {"who": one.who, "text": one.text, "at": one.at, "attachments": attachments, "after": one.after}
 
 
 def title_of(attachment: Json) -> str:
@@ -162,14 +161,6 @@ def title_of(attachment: Json) -> str:
     kind = str(attachment.get("msgtype", ""))
     part = attachment.get(kind) or {}
     return str(part.get("title") or kind)
-
-
-def welcomed_after(world: World, userid: str, external_userid: str) -> float | None:
-    """How long the latest welcome took."""
-    pair = (userid, external_userid)
-    found = (one for one in islice(reversed(world.sent), 500) if (one.userid, one.external_userid) == pair)
-    last = next(found, None)
-    return None if last is None else round(last.seconds_since_event, 2)
 
 
 def ticker(world: World, deliverer: Deliverer | None) -> list[Json]:

@@ -31,6 +31,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "back": ("返回", "Back"),
     "write": ("发消息", "Write a message"),
     "send": ("发送", "Send"),
+    "cannot_write": ("已删除对方，不能再发消息", "Deleted; no more messages"),
     "delete": ("删除", "Delete"),
     "delete_rep": ("删除该成员", "Delete this rep"),
     "delete_customer": ("删除该客户", "Delete this customer"),

@@ -148,7 +148,7 @@ class Loop:
     def _run(self, job: Job, due: datetime) -> str:
         ok = True
         if self._clock() - due > job.patience:
-            outcome = "left out: too late"
+            outcome = "left out: too late" if self._ran_before(job) else "left out: before our time"
         else:
             try:
                 outcome = job.work(self._hands)
@@ -163,6 +163,11 @@ class Loop:
                 old = due - KEEP_SHORT_RUNS * job.when.period
                 db.execute(delete(JobRun).where(JobRun.job == job.name, JobRun.due_at < old, JobRun.ok.is_(True)))
         return outcome
+
+    def _ran_before(self, job: Job) -> bool:
+        with transaction(self._engine) as db:
+            runs = select(JobRun.id).where(JobRun.job == job.name, JobRun.ended_at.is_not(None)).limit(1)
+            return db.scalar(runs) is not None
 
 
 def _wants_another_try(run: JobRun, now: datetime) -> bool:

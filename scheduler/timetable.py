@@ -60,18 +60,18 @@ def lead_codes(hands: Hands) -> str:
     count = 0
     for portion in (ids[first : first + CODES_AT_ONCE] for first in range(0, len(ids), CODES_AT_ONCE)):
         with transaction(hands.engine) as db:
-            count += channels.lead_some(hands.work(db, "timetable of channel codes"), portion)
+            count += channels.lead_some(hands.work(db, "lead channel codes"), portion)
     if count:
         hands.ring()
-    return f"{count} codes led anew"
+    return f"codes led anew: {count}"
 
 
 def refresh_pictures(hands: Hands) -> str:
     """Bring pictures to WeCom again before their three days are over."""
     with transaction(hands.engine) as db:
-        count = channels.refresh_all_pictures(hands.work(db, "media refresh"))
+        count = channels.refresh_all_pictures(hands.work(db, "refresh pictures"))
     hands.ring()
-    return f"pictures of {count} codes looked at"
+    return f"codes whose pictures were looked at: {count}"
 
 
 def sync_nightly(hands: Hands) -> str:
@@ -81,16 +81,16 @@ def sync_nightly(hands: Hands) -> str:
     with transaction(hands.engine) as db:
         tags.mirror(hands.work(db, "nightly sync"), corp_tags)
     hands.ring()
-    return f"{count} members, {len(gone)} left, {len(corp_tags)} corp tags"
+    return f"members: {count}, left: {len(gone)}, corp tags: {len(corp_tags)}"
 
 
 def make_imported_codes(hands: Hands) -> str:
     """Make the channel codes that imports and copies still want."""
-    desk = Desk(hands.engine, hands.gateway, lambda db: hands.work(db, "import of channel codes"))
+    desk = Desk(hands.engine, hands.gateway, lambda db: hands.work(db, "make imported codes"))
     count = channel_imports.go_on(desk, hands.stopping)
     if count:
         hands.ring()
-    return f"{count} codes made"
+    return f"codes made: {count}"
 
 
 def go_on_filling(hands: Hands) -> str:
@@ -106,7 +106,7 @@ def read_profiles(hands: Hands) -> str:
     with reading(hands.engine) as db:
         unread = select(Person.id).where(Person.profile_at.is_(None)).order_by(Person.id.desc()).limit(PROFILES_A_RUN)
         ids = list(db.scalars(unread))
-    return f"{sum(_read_profile(hands, person_id) for person_id in ids)} of {len(ids)} profiles read"
+    return f"profiles read: {sum(_read_profile(hands, person_id) for person_id in ids)} of {len(ids)}"
 
 
 def _read_profile(hands: Hands, person_id: int) -> bool:
@@ -123,7 +123,7 @@ def _read_profile(hands: Hands, person_id: int) -> bool:
         person = db.get_one(Person, person_id)
         person.profile_at = hands.clock()
         if profile is not None:
-            persons.remember_profile(hands.work(db, "profiles"), person, profile)
+            persons.remember_profile(hands.work(db, "read missing profiles"), person, profile)
     return profile is not None
 
 
@@ -133,7 +133,7 @@ def watch_for_silence(hands: Hands) -> str:
     if not BUSY_HOURS[0] <= now.astimezone(hands.zone).time() <= BUSY_HOURS[1]:
         return "not a busy hour"
     with transaction(hands.engine) as db:
-        work = hands.work(db, "silence")
+        work = hands.work(db, "watch for silence")
         if not _used_to_be_busy(work) or _events_between(work, now - timedelta(minutes=QUIET_MINUTES), now):
             return "cleared" if alarms.clear(work, "silence") else "events keep coming"
         alarms.raise_alarm(
@@ -158,7 +158,7 @@ def _events_between(work: Work, start: datetime, end: datetime) -> int:
 def tell_admins(hands: Hands) -> str:
     """Send each new alarm once to the bosses who are members."""
     with transaction(hands.engine) as db:
-        work = hands.work(db, "alarms")
+        work = hands.work(db, "tell admins")
         bosses = select(User.userid).join(Member, Member.userid == User.userid)
         admins = list(db.scalars(bosses.where(User.role == "boss", User.disabled_at.is_(None))))
         told = 0
@@ -166,7 +166,7 @@ def tell_admins(hands: Hands) -> str:
             told += work.ask(TellMembers(admins, f"【提醒】{alarm.text}"), once=f"alarm:{alarm.id}", key="alarms")
     if told:
         hands.ring()
-    return f"{told} alarms told"
+    return f"alarms told: {told}"
 
 
 def fill_calendar(hands: Hands) -> str:
@@ -210,7 +210,7 @@ def tidy(hands: Hands) -> str:
     events = _forget_in_turns(hands, inbox.forget_old)
     calls = _forget_in_turns(hands, outbox.forget_old)
     runs = loop.forget_old_runs(hands.engine, now)
-    return f"{events} events, {calls} calls, {runs} job runs removed"
+    return f"removed: {events} events, {calls} calls, {runs} job runs"
 
 
 def _forget_in_turns(hands: Hands, forget: Callable[[Session, datetime, int], int]) -> int:

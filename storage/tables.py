@@ -496,6 +496,8 @@ class Welcome(Base):
     seconds: Mapped[float | None]
     """From the callback to WeCom's answer."""
     text: Mapped[str | None] = mapped_column(Text)
+    attachments: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    """What went along: ``[{"kind": "link", "title": "…"}]``."""
     __table_args__ = (
         Index("ix_welcome_event_at", "event_at"),
         Index("ix_welcome_pair", "external_userid", "userid", "event_at"),

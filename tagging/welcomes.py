@@ -89,6 +89,7 @@ def _to_ask(work: Work, arrival: Arrival, welcome: Welcome) -> list[SendWelcome]
         _close(welcome, "no_text", command, work.now)
         return []
     welcome.text = command.template
+    welcome.attachments = [_named(one) for one in command.attachments]
     return [replace(command, code=code) for code in arrival.codes]
 
 
@@ -202,6 +203,12 @@ def _attachments(work: Work, settings: Mapping[str, Any]) -> tuple[list[dict[str
 
 def _media(work: Work, number: int) -> Media | None:
     return work.found(("media", number), lambda: work.db.get(Media, number))
+
+
+def _named(attachment: Mapping[str, Any]) -> dict[str, Any]:
+    """What the story says of an attachment."""
+    kind = str(attachment["msgtype"])
+    return {"kind": kind, "title": str(attachment[kind].get("title") or "")}
 
 
 def _attachment(one: dict[str, Any], media_id: str | None) -> dict[str, Any]:

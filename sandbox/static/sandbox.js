@@ -110,10 +110,11 @@ async function scan(config_id) {
   await choose(arrival.external_userid, arrival.userid, arrival.outcome !== "waiting");
 }
 
-// On a narrow screen the phones lie below the codes: what a scan led to must not happen out of sight.
+// On a narrow screen the phone lies above or below the codes: what a scan led to must not happen out of sight.
 function showPhone() {
   const phone = $("customer-title");
-  if (phone.getBoundingClientRect().top < innerHeight / 2) return;
+  const top = phone.getBoundingClientRect().top;
+  if (top >= 0 && top < innerHeight / 2) return;
   phone.scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
 }
 
@@ -195,25 +196,29 @@ function chatHead(side, name, status, label, deletion, { rep, customer }) {
 }
 
 function bubbles(chat, side, { rep, customer }) {
-  const box = el("div", { class: "lines" }, ...chat.lines.map((one) => bubble(one, side, rep, customer, chat)));
+  const box = el("div", { class: "lines" }, ...chat.lines.map((one) => bubble(one, side, rep, customer)));
   requestAnimationFrame(() => { box.scrollTop = box.scrollHeight; });
   return box;
 }
 
-function bubble(line, side, rep, customer, chat) {
+function bubble(line, side, rep, customer) {
   if (line.who === "notice") return el("p", { class: "said" }, spoken(line, side));
   const writer = line.who === "customer" ? "customer" : "rep";
-  const label = line.who === "welcome" && el("span", { class: "label" }, welcomeLabel(chat));
+  const label = line.who === "welcome" && el("span", { class: "label" }, welcomeLabel(line));
   const files = line.attachments.map((one) => el("span", { class: "file" }, `${words.attachment} ${one}`));
   return el("div", { class: `line${writer === side ? " mine" : ""}` }, face(writer === "customer" ? customer : rep),
     el("div", { class: "bubble" }, label, line.text, ...files));
 }
 
-function welcomeLabel(chat) {
-  return chat.welcomed_after === null ? words.welcome : `${words.welcome} · ${chat.welcomed_after} ${words.seconds_after}`;
+// Who was deleted can still write, and learns it from WeChat then; who has deleted the other has no chat any more.
+const canWrite = (side, status) => status !== (side === "customer" ? "customer_deleted" : "member_deleted");
+
+function welcomeLabel(line) {
+  return line.after === null ? words.welcome : `${words.welcome} · ${line.after.toFixed(2)} ${words.seconds_after}`;
 }
 
-function writer(side, { rep, customer }) {
+function writer(side, { rep, customer, chat }) {
+  if (!canWrite(side, chat.status)) return el("p", { class: "writer muted" }, words.cannot_write);
   const id = `write-${side}`;
   const send = (event) => {
     event.preventDefault();

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from bot.cli import scrm
 from sandbox.web import running
 from sandbox.world import AES_KEY, APP_SECRET, APP_TOKEN, World
+from storage import schema
 from tests.shop import Shop, build_shop, close_shop
 
 CONFIG = f"""
@@ -99,8 +100,8 @@ def test_without_settings_one_line_says_what_to_do(tmp_path: Path) -> None:
 def test_migrate_brings_an_empty_database_up_to_date_and_then_has_nothing_to_do(tmp_path: Path, config: Path) -> None:
     text = config.read_text(encoding="utf-8")
     config.write_text(re.sub(r'url = "sqlite.*"', f'url = "sqlite:///{tmp_path}/new/scrm.db"', text), encoding="utf-8")
-    assert run("migrate", "--config", config)[:2] == (0, "schema empty → 0001\n")
-    assert run("migrate", "--config", config)[:2] == (0, "schema 0001: nothing to do\n")
+    assert run("migrate", "--config", config)[:2] == (0, f"schema empty → {schema.newest()}\n")
+    assert run("migrate", "--config", config)[:2] == (0, f"schema {schema.newest()}: nothing to do\n")
 
 
 def test_serve_refuses_an_older_schema_and_says_so(config: Path, sqlite_url: str) -> None:
@@ -109,7 +110,7 @@ def test_serve_refuses_an_older_schema_and_says_so(config: Path, sqlite_url: str
     db.close()
     code, _, err = run("serve", "--config", config)
     assert code == 1
-    assert "has schema 0000, this program needs 0001: run `scrm migrate`" in err
+    assert f"has schema 0000, this program needs {schema.newest()}: run `scrm migrate`" in err
 
 
 def test_serve_of_one_role_needs_postgresql(config: Path) -> None:

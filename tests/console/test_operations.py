@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from storage import audit
-from storage.tables import Alarm, Gate, InboxRow, Member, OutboxRow
+from storage.tables import Alarm, Gate, InboxRow, JobRun, Member, OutboxRow, Person, Tag
 from tests.console.acting import Counter
 from tests.shop import event_xml
 from wecom.commands import TellMembers
@@ -128,7 +128,7 @@ def test_a_call_is_shown_without_its_code(quiet: Counter) -> None:
 
 def test_jobs_say_when_they_ran_and_when_they_are_due(counter: Counter) -> None:
     page = counter.visitor("wangwu").get("/operations/jobs").text
-    for words in ("每晚核对", "每天 03:00", "每 10 秒", "错过了，等下次", "读入企业微信已有数据"):
+    for words in ("每晚核对", "每天 03:00", "每 10 秒", "还没到时间", "读入企业微信已有数据"):
         assert words in page, words
 
 
@@ -171,3 +171,26 @@ def test_the_chain_of_audit_lines_holds_after_all_this(troubled: Counter) -> Non
     troubled.visitor("wangwu").post("/operations/events/replay", {"all": "1"})
     with troubled.shop.db() as db:
         assert audit.verify(db) == []
+
+
+def test_what_the_machine_wrote_is_said_in_the_language_of_the_page(troubled: Counter) -> None:
+    troubled.shop.tick()
+    wangwu = troubled.visitor("wangwu")
+    chinese, english = wangwu.get("/operations/jobs?lang=zh").text, wangwu.get("/operations/jobs?lang=en").text
+    for run in troubled.shop.rows(JobRun):
+        if run.ok and run.outcome and not run.outcome.startswith("left out"):
+            assert run.outcome not in chinese, run.outcome
+    assert "读入了" in chinese
+    assert "All taken over" in english
+    calls = wangwu.get("/operations/calls?lang=zh").text
+    assert "事件 #1" in calls
+    assert "Event #1" in wangwu.get("/operations/calls?lang=en").text
+
+
+def test_a_tag_says_why_in_english_too(troubled: Counter) -> None:
+    boss = troubled.visitor("zhangsan")
+    person = troubled.shop.rows(Person)[0]
+    tag = troubled.shop.rows(Tag)[0]
+    boss.post(f"/customers/p_{person.id}/tags", {"tag": f"t_{tag.id}"})
+    page = boss.get(f"/customers/p_{person.id}?lang=en").text
+    assert "Scanned the channel code “有欢迎语” and added" in page or "Added by hand by" in page

@@ -14,7 +14,7 @@ from people import alarms
 from storage.tables import Progress, Welcome
 from tests.console.acting import REPS, Counter
 
-FIGURES = ("新到店", "新到成员", "再次添加", "半添加", "流失", "净增")
+FIGURES = ("新到店", "老客新加", "再次添加", "半添加", "流失", "净增")
 
 
 def figures(page: str) -> dict[str, str]:

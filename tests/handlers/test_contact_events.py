@@ -439,3 +439,12 @@ def test_events_without_a_word_of_ours_are_kept_and_counted(shop: Shop) -> None:
     shop.catch_up()
     assert [one.outcome for one in shop.rows(InboxRow)] == ["kept: no step follows this event"] * 3
     assert shop.rows(Relation) == []
+
+
+def test_the_story_says_what_the_rep_edited(shop: Shop) -> None:
+    arrival = shop.world.scan(shop.channel("门店").code, name="小雨")
+    shop.catch_up()
+    shop.world.edit_remark(arrival.userid, arrival.external_userid, remark="雨姐", description="爱喝手冲")
+    shop.catch_up()
+    (line,) = shop.rows(Interaction, Interaction.kind == "edited")
+    assert line.details["changed"] == {"remark": ["小雨", "雨姐"], "description": ["", "爱喝手冲"]}

@@ -112,12 +112,25 @@ def test_a_job_that_is_too_late_is_left_out_and_said_so(shop: Shop, late: timede
     job = hands.job("nightly", Daily(time(3, 0)))
     with shop.db() as db:
         db.query(JobRun).delete()
-    due = job.when.latest(shop.now(), SHANGHAI) + timedelta(days=1)
+        before = job.when.latest(shop.now(), SHANGHAI)
+        db.add(JobRun(job="nightly", due_at=before, started_at=before, ended_at=before, ok=True))
+    due = before + timedelta(days=1)
     shop.clock.advance((due + late - shop.now()).total_seconds())
     loop_of(shop, hands, job).run_due()
     assert len(hands.runs) == runs
-    (row,) = shop.rows(JobRun)
+    row = shop.rows(JobRun)[-1]
     assert (row.due_at, row.outcome) == (due, "done" if runs else "left out: too late")
+
+
+def test_a_daily_job_of_a_new_shop_has_not_missed_what_was_before_it(shop: Shop) -> None:
+    hands = Counting()
+    job = hands.job("nightly", Daily(time(3, 0)))
+    with shop.db() as db:
+        db.query(JobRun).delete()
+    due = job.when.latest(shop.now(), SHANGHAI) + timedelta(days=1)
+    shop.clock.advance((due + timedelta(hours=13) - shop.now()).total_seconds())
+    loop_of(shop, hands, job).run_due()
+    assert [one.outcome for one in shop.rows(JobRun)] == ["left out: before our time"]
 
 
 def test_a_sleep_of_days_is_one_run_not_many(shop: Shop) -> None:

@@ -51,7 +51,7 @@ def test_a_welcome_tells_how_long_it_took(shop: Shop) -> None:
     assert (found.outcome, found.text, found.detail) == ("sent", "你好 小雨，我是李四，欢迎来到抖音直播间", None)
     assert found.seconds == pytest.approx(1.5, abs=0.01)
     (line,) = shop.rows(Interaction, Interaction.kind == "welcomed")
-    assert line.details == {"text": found.text}
+    assert line.details == {"text": found.text, "attachments": []}
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,9 @@ def test_a_line_that_breaks_after_the_effect_is_asked_again_and_counts_as_sent(s
     found = welcome(shop)
     assert (found.outcome, len(shop.world.sent), len(shop.world.calls_to(SEND))) == ("sent", 1, 2)
     assert "41051" in (found.detail or "")
-    assert [one.details for one in shop.rows(Interaction, Interaction.kind == "welcomed")] == [{"text": "欢迎"}]
+    assert [one.details for one in shop.rows(Interaction, Interaction.kind == "welcomed")] == [
+        {"text": "欢迎", "attachments": []}
+    ]
 
 
 def test_after_another_app_was_sending_41051_is_its_welcome_not_ours(shop: Shop) -> None:
@@ -327,7 +329,9 @@ def test_the_story_tells_of_the_welcome_once_whichever_is_written_down_first(sho
         assert [one.kind for one in shop.rows(Interaction)] == ["added"]
         sender.deliver_one(call)
     settle(shop, 3)
-    assert [one.details for one in shop.rows(Interaction, Interaction.kind == "welcomed")] == [{"text": "欢迎"}]
+    assert [one.details for one in shop.rows(Interaction, Interaction.kind == "welcomed")] == [
+        {"text": "欢迎", "attachments": []}
+    ]
 
 
 def test_a_text_without_a_name_does_not_wait_for_one(shop: Shop) -> None:

@@ -1,0 +1,241 @@
+"""What the machine writes into its books (events, calls, jobs, causes, audit lines), said in people's words.
+
+The lower floors write short fixed sentences; the tables here say each in Chinese, the catalogue in English. What is
+not in a table is shown as it stands.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from flask import Flask
+
+from console.words import N_, _, said
+from storage import lists
+
+EVENT_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "change_external_contact.add_external_contact": N_("客户添加了成员"),
+        "change_external_contact.add_half_external_contact": N_("客户扫码，等成员确认"),
+        "change_external_contact.edit_external_contact": N_("成员修改了客户备注或标签"),
+        "change_external_contact.del_external_contact": N_("成员删除了客户"),
+        "change_external_contact.del_follow_user": N_("客户删除了成员"),
+        "change_external_contact.transfer_fail": N_("客户接替失败"),
+        "change_external_contact.msg_audit_approved": N_("客户同意会话存档"),
+        "change_external_chat.create": N_("客户群创建"),
+        "change_external_chat.update": N_("客户群变更"),
+        "change_external_chat.dismiss": N_("客户群解散"),
+        "change_external_tag.create": N_("企业标签创建"),
+        "change_external_tag.update": N_("企业标签变更"),
+        "change_external_tag.delete": N_("企业标签删除"),
+        "change_external_tag.shuffle": N_("企业标签重新排序"),
+        "change_contact.create_user": N_("新增成员"),
+        "change_contact.update_user": N_("成员资料变更"),
+        "change_contact.delete_user": N_("成员离开"),
+        "change_contact.create_party": N_("新增部门"),
+        "change_contact.update_party": N_("部门变更"),
+        "change_contact.delete_party": N_("删除部门"),
+        "close_inactive_agent": N_("应用被停用"),
+        "reopen_inactive_agent": N_("应用恢复使用"),
+        "kf_msg_or_event": N_("微信客服有新消息"),
+        "subscribe": N_("成员关注应用"),
+        "unsubscribe": N_("成员取消关注应用"),
+        "enter_agent": N_("成员打开应用"),
+        "message.text": N_("成员发来文字"),
+        "message.image": N_("成员发来图片"),
+        "message.voice": N_("成员发来语音"),
+    }
+)
+CALL_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "SendWelcome": N_("发送欢迎语"),
+        "MarkTag": N_("打标签"),
+        "AddCorpTag": N_("新建企业标签"),
+        "UpdateContactWay": N_("修改渠道活码"),
+        "DeleteContactWay": N_("删除渠道活码"),
+        "UploadMedia": N_("上传图片"),
+        "TellMembers": N_("通知成员"),
+    }
+)
+JOB_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "make imported codes": N_("批量创建渠道活码"),
+        "lead channel codes": N_("按时段切换接待成员"),
+        "tell admins": N_("把提醒发给管理员"),
+        "first fill": N_("读入企业微信已有数据"),
+        "watch for silence": N_("检查事件是否中断"),
+        "read missing profiles": N_("补读客户资料"),
+        "refresh pictures": N_("续传图片素材"),
+        "fill calendar": N_("更新节假日"),
+        "nightly sync": N_("每晚核对"),
+        "tidy": N_("清理过期记录"),
+    }
+)
+OUTCOMES: tuple[tuple[str, str], ...] = (
+    ("done", N_("已处理")),
+    (lists.NO_STEP, N_("已保存，没有后续步骤")),
+    ("welcome asked for", N_("已请企业微信发欢迎语")),
+    ("the worker stopped in the middle of it", N_("处理到一半中断了")),
+    ("the sender stopped in the middle of it", N_("发到一半中断了，不知道发出没有")),
+    ("its time was over before it could leave", N_("还没发出就过了时限")),
+    ("another code of this arrival worked", N_("另一个凭证已经发成功")),
+    ("given up by hand", N_("有人决定不再发送")),
+    ("it was gone already", N_("企业微信那边已经没有了")),
+    ("given up after %(n)s tries: %(why)s", N_("试了 %(n)s 次后放弃：%(why)s")),
+    ("codes led anew: %(n)s", N_("%(n)s 个渠道活码换了接待成员")),
+    ("codes made: %(n)s", N_("建好 %(n)s 个渠道活码")),
+    ("alarms told: %(n)s", N_("发出 %(n)s 条提醒")),
+    ("codes whose pictures were looked at: %(n)s", N_("看过 %(n)s 个渠道活码的图片")),
+    (
+        "members: %(n)s, left: %(left)s, corp tags: %(tags)s",
+        N_("成员 %(n)s 人，离开 %(left)s 人，企业标签 %(tags)s 个"),
+    ),
+    ("profiles read: %(n)s of %(all)s", N_("补读了 %(n)s / %(all)s 位客户的资料")),
+    (
+        "removed: %(events)s events, %(calls)s calls, %(runs)s job runs",
+        N_("清理了 %(events)s 个事件、%(calls)s 个请求、%(runs)s 次任务记录"),
+    ),
+    ("all taken over", N_("全部读入了")),
+    ("stopped in the middle", N_("读到一半，下次接着读")),
+    ("not a busy hour", N_("现在不是营业高峰，不检查")),
+    ("events keep coming", N_("事件一直在来")),
+    ("cleared", N_("事件又来了，提醒已解除")),
+    ("raised", N_("已提醒管理员")),
+    ("calendar complete", N_("节假日齐全")),
+    ("not published yet: %(years)s", N_("国家还没有公布：%(years)s 年")),
+)
+CAUSES: tuple[tuple[str, str], ...] = (
+    ("event %(n)s %(name)s", N_("事件 #%(n)s")),
+    ("call %(n)s %(name)s", N_("请求 #%(n)s 的结果")),
+    ("console: channels.%(page)s", N_("有人在控制台改了渠道活码")),
+    ("console: channel_imports.%(page)s", N_("有人在控制台批量创建")),
+    ("console: customers.%(page)s", N_("有人在控制台改了客户")),
+    ("console: operations.%(page)s", N_("有人在控制台操作了运行页")),
+    ("console: %(page)s", N_("有人在控制台操作")),
+    ("api: %(page)s", N_("开放接口")),
+    ("first fill", N_("读入企业微信已有数据")),
+    ("organisation", N_("读取成员和部门")),
+    ("command line", N_("命令行")),
+    ("demo", N_("演示")),
+)
+ACTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "sign_in.good": N_("登录成功"),
+        "sign_in.bad": N_("登录失败"),
+        "sign_in.slow_down": N_("登录太频繁，已放慢"),
+        "sign_in.out": N_("退出登录"),
+        "sign_in.out_everywhere": N_("在所有设备退出"),
+        "password.change": N_("改了自己的密码"),
+        "password.reset": N_("让人重设密码"),
+        "access.refuse": N_("访问被拒绝"),
+        "customers.export": N_("导出客户"),
+        "person.phone": N_("查看完整手机号"),
+        "person.note": N_("写备注"),
+        "person.note_delete": N_("删除备注"),
+        "person.tag": N_("添加标签"),
+        "person.untag": N_("去掉标签"),
+        "person.owner": N_("更改负责人"),
+        "customer.identity": N_("添加身份"),
+        "customer.tag": N_("添加标签"),
+        "customer.untag": N_("去掉标签"),
+        "channel.create": N_("新建渠道活码"),
+        "channel.change": N_("修改渠道活码"),
+        "channel.finish": N_("补完渠道活码"),
+        "channel.withdraw": N_("撤回没建成的渠道活码"),
+        "channel.stop": N_("停用渠道活码"),
+        "channel.resume": N_("恢复渠道活码"),
+        "channel.delete": N_("删除渠道活码"),
+        "channel.export": N_("导出渠道活码"),
+        "channel.picture": N_("下载二维码"),
+        "channel.pictures": N_("打包下载二维码"),
+        "channel_import.prepare": N_("准备批量创建"),
+        "channel_import.start": N_("开始批量创建"),
+        "channel_import.stop": N_("停止批量创建"),
+        "channel_import.resume": N_("继续批量创建"),
+        "channel_import.rejected": N_("下载没通过的行"),
+        "picture.keep": N_("保存图片"),
+        "event.replay": N_("再处理事件"),
+        "call.again": N_("再发一次请求"),
+        "call.drop": N_("不再发送请求"),
+        "organisation.read": N_("读取成员和部门"),
+        "organisation.read_failed": N_("读取成员和部门没有成功"),
+        "user.add": N_("添加用户"),
+        "user.role": N_("更改角色"),
+        "user.disable": N_("停用用户"),
+        "user.enable": N_("恢复用户"),
+        "user.link": N_("给出登录链接"),
+        "key.create": N_("新建接口密钥"),
+        "key.revoke": N_("作废接口密钥"),
+        "calendar.change": N_("更改节假日"),
+        "audit.export": N_("导出操作记录"),
+    }
+)
+DETAILS: Mapping[str, str] = MappingProxyType(
+    {
+        "name": N_("名称"),
+        "count": N_("数量"),
+        "missing": N_("缺少"),
+        "reason": N_("用途"),
+        "filters": N_("条件"),
+        "whole_phones": N_("完整手机号"),
+        "role": N_("角色"),
+        "by": N_("方式"),
+        "tag": N_("标签"),
+        "to": N_("改为"),
+        "from": N_("原来"),
+        "rows": N_("行数"),
+        "rejected": N_("没通过"),
+        "why": N_("为什么"),
+        "members": N_("成员"),
+        "left": N_("离开"),
+        "scopes": N_("范围"),
+        "hint": N_("开头"),
+        "arrivals_30_days": N_("近 30 天到来"),
+        "pictures": N_("图片"),
+        "fields": N_("改了哪些"),
+    }
+)
+
+
+def install(app: Flask) -> None:
+    """Give the templates these words."""
+    app.jinja_env.filters.update(said=said)
+    app.jinja_env.globals.update(
+        in_words=in_words,
+        cause_in_words=cause_in_words,
+        action_in_words=action_in_words,
+        details_in_words=details_in_words,
+    )
+
+
+def in_words(outcome: str | None) -> str:
+    """What became of an event, a call or a job."""
+    return said(outcome, OUTCOMES)
+
+
+def cause_in_words(cause: str) -> str:
+    """What made us call WeCom: an event, a page, a job."""
+    return _(JOB_WORDS[cause]) if cause in JOB_WORDS else said(cause, CAUSES)
+
+
+def action_in_words(action: str) -> str:
+    """What an audit line says was done."""
+    return _(ACTIONS[action]) if action in ACTIONS else action
+
+
+def details_in_words(details: Mapping[str, Any]) -> str:
+    """What else an audit line holds, on one line."""
+    return " · ".join(
+        f"{_(DETAILS.get(name, name))} {_plain(value)}" for name, value in details.items() if value not in ("", None)
+    )
+
+
+def _plain(value: Any) -> str:
+    """A detail without the brackets of its data type."""
+    if isinstance(value, Mapping):
+        return "，".join(f"{_(DETAILS.get(str(one), str(one)))}={_plain(each)}" for one, each in value.items()) or "–"
+    if isinstance(value, list):
+        return "、".join(_plain(each) for each in value)
+    if isinstance(value, bool):
+        return _("是") if value else _("否")
+    return str(value)
