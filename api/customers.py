@@ -20,6 +20,7 @@ from storage.database import changed_rows, reading
 from storage.tables import Identity, Interaction, Person, Tag
 from storage.work import Work
 from tagging import tags
+from tagging.tags import Ground
 
 STAGE = (
     "Told by the relations to our reps alone, for now: `active`: at least one rep has the customer in WeCom; "
@@ -304,7 +305,7 @@ def give_tag(call: Call, customer_id: str, body: TagAsked) -> Reply:
         person = person_named(work.db, customer_id)
         tag = _tag_asked_for(work, body)
         because = body.because or f"由 API 密钥“{call.key.name}”打上"
-        new = tags.give(work, person, tag, source="api", because=because, actor=call.actor[:64])
+        new = tags.give(work, person, tag, Ground("api", because, actor=call.actor[:64]))
         if new:
             details = {"tag": tags.public_id(tag.id), "group": tag.group_name, "name": tag.name}
             call.note(work, "customer.tag", persons.public_id(person.id), details)

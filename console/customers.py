@@ -31,6 +31,7 @@ from storage.database import reading
 from storage.tables import AuditRow, Channel, Interaction, Member, Person, Relation, Tag
 from storage.work import Work
 from tagging import tags
+from tagging.tags import Ground
 
 pages = Blueprint("customers", __name__)
 
@@ -546,7 +547,7 @@ def give_tag(person_id: str) -> Any:
         if person is not None and tag is not None:
             by = here.viewer().userid
             because = f"{persons.rep_name(work.db, by)}手动添加"
-            if tags.give(work, person, tag, source="manual", because=because, actor=by):
+            if tags.give(work, person, tag, Ground("manual", because, actor=by)):
                 _tell(work, person, by_hand.TAGGED, {"tag": f"{tag.group_name}/{tag.name}"})
             here.note(work, "person.tag", person_id, {"tag": tags.public_id(tag.id)})
     if person is None:

@@ -169,6 +169,7 @@ FROM_BELOW = (
     N_("扫描渠道码“%(channel)s”添加了%(rep)s"),
     N_("%(by)s手动添加"),
     N_("由 API 密钥“%(key)s”打上"),
+    N_("%(rep)s在企业微信里打上"),
     N_("图片还没有上传到企业微信，未附上"),
 )
 """Sentences that lower floors write into the database or an error, translated where they are shown."""

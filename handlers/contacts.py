@@ -9,7 +9,8 @@ from people.relations import Fact
 from storage.outbox import Claimed
 from storage.tables import Person, Relation, Tag
 from storage.work import Work
-from tagging import channels, tags, welcomes
+from tagging import channels, marks, mirror, tags, welcomes
+from tagging.tags import Ground
 from wecom.events import (
     ArchiveAgreed,
     ContactAdded,
@@ -84,9 +85,9 @@ def tag_by_channel(event: Arrival, profile: Profile | None, work: Work) -> None:
         rep = persons.member_of(work, relation.userid)
         because = f"扫描渠道码“{channel.name}”添加了{(rep.name if rep else None) or relation.userid}"
         for tag in given:
-            tags.give(work, person, tag, source="channel", because=because, at=event.at)
+            tags.give(work, person, tag, Ground("channel", because, f"channel:{channel.id}", at=event.at))
     if relation.state == "active":
-        tags.push_all(work, relation, besides={tag.id for tag in given})
+        marks.push_all(work, relation, besides={tag.id for tag in given})
 
 
 def take_over_tags(event: ContactEvent, profile: Profile | None, work: Work) -> None:
@@ -94,7 +95,7 @@ def take_over_tags(event: ContactEvent, profile: Profile | None, work: Work) -> 
     side = profile.side_of(event.userid) if profile else None
     if side is not None:
         person, relation = _pair(event, work)
-        tags.seen_at_wecom(work, person, relation, [tag_id for tag_id, _, _ in side.tags])
+        mirror.seen_at_wecom(work, person, relation, side.tags, by_rep=isinstance(event, ContactEdited))
 
 
 def tell_arrival(event: Arrival, profile: Profile | None, work: Work) -> None:
@@ -183,7 +184,7 @@ def _end(event: ContactEvent, kind: str, work: Work) -> None:
     person, relation = _pair(event, work)
     persons.record(work, person, relation, Fact(kind=kind, at=event.at or work.now))
     if kind != relations.DELETED_BY_CUSTOMER:
-        tags.gone_at_wecom(work, relation)
+        marks.gone_at_wecom(work, relation)
     _tell(event, kind, work)
 
 

@@ -133,9 +133,10 @@ class Dispatcher:
         route = ROUTES.get(type(event))
         if route is None:
             return self._finish(taken, "kept: no step follows this event")
+        looked_at = self.clock()
         facts, note = self._look(taken, event, route)
         with transaction(self.engine) as db:
-            work = self._work(db, **_of(taken))
+            work = self._work(db, looked_at=looked_at, **_of(taken))
             for step in route.steps:
                 step(event, facts, work)
             self._done(work, taken, f"done{note}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from handlers import app, contacts, organisation
+from handlers import app, contacts, corp_tags, organisation
 from storage.inbox import EVENTS, WELCOME
 from storage.outbox import Claimed
 from storage.work import Work
@@ -23,6 +23,7 @@ from wecom.events import (
     ContactDeletedByRep,
     ContactEdited,
     ContactHalfAdded,
+    CorpTagsChanged,
     DepartmentChanged,
     Event,
     MemberChanged,
@@ -70,6 +71,7 @@ ROUTES: Mapping[type[Event], Route] = MappingProxyType(
         ContactDeletedByCustomer: Route(steps=(contacts.mark_deleted_by_customer,)),
         TransferFailed: Route(steps=(contacts.tell_transfer_failed,)),
         ArchiveAgreed: Route(steps=(contacts.tell_archive_agreed,)),
+        CorpTagsChanged: Route(look=corp_tags.fetch_corp_tags, steps=(corp_tags.mirror_corp_tags,)),
         MemberChanged: Route(
             look=organisation.fetch_member, steps=(organisation.remember_member, organisation.lead_codes_anew)
         ),

@@ -23,7 +23,7 @@ from storage.outbox import Claimed, Outcome
 from storage.tables import Media
 from storage.together import Together
 from storage.work import Work
-from tagging import channels, tags, welcomes
+from tagging import channels, marks, welcomes
 from wecom.commands import (
     COMMANDS,
     AddCorpTag,
@@ -91,7 +91,7 @@ def after_marks(work: Work, calls: Sequence[Made]) -> None:
     """Each tag shows whether WeCom has it."""
     for one in calls:
         if isinstance(one.command, MarkTag) and one.outcome.state in outbox.FINAL_STATES:
-            tags.tag_marked(work, one.command, None if one.outcome.state == "done" else one.outcome.words)
+            marks.tag_marked(work, one.command, None if one.outcome.state == "done" else one.outcome.words)
 
 
 def after_corp_tags(work: Work, calls: Sequence[Made]) -> None:
@@ -100,9 +100,9 @@ def after_corp_tags(work: Work, calls: Sequence[Made]) -> None:
         if not isinstance(one.command, AddCorpTag):
             continue
         if one.answer is not None:
-            tags.tag_made(one.work(work), one.command, one.answer)
+            marks.tag_made(one.work(work), one.command, one.answer)
         elif one.outcome.state in ("refused", "held"):
-            tags.tag_refused(work, one.command, one.outcome.words)
+            marks.tag_refused(work, one.command, one.outcome.words)
 
 
 def after_ways(work: Work, calls: Sequence[Made]) -> None:

@@ -30,9 +30,10 @@ from storage.tables import (
     RelationFact,
     RelationTag,
     Tag,
+    TagGround,
 )
 from storage.work import Work
-from tagging import channels, tags
+from tagging import channels, mirror
 from wecom.errors import Refused, TryLater
 from wecom.gateway import Follow, Gateway, Profile
 
@@ -88,7 +89,7 @@ class FirstFill:
     def _tags(self, _: dict[str, Any]) -> bool:
         corp_tags = self._patiently(self.gateway.corp_tags)
         with transaction(self.engine) as db:
-            tags.mirror(self._work(db), corp_tags)
+            mirror.mirror(self._work(db), corp_tags)
         return not self.stopping()
 
     def _ways(self, place: dict[str, Any]) -> bool:
@@ -360,14 +361,16 @@ def _take_over_tags(work: Work, relations: Sequence[tuple[Relation, Follow]]) ->
     ids = {tag_id for _, side in relations for tag_id, _, _ in side.tags if tag_id}
     own = select(Tag.wecom_id, Tag.id).where(Tag.wecom_id.in_(ids))
     ours = dict(work.db.execute(own).all())
-    on_people, on_relations = [], []
+    on_people, grounds, on_relations = [], [], []
     for relation, side in relations:
         for wecom_id, _, _ in side.tags:
             if wecom_id in ours:
                 tag_id = ours[wecom_id]
-                reason = {"source": "wecom", "because": tags.BECAUSE_AT_WECOM, "at": work.now}
+                reason = {"source": "wecom", "because": mirror.BECAUSE_AT_WECOM, "at": work.now}
                 on_people.append({"person_id": relation.person_id, "tag_id": tag_id, **reason})
+                grounds.append({**on_people[-1], "source_id": f"relation:{relation.id}", "evidence": {}})
                 shown = {"wanted": True, "at_wecom": "done", "round": 1, "changed_at": work.now}
                 on_relations.append({"relation_id": relation.id, "tag_id": tag_id, **shown})
+    insert_new(work.db, TagGround, grounds, ["person_id", "tag_id", "source", "source_id"])
     insert_new(work.db, PersonTag, on_people, ["person_id", "tag_id"])
     insert_new(work.db, RelationTag, on_relations, ["relation_id", "tag_id"])

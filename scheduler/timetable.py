@@ -18,7 +18,7 @@ from storage import answers, inbox, outbox, shared
 from storage.database import Clock, reading, transaction
 from storage.tables import CalendarDay, InboxRow, Member, Person, User
 from storage.work import Work
-from tagging import channel_imports, channels, tags
+from tagging import channel_imports, channels, mirror
 from tagging.channel_desk import Desk
 from wecom.commands import TellMembers
 from wecom.errors import Refused
@@ -79,7 +79,7 @@ def sync_nightly(hands: Hands) -> str:
     count, gone = first_fill.read_organisation(hands.engine, hands.gateway, hands.clock, hands.zone, hands.watch)
     corp_tags = hands.gateway.corp_tags()
     with transaction(hands.engine) as db:
-        tags.mirror(hands.work(db, "nightly sync"), corp_tags)
+        mirror.mirror(hands.work(db, "nightly sync"), corp_tags)
     hands.ring()
     return f"members: {count}, left: {len(gone)}, corp tags: {len(corp_tags)}"
 

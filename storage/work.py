@@ -25,6 +25,8 @@ class Work:
     """What started this work, in words for the outbox list: an event, a page, a job."""
     inbox_id: int | None = None
     received_at: datetime | None = None
+    looked_at: datetime | None = None
+    """When we began to read, from WeCom, the facts this work is about."""
     zone: ZoneInfo = SHANGHAI
     """The shop's time zone: its days begin at its midnight."""
     watch: Collection[str] = ()

@@ -1,10 +1,12 @@
-"""Corp tags on people: given with a reason here, and brought to WeCom on every living relation.
+"""Tags on people, each with its grounds: who or what put it there, on which evidence, and how it goes again.
 
-A tag at WeCom hangs on one relation and needs WeCom's own id. So: the tag is made there on demand (``AddCorpTag``),
-then marked (``MarkTag``) on each relation; ``relation_tag`` says for each whether WeCom shows it, or why not.
+A tag stands as long as one of its grounds (来由) does: a rule that is undone takes away its own ground only, so that a
+tag which somebody else gave too stays. A person's word (taken away by hand) ends all grounds. ``tagging.marks`` brings
+tags to WeCom, ``tagging.mirror`` brings WeCom's here.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,14 +14,31 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import insert_new
-from storage.tables import Person, PersonTag, Relation, RelationTag, Tag
+from storage.tables import Person, PersonTag, Relation, RelationTag, Tag, TagGround
 from storage.work import Work
-from wecom.commands import AddCorpTag, MarkTag
-from wecom.gateway import CorpTag
+from tagging import marks
 
 MAX_NAME = 30
 """WeCom takes up to 30 characters for a group and for a tag."""
-BECAUSE_AT_WECOM = "企业微信里已有此标签"
+MAX_TAGS = 3000
+"""Corp tags of one corp (40126 beyond)."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Why a tag is put on somebody."""
+
+    source: str
+    """channel, keyword, arrival, loss, group, manual, wecom, import, api."""
+    because: str
+    """The reason as a sentence."""
+    source_id: str = ""
+    """Which of that source: ``rule:5``, ``channel:3``, ``relation:17``. Giving again for the same changes nothing."""
+    rule: tuple[int, int] | None = None
+    """Id and version of the rule."""
+    evidence: dict[str, Any] = field(default_factory=dict)
+    actor: str | None = None
+    at: datetime | None = None
 
 
 def public_id(tag_id: int) -> str:
@@ -28,184 +47,145 @@ def public_id(tag_id: int) -> str:
 
 
 def tag_named(work: Work, group: str, name: str) -> Tag:
-    """The tag of this group and name, made if there is none. Raises ``ValueError`` for a name WeCom would refuse."""
+    """The tag of this group and name, made (or brought back) if there is none.
+
+    Raises ``ValueError`` for a name WeCom would refuse.
+    """
     group, name = group.strip(), name.strip()
     if not (0 < len(group) <= MAX_NAME and 0 < len(name) <= MAX_NAME):
         raise ValueError(f"标签组和标签名各需 1–{MAX_NAME} 个字：“{group}/{name}”")
     row = {"group_name": group, "name": name, "created_at": work.now}
     insert_new(work.db, Tag, [row], ["group_name", "name"])
-    return work.db.scalars(select(Tag).where(Tag.group_name == group, Tag.name == name)).one()
+    tag = work.db.scalars(select(Tag).where(Tag.group_name == group, Tag.name == name)).one()
+    tag.deleted_at = None
+    return tag
 
 
-def ensure_at_wecom(work: Work, tag: Tag) -> None:
-    """Ask WeCom for the tag unless it has it or was asked."""
-    if tag.wecom_id is None:
-        command = AddCorpTag(tag.group_name, tag.name, tag.id)
-        work.ask_again(command, stem=f"corp-tag:{tag.id}", key=f"corp-tags:{tag.group_name}")
+def give(work: Work, person: Person, tag: Tag, ground: Ground) -> bool:
+    """Put a tag on a person and on each of their living relations at WeCom; False when the person has it already.
 
-
-def give(
-    work: Work,
-    person: Person,
-    tag: Tag,
-    *,
-    source: str,
-    because: str,
-    actor: str | None = None,
-    at: datetime | None = None,
-) -> bool:
-    """Put a tag on a person and on each of their living relations at WeCom; False when the person has it already."""
-    row = {
-        "person_id": person.id,
-        "tag_id": tag.id,
-        "source": source,
-        "because": because,
-        "actor": actor,
-        "inbox_id": work.inbox_id,
-        "at": at or work.now,
-    }
-    new = bool(insert_new(work.db, PersonTag, [row], ["person_id", "tag_id"]))
-    for relation in _living(work.db, person.id):
-        push(work, relation, [tag])
+    The ground is kept in either case.
+    """
+    _hold(work, [person.id])
+    if tag.deleted_at is not None:  # deleted at WeCom, and needed again
+        tag.deleted_at = None
+    row = _row(work, person.id, tag.id, ground)
+    insert_new(work.db, TagGround, [row], ["person_id", "tag_id", "source", "source_id"])
+    head = {name: row[name] for name in HEAD}
+    new = bool(insert_new(work.db, PersonTag, [head], ["person_id", "tag_id"]))
+    for relation in marks.living(work.db, person.id):
+        marks.push(work, relation, [tag])
     return new
 
 
+HEAD = ("person_id", "tag_id", "source", "because", "actor", "inbox_id", "at")
+
+
+def _row(work: Work, person_id: int, tag_id: int, ground: Ground) -> dict[str, Any]:
+    return {
+        "person_id": person_id,
+        "tag_id": tag_id,
+        "source": ground.source,
+        "source_id": ground.source_id,
+        "rule_id": ground.rule[0] if ground.rule else None,
+        "rule_version": ground.rule[1] if ground.rule else None,
+        "because": ground.because,
+        "evidence": ground.evidence,
+        "actor": ground.actor,
+        "inbox_id": work.inbox_id,
+        "at": ground.at or work.now,
+    }
+
+
 def take_away(work: Work, person: Person, tag: Tag) -> bool:
-    """Take a tag off a person and off their relations at WeCom; False when they did not have it."""
-    gone = work.db.execute(
-        delete(PersonTag).where(PersonTag.person_id == person.id, PersonTag.tag_id == tag.id).returning(PersonTag.id)
-    ).all()
-    for relation in work.db.scalars(select(Relation).where(Relation.person_id == person.id)).all():
-        _wish(work, relation, tag, wanted=False)  # an ended one too: it may come to life again
+    """Take a tag off a person and off their relations at WeCom, whatever it stood on; False when they had it not."""
+    _hold(work, [person.id])
+    own = (TagGround.person_id == person.id, TagGround.tag_id == tag.id)
+    work.db.execute(delete(TagGround).where(*own))
+    gone = _take_off(work, [person.id], tag)
+    marks.unpush(work, person.id, tag)
     return bool(gone)
 
 
-def push(work: Work, relation: Relation, tags: Iterable[Tag]) -> None:
-    """Bring these tags to WeCom on one relation. While it is half added WeCom would refuse: then they wait for it."""
-    for tag in tags:
-        _wish(work, relation, tag, wanted=True)
+def withdraw(work: Work, person_ids: Collection[int], tag: Tag, source: str, source_id: str) -> list[int]:
+    """End one ground of a tag on these people; who does not have the tag any more, because no other ground stands.
 
-
-def push_all(work: Work, relation: Relation, *, besides: Collection[int] = ()) -> None:
-    """Bring every tag of the person to this relation, after it came to life, but for those brought already."""
-    own = select(Tag).join(PersonTag, PersonTag.tag_id == Tag.id).where(PersonTag.person_id == relation.person_id)
-    push(work, relation, [tag for tag in work.db.scalars(own) if tag.id not in besides])
-
-
-def gone_at_wecom(work: Work, relation: Relation) -> None:
-    """The rep deleted the customer, and WeCom the tags between them: they are brought again when the two meet again."""
-    shown = select(RelationTag).where(RelationTag.relation_id == relation.id, RelationTag.wanted.is_(True))
-    for row in work.db.scalars(shown).all():
-        row.at_wecom, row.round, row.changed_at = "pending", row.round + 1, work.now
-    work.db.flush()
-    if relation.state == "active":
-        push_all(work, relation)
-
-
-def _living(db: Session, person_id: int) -> Sequence[Relation]:
-    return db.scalars(
-        select(Relation).where(Relation.person_id == person_id, Relation.state.in_(("active", "half")))
-    ).all()
-
-
-def _wish(work: Work, relation: Relation, tag: Tag, *, wanted: bool) -> None:
-    """Write down what WeCom should show on this relation, and ask for it when that is possible now."""
-    if wanted:
-        new = {"relation_id": relation.id, "tag_id": tag.id, "wanted": True, "at_wecom": "pending", "round": 1}
-        insert_new(work.db, RelationTag, [{**new, "changed_at": work.now}], ["relation_id", "tag_id"])
-    row = work.db.scalars(
-        select(RelationTag).where(RelationTag.relation_id == relation.id, RelationTag.tag_id == tag.id)
-    ).one_or_none()
-    if row is None:
-        return
-    if row.wanted != wanted or row.at_wecom == "refused":
-        row.wanted, row.at_wecom, row.round, row.changed_at = wanted, "pending", row.round + 1, work.now
-    work.db.flush()
-    if row.at_wecom == "pending" and relation.state == "active":
-        _ask(work, relation, tag, row)
-
-
-def _ask(work: Work, relation: Relation, tag: Tag, row: RelationTag) -> None:
-    if work.watches(MarkTag.sender):
-        row.at_wecom = "watched"
-    if tag.wecom_id is None:
-        ensure_at_wecom(work, tag)
-        return
-    marks: dict[str, Any] = {"add_tag": [tag.wecom_id]} if row.wanted else {"remove_tag": [tag.wecom_id]}
-    command = MarkTag(relation.userid, relation.external_userid, tag_ids=[tag.id], **marks)
-    once = f"mark:{relation.id}:{tag.id}:{row.round}"
-    work.ask(command, once=once, key=f"relation:{relation.userid}:{relation.external_userid}")
-
-
-def tag_made(work: Work, command: AddCorpTag, answer: dict[str, Any]) -> None:
-    """WeCom has the tag now: keep its id and mark everybody who waited for it."""
-    tag = work.db.get(Tag, command.tag_id)
-    if tag is None:
-        return
-    group = _first_group(answer)
-    made = {str(one.get("name")): str(one.get("id")) for one in group.get("tag") or []}
-    if command.tag_name not in made:
-        raise ValueError("WeCom answered add_corp_tag without the tag")
-    tag.wecom_id, tag.wecom_group_id = made[command.tag_name], str(group.get("group_id") or "") or None
-    _mark_waiting(work, tag)
-
-
-def tag_refused(work: Work, command: AddCorpTag, refusal: str) -> None:
-    """WeCom does not want this tag: whoever waits for it shows why."""
-    waiting = update(RelationTag).where(RelationTag.tag_id == command.tag_id, RelationTag.at_wecom == "pending")
-    work.db.execute(waiting.values(at_wecom="refused", detail=refusal, changed_at=work.now))
-
-
-def _mark_waiting(work: Work, tag: Tag) -> None:
-    """Mark everybody whose tag waited for its id, or was only watched and is so no more."""
-    states = ("pending",) if work.watches(MarkTag.sender) else ("pending", "watched")
-    waiting = (
-        select(RelationTag, Relation)
-        .join(Relation, Relation.id == RelationTag.relation_id)
-        .where(RelationTag.tag_id == tag.id, RelationTag.at_wecom.in_(states), Relation.state == "active")
+    Meant for some hundreds of people at a time. Off their relations at WeCom it goes too.
+    """
+    if not person_ids:
+        return []
+    _hold(work, person_ids)
+    own = (TagGround.tag_id == tag.id, TagGround.person_id.in_(person_ids))
+    ended = (TagGround.source == source, TagGround.source_id == source_id)
+    work.db.execute(delete(TagGround).where(*own, *ended))
+    standing = dict(
+        work.db.execute(
+            select(TagGround.person_id, func.min(TagGround.id)).where(*own).group_by(TagGround.person_id)
+        ).all()
     )
-    for row, relation in work.db.execute(waiting).all():
-        if row.at_wecom == "watched":
-            row.at_wecom, row.round = "pending", row.round + 1
-        _ask(work, relation, tag, row)
+    _lead_with(work, tag, standing)
+    bare = [one for one in person_ids if one not in standing]
+    gone = _take_off(work, bare, tag)
+    for person_id in gone:
+        marks.unpush(work, person_id, tag)
+    return gone
 
 
-def _first_group(answer: dict[str, Any]) -> dict[str, Any]:
-    group = answer.get("tag_group")
-    if isinstance(group, list):
-        group = group[0] if group else None
-    return group if isinstance(group, dict) else {}
+def _lead_with(work: Work, tag: Tag, first: dict[int, int]) -> None:
+    """Say the first ground that stands where the one that has ended was said."""
+    for ground in work.db.scalars(select(TagGround).where(TagGround.id.in_(first.values()))).all():
+        head = {name: getattr(ground, name) for name in HEAD[2:]}
+        own = (PersonTag.person_id == ground.person_id, PersonTag.tag_id == tag.id)
+        work.db.execute(update(PersonTag).where(*own).values(**head))
 
 
-def tag_marked(work: Work, command: MarkTag, refusal: str | None) -> None:
-    """Write down that WeCom shows the tags now, or why it refused."""
-    rows = (
-        select(RelationTag)
-        .join(Relation, Relation.id == RelationTag.relation_id)
-        .where(
-            Relation.userid == command.userid,
-            Relation.external_userid == command.external_userid,
-            RelationTag.tag_id.in_(command.tag_ids),
-        )
-    )
-    for row in work.db.scalars(rows):
-        row.at_wecom, row.detail, row.changed_at = ("refused" if refusal else "done"), refusal, work.now
+def _take_off(work: Work, person_ids: Collection[int], tag: Tag) -> list[int]:
+    own = delete(PersonTag).where(PersonTag.person_id.in_(person_ids), PersonTag.tag_id == tag.id)
+    return list(work.db.scalars(own.returning(PersonTag.person_id)))
 
 
-def mirror(work: Work, corp_tags: Iterable[CorpTag]) -> int:
-    """Take over WeCom's corp tags: new ones are kept, known ones learn their id, gone ones lose it. Their count."""
-    seen = {one.id: one for one in corp_tags}
-    for tag in work.db.scalars(select(Tag).where(Tag.wecom_id.is_not(None))).all():
-        if tag.wecom_id not in seen:
-            tag.wecom_id = tag.wecom_group_id = None
-    work.db.flush()
-    for one in seen.values():
-        known = work.db.scalars(select(Tag).where(Tag.wecom_id == one.id)).one_or_none()
-        tag = known or tag_named(work, one.group_name[:MAX_NAME] or "未分组", one.name[:MAX_NAME] or one.id[:MAX_NAME])
-        tag.wecom_id, tag.wecom_group_id = one.id, one.group_id
-        if known is None:
-            _mark_waiting(work, tag)
-    return len(seen)
+def _hold(work: Work, person_ids: Collection[int]) -> None:
+    """Nobody else changes these people's tags from here on; the ids in order, so that two never wait for each other."""
+    held = select(Person.id).where(Person.id.in_(person_ids)).order_by(Person.id).with_for_update()
+    work.db.execute(held).all()
+
+
+def grounds(db: Session, person_id: int) -> dict[int, list[TagGround]]:
+    """Every ground of each tag of a person, the first first."""
+    found: dict[int, list[TagGround]] = {}
+    for one in db.scalars(select(TagGround).where(TagGround.person_id == person_id).order_by(TagGround.id)):
+        found.setdefault(one.tag_id, []).append(one)
+    return found
+
+
+# --- the tags themselves ---------------------------------------------------------------------------------------------
+
+
+def rename(work: Work, tag: Tag, name: str) -> None:
+    """Call a tag something else, here and at WeCom. Raises ``ValueError`` with words for the operator."""
+    name = name.strip()
+    if not 0 < len(name) <= MAX_NAME:
+        raise ValueError(f"标签名需 1–{MAX_NAME} 个字")
+    taken = select(Tag).where(Tag.group_name == tag.group_name, Tag.name == name, Tag.id != tag.id)
+    if work.db.scalars(taken).first() is not None:
+        raise ValueError("这个标签组里已有同名标签")
+    tag.name = name
+    marks.rename(work, tag, name)
+
+
+def remove(work: Work, tag: Tag) -> int:
+    """Delete a tag here and at WeCom, off everybody; how many people had it."""
+    marks.delete(work, tag)
+    return forget(work, tag)
+
+
+def forget(work: Work, tag: Tag) -> int:
+    """The tag is no more: take it off everybody here; how many people had it. A code or rule may bring it back."""
+    work.db.execute(delete(TagGround).where(TagGround.tag_id == tag.id))
+    work.db.execute(delete(RelationTag).where(RelationTag.tag_id == tag.id))
+    gone = work.db.scalars(delete(PersonTag).where(PersonTag.tag_id == tag.id).returning(PersonTag.id)).all()
+    tag.deleted_at, tag.wecom_id, tag.wecom_group_id, tag.made_here = work.now, None, None, False
+    return len(gone)
 
 
 def page(db: Session, *, limit: int, after: int = 0) -> tuple[list[tuple[Tag, int]], int | None]:
@@ -218,27 +198,24 @@ def page(db: Session, *, limit: int, after: int = 0) -> tuple[list[tuple[Tag, in
     return [(tag, people.get(tag.id, 0)) for tag in found], (found[-1].id if more else None)
 
 
-def seen_at_wecom(work: Work, person: Person, relation: Relation, wecom_ids: Iterable[str]) -> None:
-    """Keep the corp tags that WeCom shows on this relation and we do not know of yet."""
-    ids = [one for one in wecom_ids if one]
-    if not ids:
-        return
-    leaving = set(
-        work.db.scalars(
-            select(RelationTag.tag_id).where(
-                RelationTag.relation_id == relation.id, RelationTag.wanted.is_(False), RelationTag.at_wecom == "pending"
-            )
-        )
+def known_groups(db: Session) -> dict[str, list[Tag]]:
+    """Every living tag by its group, in WeCom's order (bigger first, then older)."""
+    ordered = (Tag.group_order.desc(), Tag.group_name, Tag.order.desc(), Tag.id)
+    found: dict[str, list[Tag]] = {}
+    for one in db.scalars(select(Tag).where(Tag.deleted_at.is_(None)).order_by(*ordered)):
+        found.setdefault(one.group_name, []).append(one)
+    return found
+
+
+def pushed(db: Session, tag_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """How each tag stands at WeCom: relations by done, pending, refused, watched."""
+    counted = (
+        select(RelationTag.tag_id, RelationTag.at_wecom, func.count())
+        .join(Relation, Relation.id == RelationTag.relation_id)
+        .where(RelationTag.tag_id.in_(tag_ids), RelationTag.wanted.is_(True), Relation.state == "active")
+        .group_by(RelationTag.tag_id, RelationTag.at_wecom)
     )
-    for tag in work.db.scalars(select(Tag).where(Tag.wecom_id.in_(ids), Tag.id.not_in(leaving))).all():
-        row = {
-            "person_id": person.id,
-            "tag_id": tag.id,
-            "source": "wecom",
-            "because": BECAUSE_AT_WECOM,
-            "inbox_id": work.inbox_id,
-            "at": work.now,
-        }
-        insert_new(work.db, PersonTag, [row], ["person_id", "tag_id"])
-        shown = {"relation_id": relation.id, "tag_id": tag.id, "at_wecom": "done", "wanted": True, "round": 1}
-        insert_new(work.db, RelationTag, [{**shown, "changed_at": work.now}], ["relation_id", "tag_id"])
+    found: dict[int, dict[str, int]] = {}
+    for tag_id, state, count in db.execute(counted):
+        found.setdefault(tag_id, {})[state] = count
+    return found

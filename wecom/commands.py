@@ -129,6 +129,34 @@ class AddCorpTag(Command):
 
 
 @dataclass(frozen=True)
+class EditCorpTag(Command):
+    """Call a corp tag something else."""
+
+    name = "EditCorpTag"
+    api = "externalcontact/edit_corp_tag"
+    sender = "tags"
+
+    wecom_id: str
+    tag_name: str
+    tag_id: int
+
+    def request(self) -> dict[str, Any]:
+        """WeCom's id and the new name."""
+        return {"id": self.wecom_id, "name": self.tag_name}
+
+
+@dataclass(frozen=True)
+class DeleteCorpTags(Command):
+    """Delete corp tags, and with them the groups that become empty."""
+
+    name = "DeleteCorpTags"
+    api = "externalcontact/del_corp_tag"
+    sender = "tags"
+
+    tag_id: list[str]
+
+
+@dataclass(frozen=True)
 class UpdateContactWay(Command):
     """Lead a channel code to these reps from now on; the lists replace those before."""
 
@@ -187,7 +215,17 @@ class TellMembers(Command):
 COMMANDS: Mapping[str, type[Command]] = MappingProxyType(
     {
         kind.name: kind
-        for kind in (SendWelcome, MarkTag, AddCorpTag, UpdateContactWay, DeleteContactWay, UploadMedia, TellMembers)
+        for kind in (
+            SendWelcome,
+            MarkTag,
+            AddCorpTag,
+            EditCorpTag,
+            DeleteCorpTags,
+            UpdateContactWay,
+            DeleteContactWay,
+            UploadMedia,
+            TellMembers,
+        )
     }
 )
 

@@ -121,6 +121,18 @@ class ArchiveAgreed(ContactEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CorpTagsChanged(Event):
+    """Somebody made, changed, deleted or moved corp tags outside our app; all are read anew."""
+
+    tag_id: str | None = element("Id")
+
+    @property
+    def key(self) -> str:
+        """One after the other."""
+        return "corp-tags"
+
+
+@dataclass(frozen=True, kw_only=True)
 class OrganisationEvent(Event):
     """Something about our own members and departments."""
 
@@ -185,6 +197,10 @@ KINDS: Mapping[str, type[Event]] = MappingProxyType(
         "change_external_contact.del_follow_user": ContactDeletedByCustomer,
         "change_external_contact.transfer_fail": TransferFailed,
         "change_external_contact.msg_audit_approved": ArchiveAgreed,
+        "change_external_tag.create": CorpTagsChanged,
+        "change_external_tag.update": CorpTagsChanged,
+        "change_external_tag.delete": CorpTagsChanged,
+        "change_external_tag.shuffle": CorpTagsChanged,
         "change_contact.create_user": MemberChanged,
         "change_contact.update_user": MemberChanged,
         "change_contact.delete_user": MemberLeft,

@@ -98,6 +98,9 @@ class CorpTag:
     name: str
     group_id: str
     group_name: str
+    order: int = 0
+    group_order: int = 0
+    """Bigger first."""
 
 
 class Gateway:
@@ -144,7 +147,9 @@ class Gateway:
         """Make the tag unless it is there already: WeCom does not say what it answers for names that exist."""
         for tag in self.corp_tags():
             if (tag.group_name, tag.name) == (command.group_name, command.tag_name):
-                return {"tag_group": {"group_id": tag.group_id, "tag": [{"id": tag.id, "name": tag.name}]}}
+                return {
+                    "tag_group": {"group_id": tag.group_id, "tag": [{"id": tag.id, "name": tag.name, "known": True}]}
+                }
         return self._contact.call(command.api, command.request())
 
     def add_contact_way(self, *, users: list[str], state: str, remark: str, skip_verify: bool) -> tuple[str, str]:
@@ -273,7 +278,14 @@ class Gateway:
         """Every living corp tag."""
         answer = self._read("externalcontact/get_corp_tag_list", {})
         return [
-            CorpTag(_text(tag, "id"), _text(tag, "name"), _text(group, "group_id"), _text(group, "group_name"))
+            CorpTag(
+                id=_text(tag, "id"),
+                name=_text(tag, "name"),
+                group_id=_text(group, "group_id"),
+                group_name=_text(group, "group_name"),
+                order=_number(tag, "order") or 0,
+                group_order=_number(group, "order") or 0,
+            )
             for group in _items(answer, "tag_group")
             for tag in _items(group, "tag")
             if not tag.get("deleted")

@@ -20,7 +20,7 @@ def troubled(quiet: Counter) -> Counter:
     shop = quiet.shop
     shop.world.scan(shop.channel("有欢迎语", text="你好").code, userid="lisi")
     shop.catch_up()
-    shop.post(event_xml("change_external_tag", ChangeType="create", Id="et1", CreateTime="1795342800"))
+    shop.post(event_xml("enter_agent", FromUserName="lisi", CreateTime="1795342800"))
     chat = {"ToUserName": "x", "FromUserName": "lisi", "MsgType": "text", "Content": SECRET_WORDS, "CreateTime": "1"}
     shop.post("<xml>" + "".join(f"<{name}>{value}</{name}>" for name, value in chat.items()) + "</xml>")
     shop.catch_up()
@@ -49,7 +49,7 @@ def test_the_overview_counts_and_names_what_is_wrong(troubled: Counter) -> None:
         until = troubled.shop.now() + timedelta(minutes=1)
         db.add(Gate(api="externalcontact/get_contact_way", blocked_until=until, used=0))
     page = troubled.visitor("wangwu").get("/operations").text
-    for words in ("没有事件", "早就好了", "企业标签创建", "成员发来文字", "暂停到", "现有 5 名成员", "已完成"):
+    for words in ("没有事件", "早就好了", "成员打开应用", "成员发来文字", "暂停到", "现有 5 名成员", "已完成"):
         assert words in page, words
 
 
@@ -57,8 +57,8 @@ def test_events_are_narrowed_by_state_and_kind(troubled: Counter) -> None:
     wangwu = troubled.visitor("wangwu")
     assert "客户添加了成员" in wangwu.get("/operations/events?state=aside").text
     assert "没有这样的事件" in wangwu.get("/operations/events?state=waiting").text
-    page = wangwu.get("/operations/events?name=change_external_tag.create").text
-    assert "企业标签创建" in page
+    page = wangwu.get("/operations/events?name=enter_agent").text
+    assert "成员打开应用" in page
     assert "已保存，没有后续步骤" in page
     assert wangwu.get("/operations/events?state=x&name=';--&before=z").status_code == 200
 

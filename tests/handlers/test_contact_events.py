@@ -16,6 +16,7 @@ from storage.tables import (
     Member,
     OutboxRow,
     Person,
+    PersonalTag,
     PersonTag,
     Relation,
     RelationTag,
@@ -103,7 +104,8 @@ def test_a_tag_put_on_by_a_rep_is_taken_over(shop: Shop) -> None:
     shop.catch_up()
     shop.world.rep_tags("lisi", arrival.external_userid, add=["拿铁"], personal=[("我的", "熟客")])
     shop.catch_up()
-    assert {one.source for one in shop.rows(PersonTag)} == {"channel", "wecom"}
+    assert {one.source for one in shop.rows(PersonTag)} == {"channel", "manual"}
+    assert [(one.group_name, one.name) for one in shop.rows(PersonalTag)] == [("我的", "熟客")]
     assert {one.at_wecom for one in shop.rows(RelationTag)} == {"done"}
 
 

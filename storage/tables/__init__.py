@@ -1,0 +1,69 @@
+"""Every table, each column in plain sight: one module per subject. The vocabulary is the glossary of the README.
+
+Facts are added and kept; what is derived from them (a relation's state, its intervals) is written beside them and
+can be rebuilt. Times are aware and in UTC; ``id`` columns grow.
+"""
+
+from storage.tables.base import Base
+from storage.tables.channels import CalendarDay, Channel, ChannelSeat, Media, Welcome
+from storage.tables.conversations import Answer, Conversation, GroupChat, GroupMember, KeptFile, KfAccount, RepDay
+from storage.tables.house import ApiKey, Attempt, AuditRow, IdempotentAnswer, SignIn, SignInLink, User
+from storage.tables.organisation import Department, Member
+from storage.tables.people import Identity, Interaction, Interval, Person, Relation, RelationFact
+from storage.tables.road import Alarm, Gate, InboxRow, JobRun, Lease, OutboxRow, Progress, Sealed
+from storage.tables.tags import PersonalTag, PersonTag, RelationTag, RuleHit, Tag, TagGround, TagRule, TagRuleVersion
+from storage.tables.tasks import BulkJob, BulkRow, Erasure, Handover, HandoverRow, SyncRun, Task
+
+__all__ = [
+    "Alarm",
+    "Answer",
+    "ApiKey",
+    "Attempt",
+    "AuditRow",
+    "Base",
+    "BulkJob",
+    "BulkRow",
+    "CalendarDay",
+    "Channel",
+    "ChannelSeat",
+    "Conversation",
+    "Department",
+    "Erasure",
+    "Gate",
+    "GroupChat",
+    "GroupMember",
+    "Handover",
+    "HandoverRow",
+    "IdempotentAnswer",
+    "Identity",
+    "InboxRow",
+    "Interaction",
+    "Interval",
+    "JobRun",
+    "KeptFile",
+    "KfAccount",
+    "Lease",
+    "Media",
+    "Member",
+    "OutboxRow",
+    "Person",
+    "PersonTag",
+    "PersonalTag",
+    "Progress",
+    "Relation",
+    "RelationFact",
+    "RelationTag",
+    "RepDay",
+    "RuleHit",
+    "Sealed",
+    "SignIn",
+    "SignInLink",
+    "SyncRun",
+    "Tag",
+    "TagGround",
+    "TagRule",
+    "TagRuleVersion",
+    "Task",
+    "User",
+    "Welcome",
+]
