@@ -9,8 +9,7 @@ from people.relations import Fact
 from storage.outbox import Claimed
 from storage.tables import Person, Relation, Tag
 from storage.work import Work
-from tagging import channels, marks, mirror, tags, welcomes
-from tagging.tags import Ground
+from tagging import channels, marks, mirror, welcomes
 from wecom.events import (
     ArchiveAgreed,
     ContactAdded,
@@ -81,11 +80,9 @@ def tag_by_channel(event: Arrival, profile: Profile | None, work: Work) -> None:
     channel = welcomes.channel_of(work, relation.source_state)
     given: Sequence[Tag] = ()
     if channel is not None and channel.tags:
-        given = channels.own_tags(work.db, channel)
         rep = persons.member_of(work, relation.userid)
-        because = f"扫描渠道码“{channel.name}”添加了{(rep.name if rep else None) or relation.userid}"
-        for tag in given:
-            tags.give(work, person, tag, Ground("channel", because, f"channel:{channel.id}", at=event.at))
+        name = (rep.name if rep else None) or relation.userid
+        given = channels.give_own_tags(work, channel, person, rep_name=name, at=event.at)
     if relation.state == "active":
         marks.push_all(work, relation, besides={tag.id for tag in given})
 
@@ -107,6 +104,9 @@ def tell_arrival(event: Arrival, profile: Profile | None, work: Work) -> None:
         "channel": channel.name if channel else None,
         "add_way": relation.add_way,
     }
+    last = persons.last_interval(work.db, relation)
+    if last is not None and last.number > 1:
+        details["again"] = True
     kind = "added" if isinstance(event, ContactAdded) else "half_added"
     _tell(event, kind, work, details=details)
 

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from storage.tables import CalendarDay, Channel, ChannelSeat, Interval, Media, Member, Tag
+from storage.tables import CalendarDay, Channel, ChannelSeat, Interval, Media, Member, Person, Tag
 from storage.work import Work
-from tagging import pictures
+from tagging import marks, pictures
 from tagging import tags as corp_tags
 from tagging.timetable import Rota, Serving, Slot, who_serves
 from wecom.commands import DeleteContactWay, UpdateContactWay, UploadMedia
@@ -179,7 +179,7 @@ def _apply(work: Work, channel: Channel, draft: Draft) -> None:
     wanted = [corp_tags.tag_named(work, group, name) for group, name in draft.tags]
     channel.tags = [tag.id for tag in wanted]
     for tag in wanted:
-        corp_tags.ensure_at_wecom(work, tag)
+        marks.ensure_at_wecom(work, tag)
     seats = {(userid, False) for userid in draft.members} | {(userid, True) for userid in draft.spare}
     have = {(seat.userid, seat.spare): seat for seat in channel.seats}
     for gone in have.keys() - seats:
@@ -402,6 +402,15 @@ def picture_refused(work: Work, command: UploadMedia, refusal: str) -> None:
 def own_tags(db: Session, channel: Channel) -> Sequence[Tag]:
     """The tags this channel gives."""
     return db.scalars(select(Tag).where(Tag.id.in_(channel.tags)).order_by(Tag.id)).all()
+
+
+def give_own_tags(work: Work, channel: Channel, person: Person, *, rep_name: str, at: datetime | None) -> list[Tag]:
+    """Give a customer who came over this code its tags; the tags of the code."""
+    given = list(own_tags(work.db, channel))
+    because = f"扫描渠道码“{channel.name}”添加了{rep_name}"
+    for tag in given:
+        corp_tags.give(work, person, tag, corp_tags.Ground("channel", because, f"channel:{channel.id}", at=at))
+    return given
 
 
 def tag_names(db: Session, channel: Channel) -> list[tuple[str, str]]:
