@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from people import persons
+from storage import search
 from storage.tables import Interaction, Person, Relation
 from storage.work import Work
 
@@ -32,6 +33,12 @@ def own_note(db: Session, person: Person, note_id: int, by: str) -> Interaction 
     if note is None or (note.person_id, note.kind, note.details.get("by")) != (person.id, NOTE, by):
         return None
     return note
+
+
+def take_back(work: Work, note: Interaction) -> None:
+    """Delete a note of one's own; it is not found any more either."""
+    search.forget(work.db, [note.id])
+    work.db.delete(note)
 
 
 def tell(

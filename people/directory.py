@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from people.access import Sight
 from people.stages import in_stage
+from storage import search
 from storage.tables import (
     Channel,
     Identity,
@@ -229,6 +230,7 @@ def story(
     *,
     limit: int,
     kinds: Sequence[str] = (),
+    q: str = "",
     after: Cursor | None = None,
 ) -> tuple[list[Interaction], Cursor | None]:
     """One page of a person's story, newest first: what this viewer's reps did, and what nobody in particular did.
@@ -247,6 +249,8 @@ def story(
     )
     if kinds:
         question = question.where(Interaction.kind.in_(kinds))
+    if q:
+        question = question.where(search.holding(db, q))
     if after is not None:
         question = question.where(tuple_(Interaction.at, Interaction.id) < tuple_(*after))
     ordered = question.order_by(Interaction.at.desc(), Interaction.id.desc())

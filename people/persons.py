@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from people import relations
 from people.relations import Fact
+from storage import search
 from storage.database import insert_new, upsert
 from storage.tables import Channel, Identity, Interaction, Interval, Member, Person, Relation, RelationFact, Welcome
 from storage.work import Work
@@ -205,11 +206,16 @@ def _channels(db: Session, states: set[str | None]) -> dict[str, int]:
 
 
 def _choose_owner(person: Person, own: list[Relation]) -> None:
-    """The oldest living relation answers for the person, unless an owner was set by hand or stays alive."""
+    """The oldest living relation answers for the person, unless an owner was set by hand or stays alive.
+
+    Who has nobody any more keeps the rep they had last, whether or not we ever saw that relation alive: the news of a
+    parting may reach us before that of the arrival.
+    """
     living = sorted((one for one in own if one.state in LIVING and one.added_at), key=lambda one: str(one.added_at))
     if person.owner_by_hand or person.owner in {one.userid for one in living}:
         return
-    person.owner = living[0].userid if living else person.owner
+    ended = sorted((one for one in own if one.ended_at and not living), key=lambda one: str(one.ended_at))
+    person.owner = next((one.userid for one in (*living, *reversed(ended))), person.owner)
 
 
 def give_owner(work: Work, person: Person, userid: str | None) -> None:
@@ -262,7 +268,18 @@ def tell(
         "details": dict(details or {}),
         "once": once,
     }
-    return bool(insert_new(work.db, Interaction, [row], ["once"]))
+    return told(work, row) is not None
+
+
+def told(work: Work, row: dict[str, Any]) -> int | None:
+    """Write one line of a story, with the columns of ``Interaction``; its id, or None when it was told already.
+
+    Its text can be searched for from now on.
+    """
+    new = insert_new(work.db, Interaction, [row], ["once"])
+    if new and (said := row["details"].get("text")):
+        search.index(work.db, new[0], str(said))
+    return new[0] if new else None
 
 
 def tell_welcomed(work: Work, sent: Sequence[Welcome]) -> None:
@@ -283,4 +300,4 @@ def tell_welcomed(work: Work, sent: Sequence[Welcome]) -> None:
         for one in sent
         if one.external_userid in known
     ]
-    insert_new(work.db, Interaction, lines, ["once"])
+    insert_new(work.db, Interaction, lines, ["once"])  # not to be searched for: all say the same
