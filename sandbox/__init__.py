@@ -10,5 +10,7 @@ what reached the customer can be read in `World.sent` and `World.chat_of`.
 What it cannot prove, and a first real corp must: the exact spacing of callback retries; how WeCom spreads scans over
 several reps; risk control (spam blocks, bans of members); the real mass-message quota of a corp; delivery delays;
 silent drops nobody documented; settings that exist only in the admin console. The errcode for a few refusals (an app
-editing another's tag, an unknown API path, a second use of a template card's task_id) is a guess: see `errors`.
+editing another's tag, an unknown API path, a second use of a template card's task_id, a group transfer that is one too
+many) is a guess: see `errors`; so are the limit on pulling 微信客服 messages without a token, and the hour from which
+yesterday's statistics can be read: see `knobs`.
 """

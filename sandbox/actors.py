@@ -10,6 +10,7 @@ from typing import Literal
 from sandbox.errors import Refusal
 from sandbox.events import Telling
 from sandbox.facts import (
+    QUIT,
     WECHAT,
     Arrival,
     ChatLine,
@@ -326,17 +327,38 @@ class Actors(Telling):
             fields = {"UserID": waiting.takeover, "ExternalUserID": external_userid, "FailReason": reason}
             self.tell({"Event": "change_external_contact", "ChangeType": "transfer_fail", **fields})
 
+    def begin_transfer(self, old: Member, new: Member, external_userid: str) -> Transfer:
+        """A transfer that takes effect in a day, unless the customer refuses."""
+        waiting = Transfer(old.userid, new.userid, external_userid, self.clock.now(), resigned=old.status == QUIT)
+        self.transfers.append(waiting)
+        self.agenda.after(self.limits.transfer_seconds, lambda: self.complete_transfer(waiting))
+        return waiting
+
     def complete_transfer(self, waiting: Transfer) -> None:
-        """A day has passed and nobody refused."""
+        """A day has passed and nobody refused: it takes effect, if the new rep still has room."""
         with self.acting():
-            if waiting.status == 2:
-                waiting.status, waiting.takeover_time = 1, self.second()
-                self._hand_over(self.member(waiting.handover), self.member(waiting.takeover), waiting.external_userid)
+            if waiting.status != 2:
+                return
+            new = self.member(waiting.takeover)
+            if not new.can_have_customers() or self.is_full(new):
+                self.refuse_transfer(waiting.external_userid, "customer_limit_exceed")
+                return
+            waiting.status, waiting.takeover_time = 1, self.second()
+            self._hand_over(self.member(waiting.handover), new, waiting.external_userid)
+
+    def is_full(self, rep: Member) -> bool:
+        """Whether a rep has as many customers as he may have."""
+        return sum(1 for _ in self.relations.of_member(rep.userid)) >= self.limits.customers_per_member
 
     def _hand_over(self, old: Member, new: Member, external_userid: str) -> None:
+        """The new rep is told of an arrival, the old one of a parting; one who has left the corp is told nothing."""
         row = self._relate(new, self.customers[external_userid], ASSIGNED, "", new.userid)
         self.tell(about("add_external_contact", row))
-        self.member_deletes(old.userid, external_userid, source="DELETE_BY_TRANSFER")
+        if old.status == QUIT:
+            gone = self.relation(old.userid, external_userid)
+            gone.status, gone.tag_ids, gone.personal_tags = "member_deleted", (), ()
+        else:
+            self.member_deletes(old.userid, external_userid, source="DELETE_BY_TRANSFER")
 
     # --- telling ----------------------------------------------------------------------------------------------
 

@@ -11,8 +11,9 @@ from flask import Blueprint, Response, abort, current_app, jsonify, request
 
 from sandbox.callbacks import Deliverer
 from sandbox.clock import ManualClock
-from sandbox.facts import Json
+from sandbox.facts import Json, Member
 from sandbox.views import everything, person_view, words_in
+from sandbox.views_kf import account_view
 from sandbox.world import World
 
 admin = Blueprint("admin", __name__, url_prefix="/sandbox")
@@ -80,10 +81,33 @@ def inbox() -> list[Json]:
     return [asdict(one) for one in world().inbox_of(request.args["userid"])]
 
 
+def app_chat() -> list[Json]:
+    """What a member wrote to an app, and what it answered at once."""
+    return [asdict(one) for one in world().app_chat_of(int(request.args["agent_id"]), request.args["userid"])]
+
+
+def kf_accounts() -> list[Json]:
+    """The 微信客服 accounts, who answers for them, and their sessions."""
+    return [account_view(world(), one) for one in world().kf_accounts.values()]
+
+
+def kf_chat() -> Json:
+    """What a customer sees in a 微信客服 chat, and in whose hands he is."""
+    open_kfid, external_userid = request.args["open_kfid"], request.args["external_userid"]
+    lines = [asdict(one) for one in world().kf_chat(open_kfid, external_userid)]
+    session = world().kf_session_seen(open_kfid, external_userid)
+    return {"state": world().state_of_session(session), "servicer": session.servicer, "lines": lines}
+
+
+def kf_sent() -> list[Json]:
+    """The messages apps have sent to 微信客服 customers."""
+    return [asdict(one) for one in world().kf_sent[-int(request.args.get("limit", SEEN)) :]]
+
+
 def view() -> Json:
-    """What the person page shows, for one customer and one rep."""
+    """What the person page shows, for one customer, one rep and one 微信客服 account."""
     found: Deliverer | None = current_app.extensions["deliverer"]
-    return person_view(world(), found, request.args.get("customer", ""), request.args.get("rep", ""))
+    return person_view(world(), found, *(request.args.get(name, "") for name in ("customer", "rep", "kf")))
 
 
 def words() -> Json:
@@ -100,6 +124,10 @@ VIEWS: Mapping[str, Callable[[], Any]] = {
     "counts": counts,
     "chat": chat,
     "inbox": inbox,
+    "app_chat": app_chat,
+    "kf_accounts": kf_accounts,
+    "kf_chat": kf_chat,
+    "kf_sent": kf_sent,
     "view": view,
     "words": words,
 }
@@ -148,14 +176,41 @@ def new_customer(name: str, **settings: Any) -> Json:
     return asdict(world().new_customer(name, **settings))
 
 
+def hire(**person: Any) -> Json:
+    """A member joins."""
+    return asdict(world().hire(Member(**{**person, "departments": tuple(person.get("departments", (1,)))})))
+
+
+def kf_account(**body: Any) -> Json:
+    """A new 微信客服 account."""
+    return account_view(world(), world().kf_account(**body))
+
+
+def method(name: str) -> Callable[..., Any]:
+    """The world's method of this name."""
+    return lambda **body: getattr(world(), name)(**body)
+
+
+METHODS = (
+    *("kill_token", "fail_next", "populate", "random_week"),
+    *("scan", "past_scan", "confirm", "add_by_phone", "customer_deletes", "member_deletes", "edit_remark", "rep_tags"),
+    *("transfer", "refuse_transfer", "update_member", "rename_member", "dismiss_member"),
+    *("member_writes", "member_sends", "member_opens_app", "member_clicks", "press_card", "press_card_menu"),
+    *("console_tags", "console_rename_tag", "console_rename_group", "console_delete_tag", "console_delete_group"),
+    *("console_shuffle", "open_group", "join_group", "leave_group", "rename_group", "announce_in_group"),
+    *("give_group", "dismiss_group", "kf_authorise", "kf_close", "kf_enter", "kf_follow_link", "kf_say", "kf_click"),
+    *("kf_send_file", "kf_refuse", "kf_recall", "kf_take", "kf_servicer_says", "kf_pass_on", "kf_end"),
+    *("kf_receiving", "kf_reject", "kf_fail"),
+)
+"""Acts that are methods of the world, under the same name and with the same arguments."""
+
 ACTS: Mapping[str, Callable[..., Any]] = {
+    **{name: method(name) for name in METHODS},
     "faults": lambda **body: turn(world().faults, body),
     "limits": lambda **body: turn(world().limits, body),
     "clock": advance,
     "app": app_settings,
     "half_add": half_add,
-    "kill_token": lambda **body: world().kill_token(**body),
-    "fail_next": lambda **body: world().fail_next(**body),
     "emit": lambda **body: [one.id for one in world().emit(**body)],
     "pause": lambda: deliverer().pause(),
     "resume": lambda: deliverer().resume(),
@@ -164,28 +219,10 @@ ACTS: Mapping[str, Callable[..., Any]] = {
     "forget_calls": lambda: world().log.clear(),
     "check_js_signature": lambda **body: {"valid": world().check_js_signature(**body)},
     "customer": new_customer,
-    "way": lambda **body: world().make_way(**body),
-    "populate": lambda **body: world().populate(**body),
-    "scan": lambda **body: world().scan(**body),
-    "past_scan": lambda **body: world().past_scan(**body),
-    "confirm": lambda **body: world().confirm(**body),
-    "add_by_phone": lambda **body: world().add_by_phone(**body),
-    "customer_deletes": lambda **body: world().customer_deletes(**body),
-    "member_deletes": lambda **body: world().member_deletes(**body),
-    "write": lambda **body: world().chat(**body),
-    "edit_remark": lambda **body: world().edit_remark(**body),
-    "rep_tags": lambda **body: world().rep_tags(**body),
-    "transfer": lambda **body: world().transfer(**body),
-    "refuse_transfer": lambda **body: world().refuse_transfer(**body),
-    "console_tags": lambda **body: world().console_tags(**body),
-    "console_delete_tag": lambda **body: world().console_delete_tag(**body),
-    "update_member": lambda **body: world().update_member(**body),
-    "dismiss_member": lambda **body: world().dismiss_member(**body),
-    "member_writes": lambda **body: world().member_writes(**body),
-    "press_card": lambda **body: world().press_card(**body),
-    "open_group": lambda **body: world().open_group(**body),
-    "join_group": lambda **body: world().join_group(**body),
-    "leave_group": lambda **body: world().leave_group(**body),
+    "way": method("make_way"),
+    "write": method("chat"),
+    "hire": hire,
+    "kf_account": kf_account,
 }
 
 
@@ -205,8 +242,8 @@ def do(name: str) -> Response:
     body = request.get_json()
     try:
         done = ACTS[name](**body)
-    except (KeyError, TypeError) as error:
-        abort(400, str(error))
+    except (KeyError, TypeError, ValueError, StopIteration) as error:
+        abort(400, str(error) or "there is no such thing")
     return jsonify(plain(done))
 
 

@@ -6,6 +6,7 @@ faults, frequency limits, token, right, then the endpoint. Whatever it says, the
 
 import json
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -15,9 +16,13 @@ from sandbox.endpoints import (
     contact_ways,
     customers,
     groups,
+    kf_accounts,
+    kf_messages,
+    kf_sessions,
     media,
     messages,
     organisation,
+    statistics,
     tags,
     transfers,
     welcome,
@@ -68,8 +73,28 @@ ENDPOINTS: MutableMapping[str, Endpoint] = {
     "externalcontact/send_welcome_msg": Endpoint("POST", welcome.send),
     "externalcontact/transfer_customer": Endpoint("POST", transfers.transfer_customer),
     "externalcontact/transfer_result": Endpoint("POST", transfers.transfer_result),
+    "externalcontact/get_unassigned_list": Endpoint("POST", transfers.get_unassigned_list),
+    "externalcontact/resigned/transfer_customer": Endpoint("POST", transfers.resigned_transfer_customer),
+    "externalcontact/resigned/transfer_result": Endpoint("POST", transfers.transfer_result),
+    "externalcontact/get_user_behavior_data": Endpoint("POST", statistics.get_user_behavior_data),
     "externalcontact/groupchat/list": Endpoint("POST", groups.list_),
     "externalcontact/groupchat/get": Endpoint("POST", groups.get),
+    "externalcontact/groupchat/transfer": Endpoint("POST", groups.transfer),
+    "externalcontact/groupchat/onjob_transfer": Endpoint("POST", groups.onjob_transfer),
+    "kf/account/add": Endpoint("POST", kf_accounts.add),
+    "kf/account/update": Endpoint("POST", kf_accounts.update),
+    "kf/account/del": Endpoint("POST", kf_accounts.delete),
+    "kf/account/list": Endpoint("POST", kf_accounts.list_),
+    "kf/add_contact_way": Endpoint("POST", kf_accounts.add_contact_way),
+    "kf/servicer/add": Endpoint("POST", kf_accounts.servicer_add),
+    "kf/servicer/del": Endpoint("POST", kf_accounts.servicer_del),
+    "kf/servicer/list": Endpoint("GET", kf_accounts.servicer_list),
+    "kf/sync_msg": Endpoint("POST", kf_messages.sync),
+    "kf/send_msg": Endpoint("POST", kf_messages.send),
+    "kf/send_msg_on_event": Endpoint("POST", kf_messages.send_on_event),
+    "kf/service_state/get": Endpoint("POST", kf_sessions.get),
+    "kf/service_state/trans": Endpoint("POST", kf_sessions.trans),
+    "kf/customer/batchget": Endpoint("POST", kf_sessions.batchget),
     "message/send": Endpoint("POST", messages.send),
     "message/update_template_card": Endpoint("POST", messages.update_card),
     "message/recall": Endpoint("POST", messages.recall),
@@ -82,6 +107,7 @@ ENDPOINTS: MutableMapping[str, Endpoint] = {
 
 WITHOUT_TOKEN = frozenset({"gettoken"})
 CUSTOMER_CONTACT = "externalcontact/"
+KF = "kf/"
 GATEWAY_PAGE = Binary(b"<html><body><h1>502 Bad Gateway</h1></body></html>", "text/html", status=502)
 
 
@@ -114,7 +140,7 @@ class Passage:
 def answer(world: World, request: Request, patience: float | None = None) -> Answer:
     """Do what a request asks. `patience` is how long the caller waits for an answer."""
     passage = Passage(world, request)
-    with world.log.under_way(request.path) as at_once:
+    with world.log.under_way(request.path) as at_once, pulling(world, request):
         said = go_through(passage, at_once)
         wait = waiting_time(world, request.path)
         world.clock.sleep(wait if patience is None else min(wait, patience))
@@ -123,6 +149,17 @@ def answer(world: World, request: Request, patience: float | None = None) -> Ans
     if passage.accepted and world.happens(world.faults.reset_after_effect):
         return noted(passage, Answer(b"", reset=True), "reset")
     return noted(passage, said, "answered" if said.status in (200, 206) else "not json")
+
+
+def pulling(world: World, request: Request) -> AbstractContextManager[object]:
+    """A pull of messages is also counted under its account: two at once give doubles."""
+    if request.path != "kf/sync_msg":
+        return nullcontext()
+    try:
+        open_kfid = str(read_json(request.body).get("open_kfid", ""))
+    except Refusal:
+        return nullcontext()
+    return world.log.under_way(f"{request.path} {open_kfid}")
 
 
 def go_through(passage: Passage, at_once: int) -> Answer:
@@ -189,6 +226,8 @@ def app_of(world: World, request: Request) -> App:
     if app.suspended:
         raise Refusal(48006)
     if request.path.startswith(CUSTOMER_CONTACT) and not app.customer_contact:
+        raise Refusal(48002)
+    if request.path.startswith(KF) and not app.kf:
         raise Refusal(48002)
     return app
 

@@ -143,6 +143,13 @@ class Call:
         cursor = self.text("cursor", "")
         return self.world.cursors.read(self.request.path, cursor) if cursor else place
 
+    def page_size(self, limit: int) -> int:
+        """How many this page holds: sometimes fewer than asked, sometimes none, with more to come."""
+        world = self.world
+        if world.happens(world.faults.empty_page):
+            return 0
+        return world.rng.randint(1, limit) if world.happens(world.faults.short_page) else limit
+
     def next_page(self, place: Any) -> str:
         """A cursor for the place to go on from."""
         return self.world.cursors.make(self.request.path, place)

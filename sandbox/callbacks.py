@@ -212,7 +212,7 @@ class Deliverer:
         reply = self._post(app, event, delivery)
         if reply.status == 200:
             delivery.fate = "received"
-            self._read_reply(app, reply, delivery)
+            self._read_reply(app, event, reply, delivery)
         elif delivery.fate == "received":
             return
         elif len(delivery.tries) > len(self.spacing):
@@ -234,13 +234,17 @@ class Deliverer:
         delivery.tries.append(Try(started, reply.status, seconds))
         return reply
 
-    def _read_reply(self, app: App, reply: Reply, delivery: Delivery) -> None:
+    def _read_reply(self, app: App, event: Event, reply: Reply, delivery: Delivery) -> None:
         if reply.body in (b"", b"success"):
             return
         try:
             delivery.reply = opened_reply(app.envelope(self.world.corp_id), reply.body)
         except (ValueError, ElementTree.ParseError) as error:
             delivery.complaint = str(error)
+            return
+        said, sender = fromstring(delivery.reply).findtext("Content"), str(event.fields.get("FromUserName", ""))
+        if said and self.world.find_member(sender) is not None:
+            self.world.app_answers(app.agent_id, sender, said)
 
     # --- checking a callback URL ------------------------------------------------------------------------------
 

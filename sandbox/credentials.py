@@ -154,14 +154,14 @@ class SignIn:
 
 
 class Cursors:
-    """Page marks nobody can read or make: signed, for one endpoint, dying after ten minutes."""
+    """Page marks nobody can read or make: signed, for one endpoint, dying after ten minutes (or lasting, if asked)."""
 
     def __init__(self, clock: Clock, limits: Limits, secret: str) -> None:
         self._clock, self._limits, self._secret = clock, limits, secret.encode()
 
-    def make(self, path: str, place: Any) -> str:
+    def make(self, path: str, place: Any, *, lasting: bool = False) -> str:
         """A mark for a place, good at this endpoint."""
-        expires_at = self._clock.now() + self._limits.cursor_seconds
+        expires_at = None if lasting else self._clock.now() + self._limits.cursor_seconds
         payload = json.dumps([place, expires_at], separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(self._seal(path, payload) + payload).decode().rstrip("=")
 
@@ -175,7 +175,7 @@ class Cursors:
         if not hmac.compare_digest(seal, self._seal(path, payload)):
             raise Refusal(50100)
         place, expires_at = json.loads(payload)
-        if expires_at <= self._clock.now():
+        if expires_at is not None and expires_at <= self._clock.now():
             raise Refusal(50100)
         return place
 

@@ -16,6 +16,8 @@ from sandbox.state import State
 CUSTOMER_EVENTS = frozenset(
     {"change_external_contact", "change_external_chat", "change_external_tag", "customer_acquisition"}
 )
+KF_EVENTS = frozenset({"kf_msg_or_event", "kf_account_auth_change"})
+"""They name no sender."""
 ADDRESS_BOOK_EVENTS = frozenset({"change_contact", "batch_job_result"})
 
 
@@ -25,6 +27,7 @@ class Telling(State):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._depth = 0
+        self._silent = 0
         self._untold: deque[Event] = deque()
 
     @contextmanager
@@ -40,13 +43,22 @@ class Telling(State):
                 if self._depth == 0:
                     untold = list(self._untold)
                     self._untold.clear()
-        for event in untold:
+        for event in () if self._silent else untold:
             for listener in tuple(self.listeners):
                 listener(event)
 
     def on_event(self, listener: Any) -> None:
         """Call this with every event from now on."""
         self.listeners.append(listener)
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Events made meanwhile are written down, and never sent: the receivers are away."""
+        self._silent += 1
+        try:
+            yield
+        finally:
+            self._silent -= 1
 
     def emit(self, fields: Mapping[str, XmlValue], receiver: int | None = None) -> list[Event]:
         """Any event at all, known or not, to one receiver or to everyone who would hear of it."""
@@ -67,6 +79,8 @@ class Telling(State):
         wanted = {**self._common(), **fields}
         if wanted["MsgType"] != "event":
             del wanted["Event"]
+        elif wanted["Event"] in KF_EVENTS:
+            del wanted["FromUserName"]
         odd = self.happens(self.faults.odd_xml)
         unknown = self.happens(self.faults.unknown_fields)
         return [
@@ -96,6 +110,8 @@ class Telling(State):
             return [app for app in everyone if app.customer_contact]
         if event in ADDRESS_BOOK_EVENTS:
             return [app for app in everyone if app.address_book]
+        if event in KF_EVENTS:
+            return [app for app in everyone if app.kf]
         return everyone
 
     def _write(self, app: App, fields: Mapping[str, XmlValue], odd: bool, unknown: bool) -> Event:

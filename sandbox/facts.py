@@ -13,6 +13,8 @@ Json = dict[str, Any]
 XmlValue = str | int | Mapping[str, "XmlValue"] | Sequence["XmlValue"]
 Fields = Mapping[str, XmlValue]
 
+NEVER_SAID = float("-inf")
+
 Status = Literal["half", "active", "member_deleted", "customer_deleted"]
 READABLE: frozenset[str] = frozenset({"active", "customer_deleted"})
 """A relation the API still answers for: the member has not deleted the customer, and it is more than half."""
@@ -32,6 +34,8 @@ class App:
     """May call customer-contact endpoints, and hears of customers."""
     address_book: bool = True
     """Hears of changes to members and departments."""
+    kf: bool = True
+    """May call the endpoints of 微信客服, and hears of its messages."""
     agent_id_inside: bool = False
     """Repeat the AgentID inside customer-contact events, where it is usually absent."""
     suspended: bool = False
@@ -79,6 +83,8 @@ class Member:
     real_name: bool = True
     console_welcome: bool = False
     """A welcome is set for him in the admin console, so no code is given out."""
+    left_at: int = 0
+    """When he left the corp."""
 
     def can_have_customers(self) -> bool:
         """Active, visible, and with the right to customer contact."""
@@ -301,6 +307,116 @@ class Transfer:
     status: int = 2
     """1 done, 2 waiting, 3 refused, 4 takeover full."""
     takeover_time: int = 0
+    resigned: bool = False
+    """The old rep had left the corp: there is no relation of his to end."""
+
+
+KF_NEW, KF_ASSISTANT, KF_POOL, KF_HUMAN, KF_ENDED = range(5)
+"""The service states of a 微信客服 session: new, the app answers, waiting for a servicer, a servicer answers, over."""
+
+
+@dataclass(slots=True)
+class KfServicer:
+    """A member who answers for a 微信客服 account."""
+
+    userid: str
+    receiving: bool = True
+    stop_type: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KfItem:
+    """One element of an account's message list, as kf/sync_msg gives it out."""
+
+    at: float
+    body: Json
+
+
+@dataclass(slots=True)
+class KfAccount:
+    """A 微信客服 account, and what was written to it."""
+
+    open_kfid: str
+    name: str
+    media_id: str = ""
+    managers: frozenset[int] | None = None
+    """The agentids that may manage it; None is every app with the right to kf."""
+    console_welcome: bool = False
+    """A welcome is set for it in the admin console, so no code is given out."""
+    servicers: dict[str, KfServicer] = field(default_factory=dict)
+    department_ids: tuple[int, ...] = ()
+    items: list[KfItem] = field(default_factory=list)
+    told_later: bool = False
+    """A callback that several messages will share is on its way."""
+
+
+@dataclass(slots=True)
+class KfLine:
+    """One thing the customer sees in a 微信客服 chat. A notice's content is a name, worded for each side."""
+
+    msgid: str
+    who: Literal["customer", "app", "servicer", "notice"]
+    msgtype: str
+    content: Json
+    at: float
+    servicer: str = ""
+    fate: str = ""
+    """Empty when it arrived; recalled or failed."""
+
+
+@dataclass(slots=True)
+class KfSession:
+    """One customer at one account. `state` counts only while the 48 hours since his last message run."""
+
+    open_kfid: str
+    external_userid: str
+    state: int = KF_ENDED
+    servicer: str = ""
+    said_at: float = NEVER_SAID
+    sent: int = 0
+    """Messages of apps since his last one."""
+    welcomed_at: float = NEVER_SAID
+    scene: str = ""
+    scene_param: str = ""
+    wechat_channels: Json = field(default_factory=dict)
+    refuses: bool = False
+    """The customer takes no messages of this account: sends are accepted, and fail."""
+    lines: list[KfLine] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class KfCode:
+    """A code for one message on an event: which event, until when, and in which state it may be used."""
+
+    code: str
+    kind: Literal["enter", "pool", "human", "end"]
+    open_kfid: str
+    external_userid: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class KfVisit:
+    """A customer has opened a 微信客服 chat."""
+
+    open_kfid: str
+    external_userid: str
+    msgid: str
+    welcome_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class KfSent:
+    """A message an app has sent to a customer; `code` is the event code it was sent with, if any."""
+
+    msgid: str
+    open_kfid: str
+    external_userid: str
+    agent_id: int
+    msgtype: str
+    content: Json
+    at: float
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+SHANGHAI = 8 * HOUR
+"""So far ahead of UTC the days of WeCom begin."""
 
 
 @dataclass(slots=True)
@@ -41,6 +43,8 @@ class Faults:
     """Extra elements, empty elements, no CDATA."""
     no_member_list: float = 0.0
     """A group event without its MemChangeList."""
+    kf_send_fail: float = 0.0
+    """A 微信客服 message that is accepted, and of which a msg_send_fail tells later."""
 
     @classmethod
     def realistic(cls) -> "Faults":
@@ -57,6 +61,7 @@ class Faults:
             lose=0.001,
             odd_xml=0.01,
             no_member_list=0.2,
+            kf_send_fail=0.005,
         )
 
 
@@ -67,6 +72,9 @@ OWN_WINDOWS: Mapping[str, tuple[tuple[int, int], ...]] = {
     "message/send": (),
 }
 """Endpoints with windows of their own, as (seconds, calls); no window means not counted."""
+
+PULL_WITHOUT_TOKEN = "kf/sync_msg without token"  # noqa: S105  no secret: a name to count under
+"""The name under which pulls of messages without a good token are counted."""
 
 
 @dataclass(slots=True)
@@ -100,9 +108,27 @@ class Limits:
     tags_per_relation: int = 3000
     group_lag_seconds: float = 2.0
     followers_per_page: int = 500
+    group_transfers_per_day: int = 300
+    statistics_ready_hour: int = 6
+    """The hour of the day (in Shanghai) from which yesterday's statistics can be read."""
+    kf_accounts: int = 5000
+    kf_servicers: int = 2000
+    kf_departments: int = 20
+    kf_token_seconds: float = 600
+    kf_pulls_without_token_per_minute: int = 20
+    kf_history_seconds: float = 3 * DAY
+    kf_merge_seconds: float = 0.0
+    """So long a callback waits for more messages that may share it."""
+    kf_window_seconds: float = 48 * HOUR
+    kf_window_messages: int = 5
+    kf_code_seconds: float = 48 * HOUR
+    kf_quick_code_seconds: float = 20
+    """The life of a welcome code, and of the code of an ending."""
 
     def windows(self, path: str) -> tuple[tuple[int, int], ...]:
         """The (seconds, calls) windows of an endpoint."""
+        if path == PULL_WITHOUT_TOKEN:
+            return ((MINUTE, self.kf_pulls_without_token_per_minute),)
         own = self.own_windows.get(path)
         return ((MINUTE, self.per_minute), (HOUR, self.per_hour)) if own is None else own
 

@@ -1,16 +1,16 @@
-"""What the corp's office does: hires and reorganises, keeps tags in the console, runs customer groups.
+"""What the corp's office does: hires, reorganises, lets go; and what members do with the app itself.
 
 Changes made here are changes nobody asked the API for, so every receiver hears of them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
-from sandbox.actors import Actors
-from sandbox.facts import App, Department, GroupChat, GroupMember, Member, Tag, TagGroup, XmlValue
+from sandbox.facts import QUIT, App, ChatLine, Department, Fields, Member, XmlValue
+from sandbox.rooms import Rooms
 
 
-class Office(Actors):
-    """The actors, and the office above them."""
+class Office(Rooms):
+    """Everyone and everything else, and the office above them."""
 
     # --- apps, members, departments ---------------------------------------------------------------------------
 
@@ -58,10 +58,10 @@ class Office(Actors):
             return member
 
     def dismiss_member(self, userid: str) -> None:
-        """A member leaves the corp. His customers stay his until someone inherits them."""
+        """A member leaves the corp. His customers are unassigned until someone inherits them."""
         with self.acting():
             member = self.member(userid)
-            member.status, member.in_range = 5, False
+            member.status, member.in_range, member.left_at = QUIT, False, self.second()
             self._told_of_member("delete_user", member.userid)
 
     def add_department(self, department: Department) -> Department:
@@ -100,14 +100,33 @@ class Office(Actors):
 
     def member_writes(self, userid: str, text: str, agent_id: int) -> None:
         """A member writes to the app: the one chat whose text reaches the server."""
-        fields = {"FromUserName": self.member(userid).userid, "MsgType": "text", "Content": text}
         with self.acting():
-            message_id = str(self.rng.getrandbits(60))
-            self.tell({**fields, "MsgId": message_id, "AgentID": agent_id}, receiver=agent_id)
+            self.app_chats[agent_id, self.member(userid).userid].append(ChatLine("rep", text, self.clock.now()))
+            self.member_sends(userid, agent_id, "text", {"Content": text})
+
+    def member_sends(self, userid: str, agent_id: int, msgtype: str, fields: Fields) -> None:
+        """A member sends the app something else: image, voice, video, location, link, with the fields of its type."""
+        sender = self.member(userid).userid
+        with self.acting():
+            message = {"FromUserName": sender, "MsgType": msgtype, **fields, "MsgId": str(self.rng.getrandbits(60))}
+            self.tell({**message, "AgentID": agent_id}, receiver=agent_id)
+
+    def app_answers(self, agent_id: int, userid: str, text: str) -> None:
+        """The app has answered a member at once, in the response to a callback."""
+        with self.lock:
+            self.app_chats[agent_id, self.member(userid).userid].append(ChatLine("welcome", text, self.clock.now()))
+
+    def app_chat_of(self, agent_id: int, userid: str) -> list[ChatLine]:
+        """What a member wrote to an app, and what it answered at once. Its messages are in his inbox."""
+        return list(self.app_chats.get((agent_id, self.member(userid).userid), ()))
 
     def member_opens_app(self, userid: str, agent_id: int) -> None:
         """A member opens the app."""
         self._app_event(userid, agent_id, "enter_agent", EventKey="")
+
+    def member_clicks(self, userid: str, key: str, agent_id: int) -> None:
+        """A member chooses an entry of the app's menu."""
+        self._app_event(userid, agent_id, "click", EventKey=key)
 
     def members_subscribe(self, count: int, agent_id: int) -> None:
         """A whole department enters the app's visible range at once."""
@@ -115,18 +134,22 @@ class Office(Actors):
             fields = {"FromUserName": f"newcomer{number:04d}", "Event": "subscribe", "EventKey": ""}
             self.emit({**fields, "AgentID": agent_id}, receiver=agent_id)
 
-    def press_card(self, userid: str, msgid: str, key: str) -> None:
-        """A member presses a button of a template card; the event carries a response code for one use."""
-        with self.acting():
-            message = self.app_messages[f"{msgid}:{self.member(userid).userid}"]
-            code = self.new_response_code(message.msgid)
-            card = message.content
-            fields = {
-                "EventKey": key,
-                "TaskId": str(card.get("task_id", "")),
-                "CardType": str(card.get("card_type", "")),
-            }
-            self._app_event(userid, message.agent_id, "template_card_event", **fields, ResponseCode=code)
+    def press_card(
+        self, userid: str, msgid: str, key: str, selected: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """A member presses a button of a template card, perhaps with choices (question key to option ids).
+
+        The event carries a response code for one use.
+        """
+        chosen: list[XmlValue] = [
+            {"QuestionKey": name, "OptionIds": {"OptionId": list(ids)}} for name, ids in (selected or {}).items()
+        ]
+        items: dict[str, XmlValue] = {"SelectedItems": {"SelectedItem": chosen}} if chosen else {}
+        self._card_event("template_card_event", userid, msgid, key, **items)
+
+    def press_card_menu(self, userid: str, msgid: str, key: str) -> None:
+        """A member chooses an entry of the menu in a card's corner."""
+        self._card_event("template_card_menu_event", userid, msgid, key)
 
     def new_response_code(self, msgid: str) -> str:
         """A code to change a card with: once, within three days."""
@@ -134,161 +157,16 @@ class Office(Actors):
         self.response_codes[code] = (msgid, self.clock.now() + self.limits.response_code_seconds)
         return code
 
+    def _card_event(self, event: str, userid: str, msgid: str, key: str, **more: XmlValue) -> None:
+        with self.acting():
+            message = self.app_messages[f"{msgid}:{self.member(userid).userid}"]
+            code, card = self.new_response_code(message.msgid), message.content
+            known = {"TaskId": str(card.get("task_id", "")), "CardType": str(card.get("card_type", ""))}
+            self._app_event(userid, message.agent_id, event, EventKey=key, **known, ResponseCode=code, **more)
+
     def _app_event(self, userid: str, agent_id: int, event: str, **fields: XmlValue) -> None:
         sender = self.member(userid).userid
         self.emit({"FromUserName": sender, "Event": event, **fields, "AgentID": agent_id}, receiver=agent_id)
-
-    # --- tags in the console ----------------------------------------------------------------------------------
-
-    def console_tags(self, group_name: str, names: Iterable[str]) -> TagGroup:
-        """Make tags in the admin console (a group where there is none)."""
-        with self.acting():
-            group = self.group_named(group_name)
-            if group is None:
-                group = self.make_tag_group(group_name, agent_id=None)
-                self._told_of_tag("create", group.id, "tag_group")
-            for name in names:
-                self._told_of_tag("create", self.make_tag(group, name).id, "tag")
-            return group
-
-    def console_rename_tag(self, id_or_name: str, name: str) -> None:
-        """Rename a tag in the console."""
-        with self.acting():
-            tag_id = self.tag_id(id_or_name)
-            self.tags[tag_id][1].name = name
-            self._told_of_tag("update", tag_id, "tag")
-
-    def console_delete_tag(self, id_or_name: str) -> None:
-        """Delete a tag in the console, and its group with the last one."""
-        with self.acting():
-            tag_id = self.tag_id(id_or_name)
-            group = self.tags[tag_id][0]
-            self.drop_tag(tag_id)
-            self._told_of_tag("delete", tag_id, "tag")
-            if group.id not in self.tag_groups:
-                self._told_of_tag("delete", group.id, "tag_group")
-
-    def console_delete_group(self, group_id: str) -> None:
-        """Delete a group with its tags; the tags' own events do not come."""
-        with self.acting():
-            self.drop_tag_group(group_id)
-            self._told_of_tag("delete", group_id, "tag_group")
-
-    def console_shuffle(self, group_id: str) -> None:
-        """Reorder the tags of a group in the console."""
-        with self.acting():
-            self.tell({"Event": "change_external_tag", "ChangeType": "shuffle", "Id": group_id})
-
-    def group_named(self, name: str) -> TagGroup | None:
-        """The tag group of this name."""
-        return next((group for group in self.tag_groups.values() if group.name == name), None)
-
-    def make_tag_group(self, name: str, agent_id: int | None, order: int = 0) -> TagGroup:
-        """A new tag group; nobody is told."""
-        group = TagGroup(self.new_id("et", 32), name, order, self.second(), agent_id)
-        self.tag_groups[group.id] = group
-        return group
-
-    def make_tag(self, group: TagGroup, name: str, order: int = 0) -> Tag:
-        """A new tag; nobody is told."""
-        tag = Tag(self.new_id("et", 32), name, order, self.second())
-        group.tags[tag.id] = tag
-        self.tags[tag.id] = (group, tag)
-        return tag
-
-    def drop_tag(self, tag_id: str) -> None:
-        """Delete a tag; the last of a group takes the group along."""
-        group, _ = self.tags.pop(tag_id)
-        del group.tags[tag_id]
-        if not group.tags:
-            del self.tag_groups[group.id]
-
-    def drop_tag_group(self, group_id: str) -> None:
-        """Delete a tag group with its tags; nobody is told."""
-        for tag_id in self.tag_groups.pop(group_id).tags:
-            del self.tags[tag_id]
-
-    def _told_of_tag(self, change: str, known_id: str, tag_type: str) -> None:
-        self.tell({"Event": "change_external_tag", "Id": known_id, "TagType": tag_type, "ChangeType": change})
-
-    # --- customer groups --------------------------------------------------------------------------------------
-
-    def open_group(self, owner: str, name: str, external_userids: Sequence[str] = ()) -> GroupChat:
-        """A rep opens a customer group."""
-        with self.acting():
-            chat_id, now = self.new_id("wr", 32), self.second()
-            host = self.member(owner)
-            first = (GroupMember(host.userid, 1, now, 1, host.name),)
-            guests = tuple(self._guest(ext, 1, host.userid) for ext in external_userids)
-            chat = GroupChat(chat_id, name, host.userid, now, "", first + guests, self.new_hex(), self.clock.now())
-            self.groups[chat_id] = [chat]
-            self._told_of_group("create", chat_id)
-            return chat
-
-    def join_group(self, chat_id: str, external_userids: Sequence[str], scene: int = 3) -> None:
-        """Several who join together are one event. Scene 3 is the group's QR code, 0 an invitation."""
-        guests = tuple(self._guest(ext, 3 if scene == 3 else 1, "") for ext in external_userids)
-        self._change_members(
-            chat_id, "add_member", self.group(chat_id).members + guests, external_userids, JoinScene=scene
-        )
-
-    def leave_group(self, chat_id: str, ids: Sequence[str], scene: int = 0) -> None:
-        """Scene 0 is leaving, 1 being removed."""
-        left = tuple(one for one in self.group(chat_id).members if one.id not in ids)
-        self._change_members(chat_id, "del_member", left, ids, QuitScene=scene)
-
-    def rename_group(self, chat_id: str, name: str) -> None:
-        """A group gets another name."""
-        with self.acting():
-            self._rewrite_group(chat_id, name=name)
-            self._told_of_group("update", chat_id, UpdateDetail="change_name")
-
-    def dismiss_group(self, chat_id: str) -> None:
-        """A group is dissolved."""
-        with self.acting():
-            del self.groups[chat_id]
-            self._told_of_group("dismiss", chat_id)
-
-    def group(self, chat_id: str) -> GroupChat:
-        """The group as it is now (the API lags behind)."""
-        return self.groups[chat_id][-1]
-
-    def _guest(self, external_userid: str, scene: int, invitor: str) -> GroupMember:
-        customer = self.customers[external_userid]
-        return GroupMember(external_userid, 2, self.second(), scene, customer.name, invitor)
-
-    def _change_members(
-        self, chat_id: str, detail: str, members: tuple[GroupMember, ...], changed: Sequence[str], **scene: int
-    ) -> None:
-        with self.acting():
-            before = self.group(chat_id).version
-            after = self._rewrite_group(chat_id, members=members).version
-            who: dict[str, XmlValue] = (
-                {} if self.happens(self.faults.no_member_list) else {"MemChangeList": {"Item": list(changed)}}
-            )
-            versions = {"LastMemVer": before, "CurMemVer": after}
-            counted: dict[str, XmlValue] = {"UpdateDetail": detail, **scene, "MemChangeCnt": len(changed)}
-            self._told_of_group("update", chat_id, **counted, **who, **versions)
-
-    def _rewrite_group(
-        self, chat_id: str, *, name: str | None = None, members: tuple[GroupMember, ...] | None = None
-    ) -> GroupChat:
-        old = self.group(chat_id)
-        new = GroupChat(
-            chat_id,
-            old.name if name is None else name,
-            old.owner,
-            old.create_time,
-            old.notice,
-            old.members if members is None else members,
-            old.version if members is None else self.new_hex(),
-            self.clock.now(),
-        )
-        self.groups[chat_id] = [*self.groups[chat_id][-8:], new]
-        return new
-
-    def _told_of_group(self, change: str, chat_id: str, **more: XmlValue) -> None:
-        self.tell({"Event": "change_external_chat", "ChatId": chat_id, "ChangeType": change, **more})
 
 
 MEMBER_FIELDS = {

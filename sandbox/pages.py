@@ -76,13 +76,36 @@ def qr(config_id: str) -> Response:
     return Response(picture.getvalue(), mimetype="image/png")
 
 
+# --- a 微信客服 link -------------------------------------------------------------------------------------------
+
+
+@pages.get("/kf/<name>")
+def kf_link(name: str) -> Response:
+    """What a phone shows for a link to an account."""
+    open_kfid, _ = world().kf_links.get(request.args.get("enc_scene", name), ("", ""))
+    account = world().kf_accounts.get(open_kfid)
+    return page("kf.html", account=account) if account else page("gone.html", status=404)
+
+
+@pages.post("/kf/<name>")
+def kf_enter(name: str) -> AnyResponse:
+    """The customer opens the chat; the person page goes on from there."""
+    query = urlencode(request.args.to_dict())
+    try:
+        visit = world().kf_follow_link(f"{name}?{query}", request.form.get("name", "").strip()[:20] or "小雨")
+    except KeyError:
+        return page("gone.html", status=404)
+    there = {"customer": visit.external_userid, "kf": visit.open_kfid, "open": "kf", "lang": language()}
+    return redirect(url_for("pages.person", **there))  # type: ignore[arg-type]
+
+
 # --- pictures -------------------------------------------------------------------------------------------------
 
 
 @pages.get("/avatar/<who>.svg")
 def avatar(who: str) -> Response:
     """A person's first letter on a colour of his own."""
-    found = world().customers.get(who) or world().find_member(who)
+    found = world().customers.get(who) or world().find_member(who) or world().kf_accounts.get(who) or app_of(who)
     letter = escape((found.name if found else who)[:1])
     colour = COLOURS[sha256(who.encode()).digest()[0] % len(COLOURS)]
     text = (
@@ -91,6 +114,11 @@ def avatar(who: str) -> Response:
     ground = f'<rect width="80" height="80" fill="{colour}"/>'
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 80 80">{ground}{text}</svg>'
     return Response(svg, mimetype="image/svg+xml", headers={"Cache-Control": "max-age=600"})
+
+
+def app_of(agent_id: str) -> App | None:
+    """The app of an agentid, if it is one."""
+    return world().apps.get(int(agent_id)) if agent_id.isdigit() else None
 
 
 @pages.get("/img/<name>")
@@ -137,7 +165,7 @@ def app_signed_into() -> App | None:
     agent_id = request.args.get("agentid", "")
     if not agent_id and len(apps) == 1:
         return next(iter(apps.values()))
-    return apps.get(int(agent_id)) if agent_id.isdigit() else None
+    return app_of(agent_id)
 
 
 def sign_in_problem(app: App | None) -> str:

@@ -22,6 +22,10 @@ from sandbox.facts import (
     Event,
     GroupChat,
     Json,
+    KfAccount,
+    KfCode,
+    KfSent,
+    KfSession,
     LoggedCall,
     Media,
     Member,
@@ -67,6 +71,7 @@ class State:
         self.lock = threading.RLock()
         self._people()
         self._business()
+        self._kf()
         self._record()
         self._doors(seed)
 
@@ -88,9 +93,20 @@ class State:
         self.media: dict[str, Media] = {}
         self.pictures: dict[str, Media] = {}
         self.groups: dict[str, list[GroupChat]] = {}
+        self.inherited_groups: set[str] = set()
+        self.group_transfers: Counter[tuple[str, int]] = Counter()
         self.transfers: list[Transfer] = []
         self.half_add = False
         self.half_delay: float | None = 0.0
+
+    def _kf(self) -> None:
+        self.kf_accounts: dict[str, KfAccount] = {}
+        self.kf_sessions: dict[tuple[str, str], KfSession] = {}
+        self.kf_tokens: dict[str, tuple[str, float]] = {}
+        self.kf_codes: dict[str, KfCode] = {}
+        self.kf_links: dict[str, tuple[str, str]] = {}
+        self.kf_sent: list[KfSent] = []
+        self.kf_msgids: set[tuple[str, str]] = set()
 
     def _record(self) -> None:
         self.log = CallLog()
@@ -99,6 +115,7 @@ class State:
         self.events_made = 0
         self.chats: defaultdict[tuple[str, str], list[ChatLine]] = defaultdict(list)
         self.app_messages: dict[str, AppMessage] = {}
+        self.app_chats: defaultdict[tuple[int, str], list[ChatLine]] = defaultdict(list)
         self.person_times: Counter[tuple[int, int]] = Counter()
         self.recent_messages: defaultdict[tuple[int, str], deque[float]] = defaultdict(deque)
         self.message_digests: dict[tuple[int, str], float] = {}

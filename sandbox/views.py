@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from sandbox.callbacks import Deliverer, Delivery, what_of
 from sandbox.facts import ChatLine, ContactWay, Event, Json, LoggedCall, Relation
+from sandbox.views_kf import apps, counters, desk, kf_view
 from sandbox.words import words_in
 from sandbox.world import World
 
@@ -15,7 +16,7 @@ __all__ = ["everything", "person_view", "words_in"]
 Row = TypeVar("Row")
 
 SHOWN_CUSTOMERS, SHOWN_WAYS, SHOWN_EVENTS, SHOWN_CALLS, SHOWN_LINES = 60, 24, 14, 14, 60
-ACTORS = ("UserID", "ExternalUserID", "State", "ChatId", "Id", "FromUserName")
+ACTORS = ("UserID", "ExternalUserID", "State", "ChatId", "Id", "OpenKfId", "FromUserName")
 
 
 def everything(world: World) -> Json:
@@ -38,7 +39,9 @@ def everything(world: World) -> Json:
         }
 
 
-def person_view(world: World, deliverer: Deliverer | None, external_userid: str, userid: str) -> Json:
+def person_view(
+    world: World, deliverer: Deliverer | None, external_userid: str, userid: str, open_kfid: str = ""
+) -> Json:
     """Two phones and what passes between WeCom and the product."""
     with world.lock:
         return {
@@ -51,6 +54,10 @@ def person_view(world: World, deliverer: Deliverer | None, external_userid: str,
             "clients": clients(world, userid),
             "requests": requests(world, userid),
             "chat": chat(world, userid, external_userid),
+            "counters": counters(world, external_userid),
+            "kf": kf_view(world, open_kfid, external_userid),
+            "desk": desk(world, userid),
+            "apps": apps(world, userid),
             "events": ticker(world, deliverer),
             "calls": [call_row(one) for one in latest(world.calls, SHOWN_CALLS)],
         }
@@ -166,11 +173,12 @@ def title_of(attachment: Json) -> str:
 def ticker(world: World, deliverer: Deliverer | None) -> list[Json]:
     """The latest events and their deliveries."""
     known = {one.event_id: one for one in deliverer.recent(SHOWN_EVENTS * 4)} if deliverer else {}
-    return [event_row(world, one, known.get(one.id)) for one in latest(world.events, SHOWN_EVENTS)]
+    untold = "held" if deliverer is not None and deliverer.paused else "no_receiver"
+    return [event_row(world, one, known.get(one.id), untold) for one in latest(world.events, SHOWN_EVENTS)]
 
 
-def event_row(world: World, event: Event, delivery: Delivery | None) -> Json:
-    """One line of the ticker."""
+def event_row(world: World, event: Event, delivery: Delivery | None, untold: str) -> Json:
+    """One line of the ticker; `untold` is the fate of an event without a delivery."""
     about = [named(world, name, str(event.fields[name])) for name in ACTORS if name in event.fields]
     tries = [{"status": one.status, "ms": round(one.seconds * 1000)} for one in delivery.tries] if delivery else []
     return {
@@ -178,9 +186,11 @@ def event_row(world: World, event: Event, delivery: Delivery | None) -> Json:
         "at": event.at,
         "what": what_of(event),
         "kind": str(event.fields.get("ChangeType") or event.fields.get("Event") or event.fields["MsgType"]),
+        "event": str(event.fields.get("Event", "")),
+        "detail": str(event.fields.get("UpdateDetail", "")),
         "about": [one for one in about if one not in ("", "sys")],
         "code": "WelcomeCode" in event.fields,
-        "fate": delivery.fate if delivery else "no_receiver",
+        "fate": delivery.fate if delivery else untold,
         "tries": tries,
     }
 
@@ -196,6 +206,10 @@ def named(world: World, field: str, known_id: str) -> str:
         return world.tags[known_id][1].name
     if known_id in world.tag_groups:
         return world.tag_groups[known_id].name
+    if known_id in world.kf_accounts:
+        return world.kf_accounts[known_id].name
+    if known_id in world.groups:
+        return world.group(known_id).name
     member = world.find_member(known_id)
     return member.name if member else known_id
 

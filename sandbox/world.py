@@ -2,19 +2,22 @@
 
 Build one with `World.small_shop()` (a coffee shop with its members and one app), `World.demo(...)` (the same with some
 history) or `World(...)` and `add_app`, `add_member`. `populate` gives it a big past cheaply. What the world can be
-asked and made to do is spread over the floors below: `office` (members, tags, groups), `actors` (customers and reps),
-`events` (telling), `state` (looking up, knobs).
+asked and made to do is spread over the floors below: `kf_actors` and `kf` (微信客服), `office` (members and apps),
+`rooms` (groups), `console` (tags), `actors` (customers and reps), `events` (telling), `state` (looking up, knobs).
 """
 
+import random
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 from sandbox.actors import about, state_of
+from sandbox.chance import ACTS_A_DAY, play
 from sandbox.clock import Clock
 from sandbox.credentials import js_signature
 from sandbox.facts import App, ContactWay, Customer, Department, Event, Media, Member
+from sandbox.kf_actors import KfActors
 from sandbox.knobs import Faults, Limits
-from sandbox.office import Office
 
 AGENT_ID = 1000002
 APP_SECRET = "sandbox-app-secret"  # noqa: S105  known to all, guards nothing
@@ -30,7 +33,7 @@ STAFF = (
 CUSTOMER_NAMES = ("小雨", "阿哲", "林夕", "陈晨", "周周", "大鹏", "Momo", "吴老师", "何叶", "乐乐", "老谢", "沈一一")
 
 
-class World(Office):
+class World(KfActors):
     """A simulated corp."""
 
     @classmethod
@@ -74,6 +77,7 @@ class World(Office):
         world.console_tags("到店", ("工作日早上", "周末"))
         for number, name in enumerate(CUSTOMER_NAMES[:6]):
             world.remember(STAFF[1 + number % 4].userid, name, days_ago=40 - 6 * number, add_way=1 + number % 2)
+        world.kf_account("豆子咖啡客服", ("lisi", "wangwu"))
         world.events.clear()
         return world
 
@@ -107,6 +111,17 @@ class World(Office):
                 left_at = int(self.clock.now() - left_days_ago * 86_400)
                 self.tell(about("del_follow_user", row, CreateTime=left_at))
             return customer
+
+    def random_week(
+        self, chance: random.Random | int, days: int = 7, *, heard: bool = True, acts_a_day: int = ACTS_A_DAY
+    ) -> list[str]:
+        """Let some days pass in which chance moves the corp; the names of what happened (see `chance`).
+
+        Needs a clock moved by hand. With `heard=False` the receivers are away: what is told meanwhile never comes.
+        """
+        drawn = random.Random(chance) if isinstance(chance, int) else chance  # noqa: S311  chance, not secrecy
+        with nullcontext() if heard else self.unheard():
+            return play(self, drawn, days, acts_a_day)
 
     def make_way(
         self, users: Sequence[str], state: str = "", *, skip_verify: bool = True, remark: str = ""

@@ -49,21 +49,13 @@ def batch_get_by_user(call: Call) -> Json:
     limit = call.number("limit", 50, low=1, high=100)
     reps = [call.world.rep(one).userid for one in userids]
     index, serial = call.page([0, 0])
-    rows, place = pairs_from(call, reps, index, serial, page_size(call, limit))
+    rows, place = pairs_from(call, reps, index, serial, call.page_size(limit))
     return {
         "external_contact_list": [
             {"external_contact": contact(call, row.customer), "follow_info": follow_info(call, row)} for row in rows
         ],
         "next_cursor": "" if place is None else call.next_page(place),
     }
-
-
-def page_size(call: Call, limit: int) -> int:
-    """How many this page holds: sometimes fewer than asked, sometimes none, with more to come."""
-    faults = call.world.faults
-    if call.world.happens(faults.empty_page):
-        return 0
-    return call.world.rng.randint(1, limit) if call.world.happens(faults.short_page) else limit
 
 
 def pairs_from(

@@ -2,20 +2,24 @@
 
 from sandbox.call import Call
 from sandbox.errors import Refusal
-from sandbox.facts import GroupChat, GroupMember, Json
+from sandbox.facts import QUIT, GroupChat, GroupMember, Json, Member
+from sandbox.knobs import DAY, SHANGHAI
 
 MOST_WITHOUT_OWNERS = 1000
+MOST_AT_ONCE = 100
+FINE, OWNER_LEFT, INHERITED = 0, 1, 3
 
 
 def list_(call: Call) -> Json:
     """Groups by owner, page by page."""
     owners = owners_asked(call)
     limit, place = call.number("limit", low=1, high=1000), call.page(0)
-    call.number("status_filter", 0, high=3)
+    wanted = call.number("status_filter", 0, high=3)
     if not owners and sum(one.in_range for one in call.world.members.values()) > MOST_WITHOUT_OWNERS:
         raise Refusal(81017)
     chats = [one for one in all_seen(call) if not owners or one.owner in owners]
-    page = [{"chat_id": one.chat_id, "status": 0} for one in chats[place : place + limit]]
+    chats = [one for one in chats if wanted in (0, status(call, one))]
+    page = [{"chat_id": one.chat_id, "status": status(call, one)} for one in chats[place : place + limit]]
     more = place + limit < len(chats)
     return {"group_chat_list": page, **({"next_cursor": call.next_page(place + limit)} if more else {})}
 
@@ -41,12 +45,66 @@ def get(call: Call) -> Json:
     }
 
 
+def status(call: Call, chat: GroupChat) -> int:
+    """Whether the owner has left the corp, or a group whose owner had left has another one."""
+    owner = call.world.find_member(chat.owner)
+    if owner is not None and owner.status == QUIT:
+        return OWNER_LEFT
+    return INHERITED if chat.chat_id in call.world.inherited_groups else FINE
+
+
+# --- to another owner -----------------------------------------------------------------------------------------
+
+
+def transfer(call: Call) -> Json:
+    """Give the groups of owners who left the corp to another; it takes effect at once."""
+    return hand_over(call, resigned=True)
+
+
+def onjob_transfer(call: Call) -> Json:
+    """Give the groups of owners who are still there to another."""
+    return hand_over(call, resigned=False)
+
+
+def hand_over(call: Call, resigned: bool) -> Json:
+    """Each group that stays where it is has an errcode of its own."""
+    new = call.world.rep(call.text("new_owner"))
+    asked = call.texts("chat_id_list", most=MOST_AT_ONCE, missing=40050)
+    codes = {chat_id: give(call, chat_id, new, resigned) for chat_id in asked}
+    failed = [{"chat_id": chat_id, "errcode": code, "errmsg": "failed"} for chat_id, code in codes.items() if code]
+    return {"failed_chat_list": failed}
+
+
+def give(call: Call, chat_id: str, new: Member, resigned: bool) -> int:
+    """Give one group to another owner, or say why not."""
+    world = call.world
+    if chat_id not in world.groups:
+        return 90501
+    old = world.find_member(world.group(chat_id).owner)
+    if resigned != (old is not None and old.status == QUIT):
+        return 90500 if resigned else 90502
+    today = (new.userid, (world.second() + SHANGHAI) // DAY)
+    if world.group_transfers[today] >= world.limits.group_transfers_per_day:
+        return 90503
+    world.group_transfers[today] += 1
+    world.give_group(chat_id, new.userid, inherited=resigned, but_not=call.agent_id)
+    return 0
+
+
 def owners_asked(call: Call) -> set[str]:
     """The owners of the filter, all visible."""
     asked = call.part("owner_filter").get("userid_list") or []
     if not isinstance(asked, list) or len(asked) > 100:
         raise Refusal(40058)
-    return {call.world.visible_member(str(one)).userid for one in asked}
+    return {owner_asked(call, str(one)) for one in asked}
+
+
+def owner_asked(call: Call, userid: str) -> str:
+    """An owner of the filter: visible, or one who has left."""
+    found = call.world.find_member(userid)
+    if found is not None and found.status == QUIT:
+        return found.userid
+    return call.world.visible_member(userid).userid
 
 
 def seen(call: Call, versions: list[GroupChat]) -> GroupChat | None:

@@ -64,8 +64,11 @@ def delete(call: Call) -> Json:
     for one in [*tag_ids, *group_ids]:
         check_own(call, found(call, one)[0])
     for tag_id in tag_ids:
+        group = call.world.tags[tag_id][0]
         call.world.drop_tag(tag_id)
         tell_others(call, "delete", tag_id, "tag")
+        if group.id not in call.world.tag_groups:
+            tell_others(call, "delete", group.id, "tag_group")
     for group_id in group_ids:
         if group_id in call.world.tag_groups:
             call.world.drop_tag_group(group_id)

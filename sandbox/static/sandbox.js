@@ -5,7 +5,8 @@ const POLL_MS = 1000;
 const $ = (id) => document.getElementById(id);
 const chosen = new URLSearchParams(location.search);
 const lang = $("stage").dataset.lang;
-const open = { customer: chosen.has("open"), rep: chosen.has("open") };
+// What lies open on either phone: nothing (""), their chat ("chat"), a 微信客服 chat ("kf"), the rep's chat with an app ("app").
+const open = { customer: chosen.get("open") === "kf" ? "kf" : chosen.has("open") ? "chat" : "", rep: chosen.has("open") && chosen.get("open") !== "kf" ? "chat" : "" };
 const drawn = {};
 let words = {};
 let view = null;
@@ -71,7 +72,7 @@ function choose(customer, rep, opened) {
   if (customer && customer !== chosen.get("customer")) notice = ""; // it was somebody else's scan
   if (customer) chosen.set("customer", customer);
   if (rep) chosen.set("rep", rep);
-  if (opened) open.customer = open.rep = true;
+  if (opened) open.customer = open.rep = "chat";
   chosen.set("lang", lang);
   chosen.delete("open");
   history.replaceState(null, "", `?${chosen}`);
@@ -106,7 +107,7 @@ async function scan(config_id) {
   notice = words[`scanned ${arrival.outcome}`].replace("{rep}", rep ? rep.name : arrival.userid);
   showPhone();
   if (!arrival.userid) return draw();
-  if (arrival.outcome === "waiting") open.customer = open.rep = false;
+  if (arrival.outcome === "waiting") open.customer = open.rep = "";
   await choose(arrival.external_userid, arrival.userid, arrival.outcome !== "waiting");
 }
 
@@ -121,23 +122,27 @@ function showPhone() {
 // --- the customer's phone ---------------------------------------------------------------------------------------
 
 function drawCustomer(facts) {
-  if (facts.open && facts.chat) {
+  if (facts.open === "kf" && facts.kf) return kfChat(facts.kf, "customer", facts.customer);
+  if (facts.open === "chat" && facts.chat) {
     const head = chatHead("customer", facts.chat.rep, facts.chat.status, words.delete_rep, "customer_deletes", facts);
     return [head, bubbles(facts.chat, "customer", facts), writer("customer", facts)];
   }
   const rows = facts.friends.map((one) => listItem("customer", one, one.last && spoken(one.last, "customer"), () => choose(null, one.id, true)));
-  return el("div", { class: "list" }, el("h3", {}, words.friends), ...(rows.length ? rows : [empty(words.no_friends)]));
+  return el("div", { class: "list" }, el("h3", {}, words.friends), ...(rows.length ? rows : [empty(words.no_friends)]),
+    ...counterItems(facts.counters, facts.customer));
 }
 
 // --- the rep's phone --------------------------------------------------------------------------------------------
 
 function drawRep(facts) {
-  if (facts.open && facts.chat) {
+  if (facts.open === "kf" && facts.kf) return kfChat(facts.kf, "rep", facts.customer, facts.rep);
+  if (facts.open === "app" && facts.apps.length) return appChat(facts.apps.find((one) => String(one.id) === chosen.get("app")) || facts.apps[0], facts.rep);
+  if (facts.open === "chat" && facts.chat) {
     const name = facts.chat.remark || facts.chat.customer;
     const head = chatHead("rep", name, facts.chat.status, words.delete_customer, "member_deletes", facts);
     return [head, knowledge(facts), bubbles(facts.chat, "rep", facts), writer("rep", facts)];
   }
-  const list = el("div", { class: "list" });
+  const list = el("div", { class: "list" }, ...facts.apps.map(appItem), ...deskItems(facts.desk, facts.rep));
   if (facts.requests.length) list.append(el("h3", {}, words.requests), ...facts.requests.map((one) => requestItem(one, facts.rep)));
   const rows = facts.clients.map((one) => clientItem(one));
   list.append(el("h3", {}, words.customers_of), ...(rows.length ? rows : [empty(words.no_customers)]));
@@ -185,18 +190,27 @@ function listItem(side, one, line, go) {
 }
 
 function chatHead(side, name, status, label, deletion, { rep, customer }) {
-  const back = () => { open[side] = false; draw(); };
   const pair = { userid: rep, external_userid: customer };
   const button = side === "rep" && status === "half"
     ? el("button", { class: "main", type: "button", onclick: () => act("confirm", pair) }, words.confirm)
     : el("button", { class: "plain danger", type: "button", title: label, "aria-label": label, disabled: !["active", "half"].includes(status), onclick: () => act(deletion, pair) }, words.delete);
+  return headOf(side, name, status === "active" ? null : state(status, side), button);
+}
+
+function headOf(side, name, ...more) {
+  const back = () => { open[side] = ""; draw(); };
   return el("div", { class: "chat-head" },
     el("button", { class: "back", type: "button", "aria-label": words.back, onclick: back }, "‹"),
-    el("div", { class: "grow" }, el("b", {}, name)), status === "active" ? null : state(status, side), button);
+    el("div", { class: "grow" }, el("b", {}, name)), ...more);
 }
 
 function bubbles(chat, side, { rep, customer }) {
-  const box = el("div", { class: "lines" }, ...chat.lines.map((one) => bubble(one, side, rep, customer)));
+  return scrolled(...chat.lines.map((one) => bubble(one, side, rep, customer)));
+}
+
+// The lines of a chat, the latest in sight.
+function scrolled(...lines) {
+  const box = el("div", { class: "lines" }, ...lines);
   requestAnimationFrame(() => { box.scrollTop = box.scrollHeight; });
   return box;
 }
@@ -219,16 +233,20 @@ function welcomeLabel(line) {
 
 function writer(side, { rep, customer, chat }) {
   if (!canWrite(side, chat.status)) return el("p", { class: "writer muted" }, words.cannot_write);
+  return writing(side, (text) => act("write", { userid: rep, external_userid: customer, text, who: side }));
+}
+
+function writing(side, say, ...more) {
   const id = `write-${side}`;
   const send = (event) => {
     event.preventDefault();
     const text = $(id).value.trim();
     $(id).value = "";
-    if (text) act("write", { userid: rep, external_userid: customer, text, who: side });
+    if (text) say(text);
   };
   return el("form", { class: "writer", onsubmit: send },
     el("input", { id, autocomplete: "off", placeholder: words.write, "aria-label": words.write }),
-    el("button", { class: "main" }, words.send));
+    el("button", { class: "main" }, words.send), ...more);
 }
 
 // --- what passes between WeCom and the product --------------------------------------------------------------------
@@ -237,11 +255,16 @@ function drawEvents(events) {
   if (!events.length) return empty(words.no_events);
   return events.map((one) => el("div", { class: "row" },
     el("time", {}, clock(one.at)),
-    el("span", { class: "grow" }, el("span", { class: "what" }, words[`on ${one.kind}`] || one.kind), " ",
+    el("span", { class: "grow" }, el("span", { class: "what" }, eventWords(one)), " ",
       el("span", { class: "about" }, one.about.join(" · ")),
       el("span", { class: "name" }, one.what)),
     one.code ? el("span", { class: "code" }, "WelcomeCode") : null,
     el("span", { class: "tries" }, ...one.tries.map(drawTry), state(one.fate))));
+}
+
+// The most telling name first: what changed in a group, then the change of its subject, then the change alone.
+function eventWords(one) {
+  return words[`on ${one.detail}`] || words[`on ${one.kind} ${one.event}`] || words[`on ${one.kind}`] || one.kind;
 }
 
 function drawTry(one) {
@@ -270,8 +293,9 @@ function draw() {
   drawChoices("customer", view.customers, customer);
   drawChoices("rep", view.reps, rep);
   redraw("ways", { ways: view.ways, customer }, drawWays);
-  redraw("customer-screen", { ...pair, open: open.customer, friends: view.friends }, drawCustomer);
-  redraw("rep-screen", { ...pair, open: open.rep, clients: view.clients, requests: view.requests }, drawRep);
+  const { kf, counters, desk, apps } = view;
+  redraw("customer-screen", { ...pair, kf, open: open.customer, friends: view.friends, counters }, drawCustomer);
+  redraw("rep-screen", { ...pair, kf, open: open.rep, clients: view.clients, requests: view.requests, desk, apps }, drawRep);
   redraw("events", view.events, drawEvents);
   redraw("calls", view.calls, drawCalls);
   $("customer-notice").textContent = notice;
@@ -282,7 +306,7 @@ function draw() {
 
 async function refresh() {
   try {
-    view = await ask(`/sandbox/view?${new URLSearchParams({ customer: chosen.get("customer") || "", rep: chosen.get("rep") || "" })}`);
+    view = await ask(`/sandbox/view?${new URLSearchParams({ customer: chosen.get("customer") || "", rep: chosen.get("rep") || "", kf: chosen.get("kf") || "" })}`);
     $("offline").hidden = true;
   } catch (error) {
     $("offline").hidden = false;
@@ -296,14 +320,14 @@ async function refresh() {
 
 async function begin() {
   words = await ask(`/sandbox/words?lang=${lang}`);
-  $("customer").addEventListener("change", (event) => { open.customer = false; choose(event.target.value, null, false); });
-  $("rep").addEventListener("change", (event) => { open.rep = false; choose(null, event.target.value, false); });
+  $("customer").addEventListener("change", (event) => { open.customer = ""; choose(event.target.value, null, false); });
+  $("rep").addEventListener("change", (event) => { open.rep = ""; choose(null, event.target.value, false); });
   $("pause").addEventListener("click", () => act(view.paused ? "resume" : "pause"));
   $("new-customer").addEventListener("submit", async (event) => {
     event.preventDefault();
     const made = await act("customer", { name: $("new-name").value.trim() });
     $("new-name").value = "";
-    open.customer = false;
+    open.customer = "";
     choose(made.external_userid, null, false);
   });
   await refresh();

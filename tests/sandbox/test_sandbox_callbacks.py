@@ -196,6 +196,17 @@ def test_a_reply_that_is_not_sealed_is_complained_of(world: World) -> None:
     assert "signature" in deliverer.of(world.events[-1].id).complaint
 
 
+def test_what_the_app_answers_on_the_spot_stands_in_the_members_chat(world: World) -> None:
+    app = world.app(AGENT_ID)
+    encrypt = app.envelope(world.corp_id).encrypt("<xml><MsgType>text</MsgType><Content>三位新客户</Content></xml>")
+    signature = app.envelope(world.corp_id).sign("1", "2", encrypt)
+    fields = {"Encrypt": encrypt, "MsgSignature": signature, "TimeStamp": "1", "Nonce": "2"}
+    body = "<xml>" + "".join(f"<{name}>{value}</{name}>" for name, value in fields.items()) + "</xml>"
+    Deliverer(world, lambda *_: Reply(200, body.encode()))
+    world.member_writes("lisi", "今天", AGENT_ID)
+    assert [line.text for line in world.app_chat_of(AGENT_ID, "lisi")] == ["今天", "三位新客户"]
+
+
 @pytest.mark.parametrize("kind", sorted(FORGERIES))
 def test_a_forgery_does_not_open(world: World, deliverer: Deliverer, receiver: Receiver, kind: str) -> None:
     deliverer.post_forged(kind, "<xml><Event>evil</Event></xml>", AGENT_ID)

@@ -9,6 +9,7 @@ import pytest
 import requests
 from flask.testing import FlaskClient
 
+from sandbox.admin import METHODS
 from sandbox.callbacks import Deliverer
 from sandbox.clock import ManualClock, SystemClock
 from sandbox.web import create_app, running
@@ -148,10 +149,101 @@ def test_the_admin_api_turns_knobs_and_moves_time(client: FlaskClient, world: Wo
     assert client.post("/sandbox/kill_token", data="x=1").status_code == 415
 
 
-@pytest.mark.parametrize("name", ["state", "calls", "sent", "deliveries", "events", "counts", "view", "words"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("state", "calls", "sent", "deliveries", "events", "counts", "view", "words", "kf_accounts", "kf_sent"),
+    ],
+)
 def test_every_view_is_json(client: FlaskClient, world: World, name: str) -> None:
     world.scan(world.make_way(["lisi"]).config_id)
     assert client.get(f"/sandbox/{name}").is_json
+
+
+def act(client: FlaskClient, deed: str, /, **body: Any) -> Any:
+    said = client.post(f"/sandbox/{deed}", json=body)
+    assert said.status_code == 200, said.text
+    return said.json
+
+
+def test_a_kf_chat_is_played_from_the_admin_api(client: FlaskClient, api: Any, world: World) -> None:
+    open_kfid = act(client, "kf_account", name="豆子客服", servicers=["lisi"])["open_kfid"]
+    visit = act(client, "kf_enter", open_kfid=open_kfid, name="小雨", scene="poster")
+    pair = {"open_kfid": open_kfid, "external_userid": visit["external_userid"]}
+    act(client, "kf_say", **pair, text="找人工")
+    act(client, "kf_send_file", **pair, kind="image")
+    api.post("kf/service_state/trans", {**pair, "service_state": 2})
+    query = {"customer": pair["external_userid"], "rep": "lisi", "kf": open_kfid}
+    waiting = client.get("/sandbox/view", query_string=query).json or {}
+    assert [(one["name"], one["state"]) for one in waiting["desk"]] == [("小雨", 2)]
+    act(client, "kf_take", **pair, servicer="lisi")
+    act(client, "kf_servicer_says", **pair, servicer="lisi", text="我来")
+    seen = client.get("/sandbox/view", query_string=query).json or {}
+    assert (seen["kf"]["state"], seen["kf"]["servicer_name"]) == (3, "李四")
+    assert [(one["who"], one["text"]) for one in seen["kf"]["lines"]] == [
+        ("customer", "找人工"),
+        ("customer", "image"),
+        ("notice", "kf_waiting"),
+        ("notice", "kf_taken"),
+        ("servicer", "我来"),
+    ]
+    act(client, "kf_end", **pair)
+    assert (client.get("/sandbox/kf_chat", query_string=pair).json or {})["state"] == 4
+    assert client.post("/sandbox/kf_end", json=pair).status_code == 400
+    (account,) = client.get("/sandbox/kf_accounts").json or []
+    assert (account["servicers"][0]["userid"], account["messages"]) == ("lisi", 6)
+
+
+def test_a_kf_link_leads_to_the_chat_on_the_page(client: FlaskClient, api: Any, world: World) -> None:
+    account = world.kf_account("豆子客服")
+    url = api.post("kf/add_contact_way", {"open_kfid": account.open_kfid, "scene": "poster"})["url"]
+    path = url.removeprefix(world.base_url) + "&scene_param=a%3D1"
+    assert "豆子客服" in client.get(path).text
+    back = client.post(path, data={"name": "阿哲"}).headers["Location"]
+    assert parse_qs(urlsplit(back).query)["kf"] == [account.open_kfid]
+    assert account.items[-1].body["event"]["scene_param"] == "a=1"
+    assert client.get("/kf/nowhere").status_code == 404
+
+
+def test_a_member_talks_with_the_app_and_presses_its_cards(client: FlaskClient, api: Any, world: World) -> None:
+    card = {
+        "card_type": "vote_interaction",
+        "main_title": {"title": "周末谁上班"},
+        "task_id": "t-1",
+        "checkbox": {"question_key": "q", "option_list": [{"id": "a", "text": "周六"}]},
+        "submit_button": {"text": "提交", "key": "go"},
+    }
+    act(client, "member_writes", userid="lisi", text="帮助", agent_id=AGENT_ID)
+    body = {"touser": "lisi", "msgtype": "template_card", "agentid": AGENT_ID, "template_card": card}
+    msgid = api.post("message/send", body)["msgid"]
+    seen = client.get("/sandbox/view", query_string={"rep": "lisi"}).json or {}
+    (app,) = seen["apps"]
+    assert [(one["who"], one["msgtype"]) for one in app["lines"]] == [("member", "text"), ("app", "template_card")]
+    act(client, "press_card", userid="lisi", msgid=msgid, key="go", selected={"q": ["a"]})
+    chosen = "<SelectedItem><QuestionKey><![CDATA[q]]></QuestionKey><OptionIds><OptionId><![CDATA[a]]></OptionId>"
+    assert chosen in world.events[-1].xml
+    act(client, "press_card_menu", userid="lisi", msgid=msgid, key="mute")
+    assert world.events[-1].fields["Event"] == "template_card_menu_event"
+    act(client, "member_clicks", userid="lisi", key="today", agent_id=AGENT_ID)
+    assert (world.events[-1].fields["Event"], world.events[-1].fields["EventKey"]) == ("click", "today")
+
+
+def test_every_act_has_a_method_behind_it(world: World) -> None:
+    assert [name for name in METHODS if not callable(getattr(world, name, None))] == []
+
+
+def test_what_the_kf_chat_shows_has_words_in_both_languages() -> None:
+    kinds = ["image", "file", "note", "msgmenu"]
+    needed = [
+        "kf",
+        "kf_waiting",
+        "kf_taken",
+        "kf_ended",
+        *(f"kf_state {n}" for n in range(5)),
+        *(f"type {k}" for k in kinds),
+    ]
+    for language in ("zh", "en"):
+        assert all(words_in(language)[name] for name in needed)
 
 
 @pytest.fixture
