@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from api import here, paging
 from api.operations import Call, Reply
 from api.problems import invalid, not_found, of_wecom
-from api.shapes import Asked, Day, Line, Loose, Paged, Prose, Query, Shape, TagName, Userid, example
+from api.shapes import Asked, Day, Line, Loose, Paged, Prose, Query, Shape, TagName, Userid, example, optional
 from storage.database import reading
 from storage.tables import Channel
 from storage.work import Work
@@ -25,15 +25,6 @@ MAX_DAYS = 366
 USUAL_DAYS = 30
 AT_WECOM = frozenset({"name", "members", "spare", "skip_verify", "daily_cap", "timetable"})
 """What WeCom must be told of when it changes; welcome and tags are ours alone."""
-
-
-def _optional(words: str | None = None) -> Any:
-    """A field that may be left out, but not null: which ones were given, ``model_fields_set`` tells."""
-
-    def without_default(schema: dict[str, Any]) -> None:
-        schema.pop("default", None)
-
-    return Field(default=None, json_schema_extra=without_default, description=words)
 
 
 Name = Annotated[Line, Field(min_length=1, max_length=channels.MAX_NAME, examples=["抖音直播间"])]
@@ -138,15 +129,15 @@ class ChannelChange(Asked):
     """What is to be different; what is left out stays as it is."""
 
     model_config = example({"members": ["lisi"], "spare": ["wangwu"], "state": "stopped"})
-    name: Name = _optional()
-    members: Members = _optional()
-    tags: Tags = _optional()
-    welcome: WelcomeAsked = _optional()
-    skip_verify: bool = _optional()
-    spare: Spare = _optional()
-    daily_cap: DailyCap = _optional()
-    timetable: Timetable = _optional()
-    state: Literal["active", "stopped"] = _optional(
+    name: Name = optional()
+    members: Members = optional()
+    tags: Tags = optional()
+    welcome: WelcomeAsked = optional()
+    skip_verify: bool = optional()
+    spare: Spare = optional()
+    daily_cap: DailyCap = optional()
+    timetable: Timetable = optional()
+    state: Literal["active", "stopped"] = optional(
         "`stopped`: the printed code lives on and leads to the spare reps. `active`: takes it into use "
         "again, and completes a code whose making at WeCom was interrupted.",
     )

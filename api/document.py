@@ -40,6 +40,7 @@ PATH_VALUES = {
     "customer_id": ("The person's id or an `external_userid`.", "p_17"),
     "tag_id": ("The tag's id.", "t_5"),
     "code": ("The channel's code.", "c7QkWmZ3xYbA"),
+    "rule_id": ("The rule's id.", "r_3"),
 }
 ABOUT = f"""\
 Customers, channel codes and tags of a shop on WeCom.

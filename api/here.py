@@ -47,6 +47,11 @@ def watch() -> Collection[str]:
     return cast(Collection[str], current_app.extensions["watch"])
 
 
+def notice() -> str:
+    """The privacy notice that goes with the first thing we write to a customer."""
+    return cast(str, current_app.extensions["notice"])
+
+
 def bell() -> Bell:
     """Wakes the workers."""
     return cast(Bell, current_app.extensions["bell"])
@@ -54,7 +59,7 @@ def bell() -> Bell:
 
 def start_work(db: Session) -> Work:
     """Work on a session that somebody else keeps."""
-    return Work(db, now(), cause=f"api: {request.endpoint}", zone=zone(), watch=watch())
+    return Work(db, now(), cause=f"api: {request.endpoint}", zone=zone(), watch=watch(), notice=notice())
 
 
 def local(moment: datetime) -> datetime:

@@ -24,6 +24,15 @@ def example(body: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [body]})
 
 
+def optional(words: str | None = None) -> Any:
+    """A field that may be left out, but not null: which ones were given, ``model_fields_set`` tells."""
+
+    def without_default(schema: dict[str, Any]) -> None:
+        schema.pop("default", None)
+
+    return Field(default=None, json_schema_extra=without_default, description=words)
+
+
 class Query(BaseModel):
     """What somebody asks in the address. Every value there is text."""
 

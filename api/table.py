@@ -1,6 +1,6 @@
 """Everything the API can do, in one table. To add an operation: a view in its subject's module, and a row here."""
 
-from api import channels, customers, reports, tags
+from api import channels, customers, reports, tag_rules, tags
 from api.operations import Operation
 from api.problems import BAD_CURSOR, CONFLICT, REFUSED, UNCLEAR
 
@@ -159,6 +159,74 @@ OPERATIONS: tuple[Operation, ...] = (
         tags.TagPage,
         query=tags.TagsQuery,
         problems=(BAD_CURSOR,),
+    ),
+    Operation(
+        "POST",
+        "/tag-rules",
+        tag_rules.make_rule,
+        "tags",
+        WRITE,
+        "Make a tag rule",
+        tag_rules.RuleShape,
+        status=201,
+        body=tag_rules.RuleAsked,
+        creates=True,
+    ),
+    Operation(
+        "GET",
+        "/tag-rules",
+        tag_rules.list_rules,
+        "tags",
+        READ,
+        "List tag rules",
+        tag_rules.RulePage,
+        query=tag_rules.RulesQuery,
+        problems=(BAD_CURSOR,),
+    ),
+    Operation("GET", "/tag-rules/{rule_id}", tag_rules.get_rule, "tags", READ, "Show a tag rule", tag_rules.RuleShape),
+    Operation(
+        "PATCH",
+        "/tag-rules/{rule_id}",
+        tag_rules.change_rule,
+        "tags",
+        WRITE,
+        "Change, stop or resume a tag rule",
+        tag_rules.RuleShape,
+        body=tag_rules.RuleChange,
+    ),
+    Operation(
+        "DELETE", "/tag-rules/{rule_id}", tag_rules.delete_rule, "tags", WRITE, "Delete a tag rule", None, status=204
+    ),
+    Operation(
+        "POST",
+        "/tag-rules/{rule_id}/preview",
+        tag_rules.preview_rule,
+        "tags",
+        READ,
+        "Try a tag rule on what customers said lately",
+        tag_rules.PreviewShape,
+        body=tag_rules.PreviewAsked,
+    ),
+    Operation(
+        "POST",
+        "/tag-rules/{rule_id}/backfill",
+        tag_rules.backfill_rule,
+        "tags",
+        WRITE,
+        "Apply a tag rule to what was said before it",
+        tag_rules.RuleShape,
+        status=202,
+        body=tag_rules.PreviewAsked,
+    ),
+    Operation(
+        "POST",
+        "/tag-rules/{rule_id}/undo",
+        tag_rules.undo_rule,
+        "tags",
+        WRITE,
+        "Take back everything a tag rule gave",
+        tag_rules.RuleShape,
+        status=202,
     ),
     Operation(
         "GET",

@@ -61,16 +61,19 @@ class Parts:
 
     def dispatcher(self) -> Dispatcher:
         """Takes events along their routes."""
-        return Dispatcher(self.engine, self.gateway, self.clock, self.zone, self.settings.wecom.watch)
+        watch, notice = self.settings.wecom.watch, self.settings.privacy.notice
+        return Dispatcher(self.engine, self.gateway, self.clock, self.zone, watch, notice)
 
     def sender(self) -> Sender:
         """Makes the calls that wait in the outbox."""
-        return Sender(self.engine, self.gateway, self.clock, self.zone, self.settings.wecom.watch)
+        watch, notice = self.settings.wecom.watch, self.settings.privacy.notice
+        return Sender(self.engine, self.gateway, self.clock, self.zone, watch, notice)
 
     def hands(self, ring: Callable[[], None], stopping: Callable[[], bool]) -> Hands:
         """What a job may use."""
         watch = self.settings.wecom.watch
-        return Hands(self.engine, self.gateway, self.clock, self.zone, watch, ring, stopping)
+        days = self.settings.privacy.keep_text_days
+        return Hands(self.engine, self.gateway, self.clock, self.zone, watch, ring, stopping, days)
 
     def loop(self, ring: Callable[[], None], stopping: Callable[[], bool]) -> Loop:
         """Keeps the timetable."""
@@ -110,8 +113,11 @@ def _gateway(settings: Settings, engine: Engine, clock: Clock, http: requests.Se
     def line(secret: str) -> Line:
         return Line(wecom.corp_id, secret, api_base=wecom.api_base, tokens=tokens, pacing=pacing, http=http)
 
-    contact = line(wecom.contact.secret.get_secret_value()) if wecom.contact else None
-    return Gateway(line(wecom.secret.get_secret_value()), contact, wecom.agent_id)
+    def own(receiver: Receiver | None) -> Line | None:
+        return line(receiver.secret.get_secret_value()) if receiver else None
+
+    app, contact, kf = line(wecom.secret.get_secret_value()), own(wecom.contact), own(wecom.kf)
+    return Gateway(app, contact, wecom.agent_id, kf, home=settings.web.base_url)
 
 
 def _tokens(settings: Settings, engine: Engine, clock: Clock) -> Tokens:

@@ -12,21 +12,26 @@ import json
 import os
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from sqlalchemy import Connection, Date, Engine, LargeBinary, Table, func, insert, make_url, select, text
+from sqlalchemy.exc import SQLAlchemyError, StatementError
+from sqlalchemy.orm import Session
 from tqdm import tqdm
 
-from storage import schema
-from storage.database import UtcTime, open_engine
-from storage.tables import Base
+from people import privacy
+from storage import schema, search
+from storage.database import UtcTime, is_away, open_engine, reading, utc_now
+from storage.tables import Base, Erasure, Person
+from storage.work import Work
 
 FORMAT = "wecom-scrm backup 1"
 CHUNK = 2000
+NOT_KNOWN = "; who was erased after the backup is only known with --erased-in"
 LEFT_OUT = frozenset({"lease", "sealed", "sign_in", "sign_in_link", "attempt"})
 """What must not come back to life: leases, tokens, sessions, one-time links."""
 
@@ -123,8 +128,12 @@ def _plain(value: Any) -> Any:
     return base64.b64encode(value).decode() if isinstance(value, bytes) else value
 
 
-def restore(url: str, path: Path, *, verify_only: bool) -> str:
-    """Bring a backup back into an empty database, or only prove that it could be. Raises ``BackupError``."""
+def restore(url: str, path: Path, *, verify_only: bool, erased_in: str | None = None) -> str:
+    """Bring a backup back into an empty database, or only prove that it could be. Raises ``BackupError``.
+
+    Who was erased, by the file's own list or that of the database it replaces (``erased_in``), is erased again.
+    """
+    receipts = _erasures_in(erased_in) if erased_in else []
     if verify_only:
         with tempfile.TemporaryDirectory() as folder:
             return f"{path} is whole: {_bring_back(f'sqlite:///{folder}/verify.db', path)} restored and compared"
@@ -135,7 +144,33 @@ def restore(url: str, path: Path, *, verify_only: bool) -> str:
             raise BackupError(f"{name} is not empty; restore into a new database and point [storage] url at it")
     finally:
         engine.dispose()
-    return f"restored {_bring_back(url, path)}; every count and digest agrees"
+    again: list[int] = []
+    brought = _bring_back(url, path, lambda db: again.append(_erase_again(db, receipts)))
+    told = f"; erased again: {again[0]}" if again[0] or erased_in else ""
+    return f"restored {brought}; every count and digest agrees{told}" + ("" if erased_in else NOT_KNOWN)
+
+
+def _erasures_in(url: str) -> list[dict[str, Any]]:
+    """Who was erased in the database that a backup replaces."""
+    try:
+        engine = open_engine(url)
+        try:
+            with reading(engine) as db:
+                return privacy.receipts(db)
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ValueError) as error:
+        raise BackupError(f"--erased-in cannot be read as a database of ours: {type(error).__name__}") from None
+
+
+def _erase_again(db: Session, receipts: list[dict[str, Any]]) -> int:
+    """Within the transaction that brings the backup back: nobody ever sees those who were erased.
+
+    The index of what was said is made anew from what is left.
+    """
+    again = privacy.erase_again(Work(db, utc_now(), cause="restore"), [*privacy.receipts(db), *receipts])
+    search.index_all(db)
+    return again
 
 
 def _is_empty(engine: Engine) -> bool:
@@ -143,7 +178,7 @@ def _is_empty(engine: Engine) -> bool:
         return all(connection.execute(select(table).limit(1)).first() is None for table in tables())
 
 
-def _bring_back(url: str, path: Path) -> str:
+def _bring_back(url: str, path: Path, then: Callable[[Session], None] | None = None) -> str:
     schema.migrate(url)
     engine = open_engine(url)
     try:
@@ -154,8 +189,17 @@ def _bring_back(url: str, path: Path) -> str:
                 found = _seals(connection, head["tables"])
                 _set_counters(connection)
                 _compare(promised, found)
+                if then is not None:
+                    with Session(connection, expire_on_commit=False) as db:
+                        then(db)
+                        db.commit()  # of the session; the connection's transaction goes on
+                    _keep_ids_apart(connection)
     except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
         raise BackupError(f"{path} cannot be read as a whole: {error}") from None
+    except StatementError as error:  # damage that gzip notices only at the end of the file
+        if is_away(error):
+            raise
+        raise BackupError(f"{path} cannot be read as a whole: the database refuses a row of it") from None
     finally:
         engine.dispose()
     return f"{sum(seal.rows for seal in found.values()):,} rows of {len(found)} tables"
@@ -221,6 +265,21 @@ def _compare(promised: dict[str, dict[str, Any]], found: dict[str, Seal]) -> Non
     for name, seal in found.items():
         if promised[name] != seal.as_json():
             raise ValueError(f"table {name} differs: {promised[name]['rows']} rows promised, {seal.rows} found")
+
+
+def _keep_ids_apart(connection: Connection) -> None:
+    """The ids of those who were erased are given to nobody else, also when the backup is older than they were."""
+    erased = connection.execute(select(Erasure.person)).scalars()
+    last = max((int(one.removeprefix("p_")) for one in erased), default=0)
+    if connection.dialect.name == "postgresql":
+        sequence = func.pg_get_serial_sequence("person", "id")
+        most = func.greatest(func.max(Person.id), last, 1)
+        connection.execute(select(func.setval(sequence, most)).select_from(Person))
+    elif last:
+        connection.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = 'person'")
+        highest = connection.execute(select(func.coalesce(func.max(Person.id), 0))).scalar_one()
+        row = ("person", max(last, highest))
+        connection.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", row)
 
 
 def _set_counters(connection: Connection) -> None:

@@ -105,6 +105,7 @@ def arriving(event: Event, xml: str, now: datetime) -> Arriving:
         xml=xml,
         event_at=event.at or now,
         welcome_code=getattr(event, "welcome_code", None),
+        settles=event.settles,
     )
 
 

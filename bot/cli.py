@@ -225,6 +225,29 @@ def _moment(text: str, settings: Any) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=settings.timezone)
 
 
+@_command()
+@click.option("--dry-run", "dry", is_flag=True, help="Only say what differs.")
+@_json_option
+def sync(config: Path | None, dry: bool, as_json: bool) -> None:
+    """Compare members, customers, tags, codes and groups with WeCom, and fix what differs.
+
+    Example: scrm sync --dry-run
+    """
+    from bot import syncing
+    from bot.settings import load
+    from scheduler.reconcile import DONE, CannotSync
+
+    try:
+        run = syncing.sync(load(config), dry=dry)
+    except CannotSync as error:
+        raise Cannot(str(error)) from None
+    if as_json:
+        _say_json(syncing.as_json(run))
+    else:
+        click.echo(syncing.as_text(run))
+    sys.exit(0 if run.state == DONE else 1)
+
+
 # --- looking and mending ---------------------------------------------------------------------------------------------
 
 
@@ -246,19 +269,23 @@ def events(config: Path | None, state: str | None, limit: int, as_json: bool) ->
     """
     from sqlalchemy import select
 
-    from storage.database import reading
+    from bot.settings import load
+    from storage.database import open_engine, reading
     from storage.tables import InboxRow
 
     states = {"waiting": ("waiting", "taken"), "done": ("done",), "aside": ("aside",), None: None}[state]
     question = select(InboxRow).order_by(InboxRow.id.desc()).limit(limit)
-    with reading(_engine(config)) as db:
+    settings = load(config)
+    with reading(open_engine(settings.storage.url)) as db:
         rows = list(db.scalars(question.where(InboxRow.state.in_(states)) if states else question))
     if as_json:
         names = ("id", "name", "state", "tries", "event_at", "received_at", "done_at", "outcome")
         _say_json([{name: getattr(row, name) for name in names} for row in rows])
         return
+    zone = settings.timezone
     cells = [
-        [str(r.id), r.name, r.state, str(r.tries), f"{r.received_at:%m-%d %H:%M:%S}", r.outcome or ""] for r in rows
+        [str(r.id), r.name, r.state, str(r.tries), f"{r.received_at.astimezone(zone):%m-%d %H:%M:%S}", r.outcome or ""]
+        for r in rows
     ]
     click.echo(table(cells, ["id", "event", "state", "tries", "received", "outcome"]) if cells else "no events")
 
@@ -311,6 +338,63 @@ def show_customer(context: click.Context, person: str, as_json: bool) -> None:
         _say_json(found)
     else:
         click.echo(people_desk.as_text(found))
+
+
+@customer.command("export")
+@click.argument("person")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of stdout.")
+@click.pass_context
+@_plainly
+def export_customer(context: click.Context, person: str, out: Path | None) -> None:
+    """Give out everything held about one person, as JSON; files they sent are in it as base64.
+
+    Example: scrm customer export p_17 --out p_17.json
+    """
+    from bot import people_desk
+
+    found = people_desk.hold_of(_engine(context.obj), person)
+    if found is None:
+        raise Cannot(f"nobody is known as {person}")
+    if out is None:
+        _say_json(found)
+        return
+    try:
+        out.write_text(json.dumps(found, ensure_ascii=False, indent=2), encoding="utf-8")
+    except OSError as error:
+        raise Cannot(f"cannot write {out}: {error.strerror}") from None
+    click.echo(f"{sum(map(len, found['tables'].values()))} rows in {out}")
+
+
+@customer.command("erase")
+@click.argument("person")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_json_option
+@click.pass_context
+@_plainly
+def erase_customer(context: click.Context, person: str, yes: bool, as_json: bool) -> None:
+    """Erase one person for good, and give a receipt that a restored backup is held to.
+
+    Example: scrm customer erase p_17
+    """
+    from bot import people_desk
+    from bot.settings import load
+
+    engine = _engine(context.obj)
+    shown = people_desk.show(engine, load(context.obj).timezone, person)
+    if shown is None:
+        raise Cannot(f"nobody is known as {person}")
+    question = f"Erase {shown['id']} ({shown['name'] or 'no name'}), with all history? This cannot be taken back"
+    if not yes and not click.confirm(question, err=True):
+        raise Cannot("nothing was erased")
+    receipt = people_desk.erase(engine, shown["id"])
+    if receipt is None:
+        raise Cannot(f"nobody is known as {person}")
+    if as_json:
+        _say_json(receipt)
+        return
+    rows = sum(receipt["rows"].values())
+    click.echo(f"erased {receipt['person']}: {rows} rows of {len(receipt['rows'])} tables, at {receipt['at']}")
+    click.echo("WeCom and older backups still have them: delete the contact in WeCom too")
 
 
 @scrm.group()
@@ -403,16 +487,17 @@ def backup(config: Path | None, file: Path) -> None:
 @_command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--verify", is_flag=True, help="Restore beside the running database and compare; changes nothing.")
-def restore(config: Path | None, file: Path, verify: bool) -> None:
+@click.option("--erased-in", metavar="URL", help="The database it replaces: who was erased there stays erased.")
+def restore(config: Path | None, file: Path, verify: bool, erased_in: str | None) -> None:
     """Bring a backup back; with --verify only prove that it could be.
 
-    Example: scrm restore scrm-2026-11-22.backup --verify
+    Example: scrm restore scrm-2026-11-22.backup --erased-in sqlite:///data/old.db
     """
     from bot import backups
     from bot.settings import load
 
     try:
-        click.echo(backups.restore(load(config).storage.url, file, verify_only=verify))
+        click.echo(backups.restore(load(config).storage.url, file, verify_only=verify, erased_in=erased_in))
     except backups.BackupError as error:
         raise Cannot(str(error)) from None
 

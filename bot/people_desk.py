@@ -12,11 +12,11 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from api import customers
-from people import access, api_keys, directory, persons, sign_in
+from people import access, api_keys, directory, persons, phones, privacy, sign_in
 from people.access import Sight
 from people.cards import cards
 from people.directory import Filter
-from storage import audit, sheets
+from storage import audit, sheets, wiping
 from storage.database import reading, transaction, utc_now
 from storage.tables import Interaction, Person
 from storage.work import Work
@@ -53,6 +53,47 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"  {one['userid']}: {one['state']} since {one['added_at'] or '?'}{over}")
     lines += [f"  {one['group']}/{one['name']} ({one['at_wecom']} at WeCom): {one['because']}" for one in found["tags"]]
     return "\n".join(lines)
+
+
+def hold_of(engine: Engine, name: str) -> dict[str, Any] | None:
+    """Everything held about one person, as JSON; None when nobody is known by this name. The export is noted."""
+    with transaction(engine) as db:
+        person = find(db, name)
+        if person is None:
+            return None
+        tables, now = privacy.held(db, person), utc_now()
+        counts = {table: len(rows) for table, rows in tables.items() if rows}
+        subject = persons.public_id(person.id)
+        audit.note(db, actor=ACTOR, action="customer.export", subject=subject, details={"rows": counts}, at=now)
+    return {"person": subject, "at": now.isoformat(), "about": privacy.about(), "tables": tables}
+
+
+def erase(engine: Engine, name: str) -> dict[str, Any] | None:
+    """Forget one person; the receipt. None when nobody is known by this name. The erasure is noted."""
+    with transaction(engine) as db:
+        person = find(db, name)
+        if person is None:
+            return None
+        wiping.thorough(db)
+        work = Work(db, utc_now(), cause=ACTOR)
+        receipt = privacy.erase(work, person, by=ACTOR)
+        audit.note(
+            db,
+            actor=ACTOR,
+            action="customer.erase",
+            subject=receipt.person,
+            details={"rows": receipt.counts},
+            at=work.now,
+        )
+        shown = {
+            "person": receipt.person,
+            "at": receipt.at.isoformat(),
+            "by": receipt.by,
+            "digests": receipt.digests,
+            "rows": receipt.counts,
+        }
+    wiping.wipe(engine)
+    return shown
 
 
 def create_key(engine: Engine, name: str, scopes: list[str]) -> str:
@@ -108,7 +149,7 @@ def _customers(db: Session) -> Iterator[tuple[object, ...]]:
         yield (
             persons.public_id(person.id),
             external,
-            person.name,
+            phones.hidden(person.name),
             person.owner,
             access.masked(person.phone),
             person.first_seen_at.isoformat(),

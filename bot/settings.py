@@ -27,6 +27,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 DEFAULT_PATH = Path("config.toml")
 PREFIX, SPLIT = "SCRM__", "__"
+MAX_NOTICE_BYTES = 480
+"""It goes with the first reply to a customer, and a reply of 微信客服 has 2,048 bytes, below a menu 1,024."""
 SANDBOX_CORP = "wwsandbox000000001"
 """The corp of every sandbox; it answers to no other, and no real corp is called so."""
 Watched = Literal["welcome", "tags", "answers", "mass", "all"]
@@ -54,6 +56,14 @@ def _database(value: Any) -> str:
     if not str(value).startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://")):
         raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
     return re.sub(r"^postgresql://", "postgresql+psycopg://", str(value))
+
+
+def _short_notice(value: str) -> str:
+    if len(value.encode()) > MAX_NOTICE_BYTES:
+        raise ValueError(
+            f"must have at most {MAX_NOTICE_BYTES} bytes, about 160 characters: put a link to the whole in it"
+        )
+    return value.strip()
 
 
 Address = Annotated[str, BeforeValidator(_base_address)]
@@ -155,6 +165,13 @@ class ContactSettings(Section):
     quiet_to: time = time(8, 0)
 
 
+class PrivacySettings(Section):
+    """What we tell customers about their words, and how long we keep those."""
+
+    notice: Annotated[str, AfterValidator(_short_notice)] = ""
+    keep_text_days: int = Field(default=0, ge=0)
+
+
 class PointsSettings(Section):
     """How points are earned."""
 
@@ -189,6 +206,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     redis: RedisSettings = RedisSettings()
     contact: ContactSettings = ContactSettings()
+    privacy: PrivacySettings = PrivacySettings()
     points: PointsSettings = PointsSettings()
     web: WebSettings
 

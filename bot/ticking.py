@@ -47,7 +47,7 @@ def work_off(parts: Parts) -> int:
         for taken in dispatcher.claim(EVENTS, 20):
             dispatcher.handle_one(taken)
             done += 1
-        for lane in ("welcome", "calls", "tags"):
+        for lane in ("welcome", "kf", "calls", "tags", "files"):
             for claimed in sender.claim(lane, 5):
                 sender.deliver_one(claimed)
                 done += 1

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from people import persons, relations
+from people import groups, handover, persons, privacy, relations
 from people.relations import Fact
 from storage.outbox import Claimed
 from storage.tables import Person, Relation, Tag
 from storage.work import Work
-from tagging import channels, marks, mirror, welcomes
+from tagging import channels, marks, mirror, rules, welcomes
 from wecom.events import (
     ArchiveAgreed,
     ContactAdded,
@@ -74,6 +74,12 @@ def remember_arrival(event: Arrival, profile: Profile | None, work: Work) -> Non
         persons.remember_profile(work, person, profile)
 
 
+def take_over_from_colleague(event: Arrival, profile: Profile | None, work: Work) -> None:
+    """Where a colleague handed the customer over, what hung on them comes along."""
+    person, relation = _pair(event, work)
+    handover.arrived(work, person, relation, event.at or work.now)
+
+
 def tag_by_channel(event: Arrival, profile: Profile | None, work: Work) -> None:
     """Give the tags of the channel the customer came over, and bring all tags to the new relation."""
     person, relation = _pair(event, work)
@@ -87,10 +93,17 @@ def tag_by_channel(event: Arrival, profile: Profile | None, work: Work) -> None:
         marks.push_all(work, relation, besides={tag.id for tag in given})
 
 
+def tag_by_rules(event: Arrival, profile: Profile | None, work: Work) -> None:
+    """Give the tags of the rules that look at arrivals."""
+    person, relation = _pair(event, work)
+    if relation.state in ("active", "half") and not _came_by_transfer(work, relation):
+        rules.hear_arrival(work, person, relation, event.at or work.now)
+
+
 def take_over_tags(event: ContactEvent, profile: Profile | None, work: Work) -> None:
     """Keep the corp tags the rep has put on in WeCom."""
     side = profile.side_of(event.userid) if profile else None
-    if side is not None:
+    if side is not None and not _about_somebody_erased(event, work):
         person, relation = _pair(event, work)
         mirror.seen_at_wecom(work, person, relation, side.tags, by_rep=isinstance(event, ContactEdited))
 
@@ -109,6 +122,12 @@ def tell_arrival(event: Arrival, profile: Profile | None, work: Work) -> None:
         details["again"] = True
     kind = "added" if isinstance(event, ContactAdded) else "half_added"
     _tell(event, kind, work, details=details)
+
+
+def tell_earlier_groups(event: Arrival, profile: Profile | None, work: Work) -> None:
+    """The customer groups in which we have seen them before belong to their story from now on."""
+    person, _ = _pair(event, work)
+    groups.tell_earlier(work, person, event.external_userid)
 
 
 def tell_welcome(event: Arrival, profile: Profile | None, work: Work) -> None:
@@ -148,6 +167,8 @@ def update_profile(event: ContactEdited, profile: Profile | None, work: Work) ->
 
     Of a relation we have never heard of, WeCom tells since when it lives: the callback of its arrival was lost.
     """
+    if _about_somebody_erased(event, work):
+        return
     person, relation = _pair(event, work)
     before = _what_the_rep_wrote(relation)
     if profile is not None:
@@ -181,21 +202,43 @@ def mark_deleted_by_customer(event: ContactDeletedByCustomer, _: None, work: Wor
 
 
 def _end(event: ContactEvent, kind: str, work: Work) -> None:
+    if _about_somebody_erased(event, work):
+        return
     person, relation = _pair(event, work)
     persons.record(work, person, relation, Fact(kind=kind, at=event.at or work.now))
+    if kind != relations.TRANSFERRED:
+        by = "customer" if kind == relations.DELETED_BY_CUSTOMER else "rep"
+        rules.hear_loss(work, person, relation, by, event.at or work.now)
+    else:
+        handover.follow(work, person)  # the event does not say who has got them: that comes as an arrival
     if kind != relations.DELETED_BY_CUSTOMER:
         marks.gone_at_wecom(work, relation)
     _tell(event, kind, work)
 
 
 def tell_transfer_failed(event: TransferFailed, _: None, work: Work) -> None:
-    """A transfer did not happen: nothing changes but the story."""
+    """A transfer did not happen: the story and the plan say so."""
+    if _about_somebody_erased(event, work):
+        return
+    handover.failed(work, _pair(event, work)[1], event.reason)
     _tell(event, "transfer_failed", work, details={"reason": event.reason})
 
 
 def tell_archive_agreed(event: ArchiveAgreed, _: None, work: Work) -> None:
     """The customer agreed to the message archive."""
+    if _about_somebody_erased(event, work):
+        return
     _tell(event, "archive_agreed", work)
+
+
+def _about_somebody_erased(event: ContactEvent, work: Work) -> bool:
+    """Whether this is somebody who was erased and has not come back: what our reps do about them is not kept."""
+
+    def look() -> bool:
+        known = persons.find_person(work.db, persons.EXTERNAL, event.external_userid)
+        return known is None and bool(privacy.erased(work.db, {event.external_userid: None}))
+
+    return not isinstance(event, Arrival) and work.found("erased", look)
 
 
 def _pair(event: ContactEvent, work: Work) -> tuple[Person, Relation]:

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from handlers.books import Books
 from handlers.routes import GREET, ROUTES, Route
 from storage import inbox
 from storage.database import Clock, is_away, is_crossed, transaction
@@ -58,6 +59,7 @@ class Dispatcher:
     clock: Clock
     zone: ZoneInfo
     watch: Collection[str] = ()
+    notice: str = ""
 
     def claim(self, lane: str, room: int) -> list[Taken]:
         """Take events that are due in this lane."""
@@ -139,15 +141,20 @@ class Dispatcher:
             work = self._work(db, looked_at=looked_at, **_of(taken))
             for step in route.steps:
                 step(event, facts, work)
-            self._done(work, taken, f"done{note}")
+            if work.goes_on:
+                self._go_on(work, taken)
+            else:
+                self._done(work, taken, f"done{note}")
         return work.lanes
 
     def _look(self, taken: Taken, event: Event, route: Route) -> tuple[Any, str]:
         """Read what the steps need. WeCom away for good must not hold the event: the last try goes on without."""
-        if route.look is None:
+        if route.look is None and route.study is None:
             return None, ""
         try:
-            return route.look(event, self.gateway), ""
+            if route.study is not None:
+                return route.study(event, self.gateway, Books(self.engine, self.clock(), taken.received_at)), ""
+            return route.look(event, self.gateway) if route.look else None, ""
         except Blocked:
             raise
         except Refused as error:
@@ -158,12 +165,18 @@ class Dispatcher:
             return None, f", without a look at WeCom: {error}"
 
     def _work(self, db: Session, **of: Any) -> Work:
-        return Work(db, self.clock(), watch=self.watch, zone=self.zone, **of)
+        return Work(db, self.clock(), watch=self.watch, zone=self.zone, notice=self.notice, **of)
 
     def _finish(self, taken: Taken, outcome: str) -> set[str]:
         with transaction(self.engine) as db:
             self._done(self._work(db), taken, outcome)
         return set()
+
+    def _go_on(self, work: Work, taken: Taken) -> None:
+        """One portion is kept; the event stays open for the next."""
+        if not inbox.go_on(work.db, taken, "a portion is kept, there is more", self.clock()):
+            raise LostLease
+        work.lanes.add(f"inbox:{EVENTS}")
 
     def _done(self, work: Work, taken: Taken, outcome: str) -> None:
         if not inbox.finish(work.db, taken, outcome, self.clock()):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from handlers import app, contacts, corp_tags, organisation
+from handlers import app, contacts, corp_tags, groups, kf, organisation, rep_bot
+from handlers.books import Books
 from storage.inbox import EVENTS, WELCOME
 from storage.outbox import Claimed
 from storage.work import Work
@@ -18,6 +19,7 @@ from wecom.events import (
     AppResumed,
     AppSuspended,
     ArchiveAgreed,
+    CardPressed,
     ContactAdded,
     ContactDeletedByCustomer,
     ContactDeletedByRep,
@@ -26,13 +28,22 @@ from wecom.events import (
     CorpTagsChanged,
     DepartmentChanged,
     Event,
+    GroupChanged,
+    GroupDismissed,
+    GroupOpened,
+    KfAccountsChanged,
+    KfPullDue,
+    KfWaiting,
     MemberChanged,
     MemberLeft,
+    MemberSent,
+    MemberWrote,
     TransferFailed,
 )
 from wecom.gateway import Gateway
 
 Look = Callable[[Any, Gateway], Any]
+Study = Callable[[Any, Gateway, Books], Any]
 Step = Callable[[Any, Any, Work], None]
 Greet = Callable[[Sequence[tuple[Any, tuple[str, ...], Work]], Work, int], list[Claimed]]
 
@@ -43,6 +54,8 @@ class Route:
 
     steps: tuple[Step, ...]
     look: Look | None = None
+    study: Study | None = None
+    """As ``look``, for what also needs our own books: how far we had read, whom we know."""
     greeted: bool = False
     """Whether it is greeted when it brings a welcome code."""
 
@@ -53,14 +66,20 @@ ARRIVAL = Route(
     look=contacts.fetch_profile,
     steps=(
         contacts.remember_arrival,
+        contacts.take_over_from_colleague,
         contacts.take_over_tags,
         contacts.tag_by_channel,
+        contacts.tag_by_rules,
         contacts.tell_arrival,
+        contacts.tell_earlier_groups,
         contacts.tell_welcome,
         contacts.note_missing_welcome,
         contacts.keep_code_leading,
     ),
 )
+
+PULL = Route(study=kf.pull, steps=(kf.keep_page,))
+"""It stays open as long as WeCom has more: a page each time."""
 
 ROUTES: Mapping[type[Event], Route] = MappingProxyType(
     {
@@ -72,11 +91,20 @@ ROUTES: Mapping[type[Event], Route] = MappingProxyType(
         TransferFailed: Route(steps=(contacts.tell_transfer_failed,)),
         ArchiveAgreed: Route(steps=(contacts.tell_archive_agreed,)),
         CorpTagsChanged: Route(look=corp_tags.fetch_corp_tags, steps=(corp_tags.mirror_corp_tags,)),
+        GroupOpened: Route(look=groups.fetch_group, steps=(groups.remember_group,)),
+        GroupChanged: Route(look=groups.fetch_group, steps=(groups.remember_group,)),
+        GroupDismissed: Route(steps=(groups.mark_as_dismissed,)),
         MemberChanged: Route(
             look=organisation.fetch_member, steps=(organisation.remember_member, organisation.lead_codes_anew)
         ),
         MemberLeft: Route(steps=(organisation.mark_as_left,)),
         DepartmentChanged: Route(look=organisation.fetch_departments, steps=(organisation.remember_departments,)),
+        KfWaiting: PULL,
+        KfPullDue: PULL,
+        KfAccountsChanged: Route(look=kf.fetch_accounts, steps=(kf.remember_accounts,)),
+        MemberWrote: Route(steps=(rep_bot.answer,)),
+        MemberSent: Route(steps=(rep_bot.answer_other,)),
+        CardPressed: Route(steps=(rep_bot.go_on,)),
         AppSuspended: Route(steps=(app.raise_suspended,)),
         AppResumed: Route(steps=(app.clear_suspended,)),
     }

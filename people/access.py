@@ -11,12 +11,15 @@ from sqlalchemy import ColumnElement, or_, select, true
 from sqlalchemy.orm import Session
 
 from people import members
-from storage.tables import Person, Relation
+from storage.tables import Person, Relation, User
 
 BOSS, MANAGER, OPERATOR, REP = ROLES = ("boss", "manager", "operator", "rep")
 SEES_ALL = frozenset({BOSS, OPERATOR})
 ONCE_SERVED = ("active", "half", "ended_by_customer", "ended_by_rep", "ended_by_both")
 """A relation that ended stays its rep's; one handed over by a transfer belongs to the new rep alone."""
+
+NOT_USERS = ("command line", "key:")
+"""Under these names work is asked for by others than console users."""
 
 RIGHTS: dict[str, frozenset[str]] = {
     "see_people": frozenset(ROLES),
@@ -24,9 +27,20 @@ RIGHTS: dict[str, frozenset[str]] = {
     "give_owner": frozenset({BOSS, MANAGER}),
     "see_channels": frozenset({BOSS, OPERATOR, MANAGER}),
     "edit_channels": frozenset({BOSS, OPERATOR}),
+    "bulk_tags": frozenset({BOSS, OPERATOR, MANAGER}),
+    "confirm_bulk": frozenset({BOSS, MANAGER}),
+    "hand_over": frozenset({BOSS, MANAGER}),
+    "privacy": frozenset({BOSS}),
+    "see_chats": frozenset(ROLES),
+    "answer_chats": frozenset(ROLES),
+    "see_answers": frozenset({BOSS, OPERATOR, MANAGER}),
+    "edit_answers": frozenset({BOSS, OPERATOR}),
+    "see_tags": frozenset({BOSS, OPERATOR, MANAGER}),
+    "edit_rules": frozenset({BOSS, OPERATOR}),
     "see_today": frozenset(ROLES),
     "see_operations": frozenset({BOSS, OPERATOR}),
     "replay": frozenset({BOSS, OPERATOR}),
+    "compare": frozenset({BOSS, OPERATOR}),
     "decide_calls": frozenset({BOSS, OPERATOR}),
     "read_organisation": frozenset({BOSS, OPERATOR}),
     "see_settings": frozenset({BOSS, OPERATOR}),
@@ -82,6 +96,18 @@ def sight_of(db: Session, viewer: Viewer) -> Sight:
     if viewer.role == MANAGER:
         return Sight(everybody=False, userids=frozenset(members.subordinates(db, viewer.userid)))
     return Sight(everybody=False, userids=frozenset({viewer.userid}))
+
+
+def sight_of_asker(db: Session, by: str) -> Sight:
+    """What somebody may see now who asked for work that is done later, by the name their work goes under.
+
+    A console user by the role they have now; one who may not come in any more, or is not known, sees nobody. The
+    command line and API keys see all.
+    """
+    user = db.scalars(select(User).where(User.userid == by, User.disabled_at.is_(None))).one_or_none()
+    if user is not None:
+        return sight_of(db, Viewer(user.userid, user.role, user.id))
+    return Sight(everybody=by.startswith(NOT_USERS))
 
 
 def person_in_sight(db: Session, sight: Sight, person_id: int) -> Person | None:

@@ -39,6 +39,8 @@ class Filter:
     """A relation's state: active, half, lost."""
     stage: str | None = None
     """A person's stage as in ``people.stages``; unlike ``state`` no person has two."""
+    opted_out: bool = False
+    """Only those who want to hear nothing more unasked."""
 
 
 Cursor = tuple[datetime, int]
@@ -63,6 +65,8 @@ def _conditions(sight: Sight, wanted: Filter) -> list[ColumnElement[bool]]:
         conditions.append(_in_state(sight, wanted.state))
     if wanted.stage is not None:
         conditions.append(in_stage(sight, wanted.stage))
+    if wanted.opted_out:
+        conditions.append(Person.opted_out.is_(True))
     return conditions
 
 
@@ -133,6 +137,12 @@ def count(db: Session, sight: Sight, wanted: Filter) -> int:
 def every(db: Session, sight: Sight, wanted: Filter) -> Iterator[Person]:
     """The whole list, a thousand at a time, for an export."""
     yield from db.scalars(_listed(sight, wanted).execution_options(yield_per=1000))
+
+
+def every_id(db: Session, sight: Sight, wanted: Filter) -> Iterator[int]:
+    """The ids of the whole list, for work on all of them."""
+    question = select(Person.id).where(*_conditions(sight, wanted)).order_by(Person.id.desc())
+    yield from db.scalars(question.execution_options(yield_per=1000))
 
 
 @dataclass(frozen=True)

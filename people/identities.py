@@ -4,6 +4,8 @@ Types are ``external_userid``, ``unionid``, ``phone``, or ``<system>:<kind>`` of
 """
 
 import re
+import unicodedata
+from collections.abc import Iterable
 
 PHONE = "phone"
 TYPE = r"^(external_userid|unionid|phone|[A-Za-z0-9][A-Za-z0-9_.-]{0,18}:[A-Za-z0-9][A-Za-z0-9_.-]{0,18})$"
@@ -23,8 +25,19 @@ def spelt(type_: str, value: str) -> str:
 
 def _phone(value: str) -> str:
     """Digits only; a mainland number without its country code, any other with a plus if it came with one."""
-    digits = DRESSING.sub("", value)
+    digits = DRESSING.sub("", unicodedata.normalize("NFKC", value))  # full-width digits are digits
     if not (digits.isascii() and NUMBER.match(digits)):
         raise ValueError("a phone number has 5 to 20 digits")
     mainland = CHINA.match(digits)
     return mainland[1] if mainland else digits
+
+
+def spelt_phones(written: Iterable[str]) -> list[str]:
+    """These phone numbers as they are kept, each once; what is no number is left out."""
+    kept: dict[str, None] = {}
+    for one in written:
+        try:
+            kept[spelt(PHONE, one)] = None
+        except ValueError:
+            continue
+    return list(kept)

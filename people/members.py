@@ -19,6 +19,7 @@ from storage.tables import (
     Relation,
     RelationFact,
     RelationTag,
+    Task,
     User,
     Welcome,
 )
@@ -65,7 +66,7 @@ def keep_all(work: Work, facts: Sequence[MemberFacts], serving: Sequence[str]) -
     here = told | {userid.lower() for userid in serving}
     known = work.db.scalars(select(Member.userid).where(Member.left_at.is_(None))).all()
     gone = [userid for userid in known if userid.lower() not in here]
-    if len(gone) > max(MANY, len(known) // 5):
+    if len(gone) > max(MANY, len(known) // 5) or (gone and len(gone) == len(known)):
         text = f"通讯录里一下少了 {len(gone)} 人，先不当作离职处理：请检查应用的可见范围"
         alarms.raise_alarm(work, "many_left", text)
         return []
@@ -108,7 +109,7 @@ def rename(work: Work, old: str, new: str) -> None:
     merged = _merge_relations(db, old, new)
     taken = select(ChannelSeat.channel_id).where(ChannelSeat.userid == new)
     db.execute(delete(ChannelSeat).where(ChannelSeat.userid == old, ChannelSeat.channel_id.in_(taken)))
-    for table in (Relation, Interval, Interaction, ChannelSeat):
+    for table in (Relation, Interval, Interaction, ChannelSeat, Task):
         db.execute(update(table).where(table.userid == old).values(userid=new))
     if db.scalar(select(User.id).where(User.userid == new)) is None:
         db.execute(update(User).where(User.userid == old).values(userid=new))

@@ -3,23 +3,25 @@
 A person is not a relation: history, tags and points hang on the person; WeCom's remark and state on the relation.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from people import relations
+from people import identities, relations
 from people.relations import Fact
 from storage import search
-from storage.database import insert_new, upsert
+from storage.database import changed_rows, insert_new, upsert
 from storage.tables import Channel, Identity, Interaction, Interval, Member, Person, Relation, RelationFact, Welcome
 from storage.work import Work
-from wecom.gateway import Follow, Profile
+from wecom.gateway import Profile
 
 EXTERNAL, UNIONID = "external_userid", "unionid"
+REMARK = "remark"
+"""The source of an identity that a rep wrote down as the customer's phone number."""
 LIVING = ("active", "half")
 
 
@@ -72,7 +74,10 @@ def add_identity(
     verified: bool = True,
     source: str = "wecom",
 ) -> bool:
-    """Remember one more way to know this person; False when it belongs to somebody already."""
+    """Remember one more way to know this person; False when it belongs to somebody already.
+
+    What only proposed a match (a number in a rep's remark) gives way to who is known for certain.
+    """
     row = {
         "person_id": person_id,
         "type": type_,
@@ -81,7 +86,11 @@ def add_identity(
         "added_at": at,
         "source": source,
     }
-    return bool(insert_new(db, Identity, [row], ["type", "value"]))
+    if insert_new(db, Identity, [row], ["type", "value"]):
+        return True
+    proposed = (Identity.type == type_, Identity.value == value, Identity.verified.is_(False))
+    elsewhere = update(Identity).where(*proposed, Identity.person_id != person_id)
+    return verified and changed_rows(db, elsewhere.values(**row)) > 0
 
 
 def member_of(work: Work, userid: str) -> Member | None:
@@ -237,16 +246,34 @@ def remember_profile(work: Work, person: Person, profile: Profile) -> None:
     own = select(Relation).where(Relation.external_userid == profile.external_userid)
     with work.db.no_autoflush:
         by_rep = {one.userid.lower(): one for one in work.db.scalars(own)}
-    for side in profile.follows:
-        if relation := by_rep.get(side.userid.lower()):
-            _remember_side(person, relation, side)
+    sides = [(by_rep[one.userid.lower()], one) for one in profile.follows if one.userid.lower() in by_rep]
+    phones_before = [list(relation.remark_phones or []) for relation, _ in sides]
+    for relation, side in sides:
+        relation.remark, relation.description = side.remark, side.description
+        relation.add_way, relation.remark_phones = side.add_way, list(side.phones)
+    if phones_before != [list(side.phones) for _, side in sides]:
+        remember_phones(work, person)
 
 
-def _remember_side(person: Person, relation: Relation, side: Follow) -> None:
-    relation.remark, relation.description = side.remark, side.description
-    relation.add_way, relation.remark_phones = side.add_way, list(side.phones)
-    if side.phones and person.phone is None:
-        person.phone = side.phones[0][:40]
+def remember_phones(work: Work, person: Person) -> None:
+    """Keep what reps wrote down as this person's numbers: as identities that only propose a match.
+
+    One that stands in no remark any more was a mistake and is forgotten. A number that is somebody else's stays theirs.
+    """
+    work.db.flush()
+    remarks = work.db.scalars(select(Relation.remark_phones).where(Relation.person_id == person.id)).all()
+    written = identities.spelt_phones(one for some in remarks for one in some or [])
+    insert_new(work.db, Identity, proposed_phones(person.id, written, work.now), ["type", "value"])
+    own = (Identity.person_id == person.id, Identity.source == REMARK, Identity.verified.is_(False))
+    work.db.execute(delete(Identity).where(*own, Identity.value.not_in(written)))
+    if person.phone not in written:
+        person.phone = next(iter(written), None)
+
+
+def proposed_phones(person_id: int, numbers: Iterable[str], at: datetime) -> list[dict[str, Any]]:
+    """The identity rows of numbers (spelt as they are kept) that reps wrote down."""
+    row = {"person_id": person_id, "type": identities.PHONE, "verified": False, "added_at": at, "source": REMARK}
+    return [{**row, "value": one} for one in numbers]
 
 
 def tell(

@@ -12,9 +12,19 @@ from itertools import groupby
 
 HALF, FULL, TAKEN_OVER = "half", "full", "taken_over"
 DELETED_BY_REP, DELETED_BY_CUSTOMER, TRANSFERRED = "deleted_by_rep", "deleted_by_customer", "transferred"
-ORDER_IN_A_SECOND = {TAKEN_OVER: 0, HALF: 1, FULL: 2, DELETED_BY_REP: 3, DELETED_BY_CUSTOMER: 4, TRANSFERRED: 5}
+PARTED = "parted"
+"""They must have parted, as WeCom tells that they met anew, but we missed when and by whom."""
+ORDER_IN_A_SECOND = {
+    TAKEN_OVER: 0,
+    HALF: 1,
+    FULL: 2,
+    DELETED_BY_REP: 3,
+    DELETED_BY_CUSTOMER: 4,
+    TRANSFERRED: 5,
+    PARTED: 6,
+}
 """WeCom's times are whole seconds: within one, a relation begins, is confirmed and ends (but see below)."""
-ENDED_BY = {DELETED_BY_REP: "rep", DELETED_BY_CUSTOMER: "customer", TRANSFERRED: "transfer"}
+ENDED_BY = {DELETED_BY_REP: "rep", DELETED_BY_CUSTOMER: "customer", TRANSFERRED: "transfer", PARTED: "unknown"}
 ASSIGNED_BY_ADMIN = 202
 SAME_TRANSFER = timedelta(minutes=2)
 SAME_ARRIVAL = timedelta(minutes=1)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from people.access import Sight
+from people.directory import Cursor
 from storage.tables import Channel, Identity, Interval, Person, Relation, Welcome
 
 
@@ -143,16 +144,16 @@ def greetings(
     day: date | None = None,
     zone: ZoneInfo,
     limit: int,
-    before: int | None = None,
-) -> tuple[list[Greeting], int | None]:
-    """One page of welcomes, newest first, and the id the next page comes before (None at the end)."""
+    before: Cursor | None = None,
+) -> tuple[list[Greeting], Cursor | None]:
+    """One page of welcomes, the newest arrival first, and what the next page comes before (None at the end)."""
     question = (
         select(Welcome, Person, Channel.name)
         .outerjoin(Identity, (Identity.type == "external_userid") & (Identity.value == Welcome.external_userid))
         .outerjoin(Person, Person.id == Identity.person_id)
         .outerjoin(Channel, Channel.id == Welcome.channel_id)
         .where(sight.reps(Welcome.userid.expression), or_(Person.id.is_(None), sight.people()))
-        .order_by(Welcome.id.desc())
+        .order_by(Welcome.event_at.desc(), Welcome.id.desc())
         .limit(limit + 1)
     )
     if outcome:
@@ -161,7 +162,9 @@ def greetings(
         start, end = bounds(day, zone)
         question = question.where(Welcome.event_at >= start, Welcome.event_at < end)
     if before is not None:
-        question = question.where(Welcome.id < before)
+        question = question.where(tuple_(Welcome.event_at, Welcome.id) < tuple_(*before))
     found = [Greeting(*row) for row in db.execute(question).all()]
-    more = len(found) > limit
-    return found[:limit], (found[limit - 1].welcome.id if more else None)
+    if len(found) <= limit:
+        return found, None
+    last = found[limit - 1].welcome
+    return found[:limit], (last.event_at, last.id)

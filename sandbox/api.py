@@ -256,7 +256,10 @@ def as_json(world: World, said: Json) -> Answer:
     """A JSON answer, sometimes with a field nobody announced."""
     if world.happens(world.faults.unknown_fields):
         said = {**said, "sandbox_new_field": {"since": "today"}}
-    return Answer(json.dumps(said, ensure_ascii=False).encode())
+    try:
+        return Answer(json.dumps(said, ensure_ascii=False).encode())
+    except UnicodeEncodeError:  # half of a surrogate pair leaves as the escape it came as
+        return Answer(json.dumps(said).encode())
 
 
 def binary(found: Binary) -> Answer:

@@ -15,22 +15,36 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
-from people import alarms, persons
-from storage import outbox
+from people import alarms, conversations, handover, kept_files, persons
+from storage import outbox, pace
 from storage.database import Clock, transaction
 from storage.outbox import Claimed, Outcome
 from storage.tables import Media
 from storage.together import Together
 from storage.work import Work
 from tagging import channels, marks, welcomes
+from wecom.answers import items, number, text
 from wecom.commands import (
     COMMANDS,
     AddCorpTag,
     Command,
     DeleteContactWay,
+    FetchFile,
+    HandKf,
+    KfCommand,
     MarkTag,
+    ReadKfState,
+    ReplyKf,
+    SendKf,
+    SendKfOnEvent,
     SendWelcome,
+    TellRep,
+    TransferCustomers,
+    TransferCustomersOfLeaver,
+    TransKf,
+    UpdateCard,
     UpdateContactWay,
     UploadMedia,
     revive,
@@ -44,6 +58,8 @@ MAX_TRIES = 12
 GIVE_UP_AFTER = timedelta(days=2)
 LONGEST_WAIT = timedelta(minutes=5)
 ALREADY_GONE = 41044
+CARD_CODE_USED = 60140
+PACED = "one member takes only so many messages a minute"
 NAME_TAKES = timedelta(seconds=1)
 GATHER_SECONDS = 0.02
 DONE = Outcome("done")
@@ -123,13 +139,60 @@ def after_uploads(work: Work, calls: Sequence[Made]) -> None:
             channels.picture_refused(work, one.command, one.outcome.words)
 
 
+def after_transfers(work: Work, calls: Sequence[Made]) -> None:
+    """Each customer of a handover shows what WeCom said; of an unclear call WeCom is asked later."""
+    for one in calls:
+        if not isinstance(one.command, TransferCustomers):
+            continue
+        plan, asked = one.command.handover, one.command.external_userids
+        if one.answer is not None:
+            said = [(text(item, "external_userid"), number(item, "errcode")) for item in items(one.answer, "customer")]
+            handover.answered(work, plan, asked, {external: code for external, code in said if code is not None})
+        elif one.outcome.state == "refused":
+            handover.call_refused(work, plan, asked, one.outcome.words, one.outcome.errcode)
+        elif one.outcome.state == "held":
+            handover.call_unclear(work, plan, asked)
+
+
+def after_kf(work: Work, calls: Sequence[Made]) -> None:
+    """Each line of a chat shows its fate, the chat whose it is, and how many messages are left in it."""
+    for one in sorted(calls, key=_conversation):
+        if isinstance(one.command, KfCommand):
+            conversations.settle(one.work(work), one.claimed, one.command, one.outcome, one.at, one.answer)
+
+
+def _conversation(one: Made) -> int:
+    """Chats are held in the order of their numbers."""
+    return one.command.conversation if isinstance(one.command, KfCommand) else 0
+
+
+def after_files(work: Work, calls: Sequence[Made]) -> None:
+    """The file is kept, or the line says why it is not."""
+    for one in calls:
+        if not isinstance(one.command, FetchFile):
+            continue
+        if one.answer is not None:
+            kept_files.fetched(work, one.command.kept_file, one.answer["content"])
+        elif one.outcome.state in ("refused", "held"):
+            kept_files.refused(work, one.command.kept_file, one.outcome.words)
+
+
 AFTER: Mapping[type[Command], After] = MappingProxyType(
     {
         SendWelcome: after_welcomes,
         MarkTag: after_marks,
         AddCorpTag: after_corp_tags,
         UpdateContactWay: after_ways,
+        TransferCustomers: after_transfers,
+        TransferCustomersOfLeaver: after_transfers,
         UploadMedia: after_uploads,
+        SendKf: after_kf,
+        ReplyKf: after_kf,
+        SendKfOnEvent: after_kf,
+        TransKf: after_kf,
+        HandKf: after_kf,
+        ReadKfState: after_kf,
+        FetchFile: after_files,
     }
 )
 
@@ -138,14 +201,23 @@ class Sender:
     """Makes calls, with any number of threads; those that end at about the same time are settled in one transaction."""
 
     def __init__(
-        self, engine: Engine, gateway: Gateway, clock: Clock, zone: ZoneInfo, watch: Collection[str] = ()
+        self,
+        engine: Engine,
+        gateway: Gateway,
+        clock: Clock,
+        zone: ZoneInfo,
+        watch: Collection[str] = (),
+        notice: str = "",
     ) -> None:
         self.engine, self.gateway, self.clock = engine, gateway, clock
-        self._zone, self._watch = zone, watch
+        self._zone, self._watch, self._notice = zone, watch, notice
         self._desks: defaultdict[str, Together[tuple[Made, set[str]]]] = defaultdict(
             lambda: Together(self._settle, GATHER_SECONDS)
         )
         """One for each lane: what follows a call of one kind must not hold up the others."""
+
+    def _work(self, db: Session) -> Work:
+        return Work(db, self.clock(), watch=self._watch, zone=self._zone, notice=self._notice)
 
     def claim(self, lane: str, room: int) -> list[Claimed]:
         """Take calls that are due in this lane."""
@@ -166,12 +238,19 @@ class Sender:
             if (claimed.outcome or "").startswith(outbox.UNCLEAR):
                 outcome = Outcome("held", claimed.outcome or "")
             return Made(claimed, command, outcome, self.clock())
+        if isinstance(command, TellRep) and (turn := self._turn_of(command)) > self.clock():
+            return Made(claimed, command, Outcome("waiting", PACED, due_at=turn), self.clock())
         try:
             answer = self.gateway.deliver(command, self._content(command))
         except WeComError as error:
             now = self.clock()
             return Made(claimed, command, outcome_of_error(claimed, command, error, now), now, error=error)
         return Made(claimed, command, DONE, self.clock(), answer)
+
+    def _turn_of(self, command: TellRep) -> datetime:
+        """When this member may be written to; WeCom would drop what comes too thick, and not say so."""
+        with transaction(self.engine) as db:
+            return pace.take(db, command.userid, self.clock())
 
     def _in_time(self, claimed: Claimed, command: Command) -> Command:
         """Close to the end of its time a welcome does not wait for the name any more."""
@@ -181,7 +260,7 @@ class Sender:
 
     def _settle(self, ended: Sequence[tuple[Made, set[str]]]) -> None:
         with transaction(self.engine) as db:
-            work = Work(db, self.clock(), watch=self._watch, zone=self._zone)
+            work = self._work(db)
             mine = outbox.settle(db, [(one.claimed, one.outcome) for one, _ in ended], work.now)
             calls = [one for one, _ in ended if (one.claimed.id, one.claimed.fence) in mine]
             for number in {one.claimed.id for one, _ in ended} - {one.claimed.id for one in calls}:
@@ -197,7 +276,7 @@ class Sender:
             if isinstance(one.error, Misconfigured):
                 kind = alarms.trouble_kind(one.error.errcode, one.claimed.api)
                 alarms.raise_alarm(work, kind, f"企业微信拒绝了我们的调用：{one.error}。修好后会自动继续")
-        if worked := {one.claimed.api for one in calls if one.error is None}:
+        if worked := {one.claimed.api for one in calls if one.answer is not None}:
             alarms.clear_trouble(work, worked)
 
     def _content(self, command: Command) -> tuple[str, bytes, str] | None:
@@ -210,7 +289,7 @@ class Sender:
     def rescue(self) -> set[str]:
         """Free the calls whose sender died; the lanes in which something waits now."""
         with transaction(self.engine) as db:
-            work = Work(db, self.clock(), watch=self._watch, zone=self._zone)
+            work = self._work(db)
             held = [one for one in outbox.rescue(db, work.now) if one.name in COMMANDS]
             stopped = Outcome("held", outbox.STOPPED)
             _follow_up(work, [Made(one, revive(one.name, one.body), stopped, work.now) for one in held])
@@ -231,9 +310,13 @@ def outcome_of_error(claimed: Claimed, command: Command, error: WeComError, now:
     """What a failed call means for its row: again later, refused for good, or held because nobody knows."""
     if isinstance(command, SendWelcome):
         return welcomes.outcome_of_error(claimed, error, now)
+    if isinstance(command, KfCommand):
+        return conversations.outcome_of_error(claimed, command, error, now)
     errcode = error.errcode if isinstance(error, Answered) else None
     if isinstance(command, DeleteContactWay) and errcode == ALREADY_GONE:
         return Outcome("done", "it was gone already", errcode)
+    if isinstance(command, UpdateCard) and errcode == CARD_CODE_USED and claimed.tries > 1:
+        return Outcome("done", "the card was changed already", errcode)
     if isinstance(error, Refused):
         return Outcome("refused", str(error), errcode)
     if isinstance(error, Unclear) and not claimed.harmless:

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -15,8 +16,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
-from people import members, persons
+from people import identities, members, persons, privacy
 from people.relations import TAKEN_OVER, Fact
+from scheduler.patience import Patience
 from storage.database import Clock, insert_new, reading, transaction
 from storage.tables import (
     Channel,
@@ -34,7 +36,7 @@ from storage.tables import (
 )
 from storage.work import Work
 from tagging import channels, mirror
-from wecom.errors import Refused, TryLater
+from wecom.errors import Refused
 from wecom.gateway import Follow, Gateway, Profile
 
 log = logging.getLogger(__name__)
@@ -42,8 +44,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 NAME = "first_fill"
 REPS_A_CALL = 100
-PATIENCE = 30
-"""Tries in a row for one page before we give up until the next start."""
 
 
 @dataclass(frozen=True)
@@ -156,21 +156,7 @@ class FirstFill:
 
     def _patiently(self, read: Callable[[], T]) -> T:
         """Read, waiting out what passes (blocks, busy); raises ``TryLater`` when it does not pass."""
-        for turn in range(1, PATIENCE + 1):
-            try:
-                return read()
-            except TryLater as error:
-                if turn == PATIENCE or self.stopping():
-                    raise
-                self._rest(error.wait.total_seconds() if error.wait else min(turn, 10))
-        raise AssertionError("unreachable")
-
-    def _rest(self, seconds: float) -> None:
-        """Sleep, but not past the moment at which we are told to stop."""
-        left = seconds
-        while left > 0 and not self.stopping():
-            self.sleep(min(left, 1.0))
-            left -= 1.0
+        return Patience(self.stopping, self.sleep).read(read)
 
     def _place(self) -> dict[str, Any]:
         with reading(self.engine) as db:
@@ -213,9 +199,10 @@ def take_over_page(work: Work, page: Sequence[Profile]) -> int:
     """Keep one page of existing relations in a few statements; how many of them were new to us.
 
     Whoever is known already (an event was quicker) is left as they are; of whom an event only mentioned is now known
-    since when.
+    since when. Who was erased here is only still in WeCom's lists, and is left out.
     """
     db = work.db
+    page = _not_erased(db, page)
     pairs = [(profile, side) for profile in page for side in profile.follows]
     people = _people(work, [profile for profile, _ in pairs])
     channel_ids = _channel_ids(db, {side.state for _, side in pairs if side.state})
@@ -227,8 +214,23 @@ def take_over_page(work: Work, page: Sequence[Profile]) -> int:
     insert_new(db, RelationFact, [_fact(one) for one in relations], ["relation_id", "kind", "at"])
     insert_new(db, Interval, [_interval(one) for one in relations], ["relation_id", "number"])
     insert_new(db, Interaction, [_line(one) for one in relations], ["once"])
+    insert_new(db, Identity, [row for one in relations for row in _phones(work, one)], ["type", "value"])
     _take_over_tags(work, [(one, sides[one.external_userid, one.userid]) for one in relations])
     return len(relations)
+
+
+def _not_erased(db: Session, page: Sequence[Profile]) -> Sequence[Profile]:
+    since: dict[str, datetime | None] = {}
+    for one in page:
+        begun = [side.since for side in one.follows if side.since] + [since.get(one.external_userid)]
+        since[one.external_userid] = max((at for at in begun if at), default=None)
+    gone = privacy.erased(db, since)
+    return [one for one in page if one.external_userid not in gone]
+
+
+def _phones(work: Work, relation: Relation) -> list[dict[str, Any]]:
+    numbers = identities.spelt_phones(relation.remark_phones or [])
+    return persons.proposed_phones(relation.person_id, numbers, work.now)
 
 
 def _mentioned(work: Work, sides: dict[tuple[str, str], Follow]) -> list[Relation]:
@@ -253,16 +255,16 @@ def _people(work: Work, profiles: Sequence[Profile]) -> dict[str, int]:
     made = [_person(work, one) for one in missing]
     db.add_all(made)
     db.flush()
-    identities = []
+    ways_known = []
     for person, profile in zip(made, missing, strict=True):
         known[profile.external_userid] = person.id
         ways = [("external_userid", profile.external_userid), ("unionid", profile.unionid)]
-        identities += [
+        ways_known += [
             {"person_id": person.id, "type": type_, "value": value, "added_at": work.now}
             for type_, value in ways
             if value
         ]
-    insert_new(db, Identity, identities, ["type", "value"])
+    insert_new(db, Identity, ways_known, ["type", "value"])
     return known | _quicker(db, {profile.external_userid: one for one, profile in zip(made, missing, strict=True)})
 
 
@@ -293,7 +295,7 @@ def _person(work: Work, profile: Profile) -> Person:
         kind=profile.kind,
         corp_name=profile.corp_name,
         owner=side.userid,
-        phone=side.phones[0][:40] if side.phones else None,
+        phone=next(iter(identities.spelt_phones(side.phones)), None),
         first_seen_at=since,
         last_seen_at=since,
         profile_at=work.now,

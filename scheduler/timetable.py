@@ -6,19 +6,20 @@ To add a job: a function here (or in a module of its own beside) and a row in ``
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from people import alarms, persons
-from scheduler import first_fill, loop
+from people import alarms, kf_accounts, persons, retention, tasks
+from scheduler import bulk_work, first_fill, handovers, kf_jobs, loop, reconcile, rep_days
 from scheduler.loop import Daily, Every, Job
 from storage import answers, inbox, outbox, shared
 from storage.database import Clock, reading, transaction
 from storage.tables import CalendarDay, InboxRow, Member, Person, User
 from storage.work import Work
-from tagging import channel_imports, channels, mirror
+from tagging import bulk, channel_imports, channels, rule_work
 from tagging.channel_desk import Desk
 from wecom.commands import TellMembers
 from wecom.errors import Refused
@@ -32,6 +33,7 @@ PROFILES_A_RUN = 200
 KEEP_HANDLED = timedelta(days=90)
 """So long the raw events and calls can be looked at; what they meant stays in the history."""
 FORGET_A_TURN = 5000
+BLANK_A_TURN = 200
 CODES_AT_ONCE = 50
 """So many channel codes are led in one transaction, so that a scan never waits for thousands of them."""
 
@@ -47,6 +49,8 @@ class Hands:
     watch: Collection[str]
     ring: Callable[[], None]
     stopping: Callable[[], bool]
+    keep_text_days: int = 0
+    """So long what people wrote is kept; 0: for ever."""
 
     def work(self, db: "object", cause: str) -> Work:
         """Work inside an open transaction."""
@@ -75,13 +79,30 @@ def refresh_pictures(hands: Hands) -> str:
 
 
 def sync_nightly(hands: Hands) -> str:
-    """Read members, departments, corp tags and contact ways anew: callbacks get lost."""
-    count, gone = first_fill.read_organisation(hands.engine, hands.gateway, hands.clock, hands.zone, hands.watch)
-    corp_tags = hands.gateway.corp_tags()
-    with transaction(hands.engine) as db:
-        mirror.mirror(hands.work(db, "nightly sync"), corp_tags)
-    hands.ring()
-    return f"members: {count}, left: {len(gone)}, corp tags: {len(corp_tags)}"
+    """Compare everything with WeCom and mend our copy: callbacks get lost, and our own calls cause none."""
+    return _sync(hands, "nightly")
+
+
+def sync_on_demand(hands: Hands) -> str:
+    """Compare everything when somebody has asked for it, or go on where a process died."""
+    run = reconcile.waiting(hands.engine, hands.clock())
+    return "nothing was asked for" if run is None else _sync(hands, run.by, dry=run.dry)
+
+
+def _sync(hands: Hands, by: str, *, dry: bool = False) -> str:
+    everything = reconcile.Reconcile(
+        hands.engine, hands.gateway, hands.clock, hands.zone, hands.stopping, hands.watch, hands.ring
+    )
+    try:
+        return reconcile.outcome(everything.run(by=by, dry=dry, stops_as=reconcile.ASKED))
+    except reconcile.CannotSync as error:
+        return f"not now: {error}"
+
+
+def fetch_rep_days(hands: Hands) -> str:
+    """Fetch what WeCom itself counted of every rep's days up to yesterday."""
+    days, reps = rep_days.RepDays(hands.engine, hands.gateway, hands.clock, hands.stopping).fetch()
+    return f"days: {days}, reps: {reps}"
 
 
 def make_imported_codes(hands: Hands) -> str:
@@ -91,6 +112,56 @@ def make_imported_codes(hands: Hands) -> str:
     if count:
         hands.ring()
     return f"codes made: {count}"
+
+
+def carry_out_rules(hands: Hands) -> str:
+    """Apply rules to what was said before them, and take back what undone rules gave."""
+    count = rule_work.go_on(hands.engine, lambda db: hands.work(db, "carry out rules"), hands.stopping)
+    if count:
+        hands.ring()
+    return f"people concerned: {count}"
+
+
+def do_bulk_work(hands: Hands) -> str:
+    """Tag and untag the people of bulk jobs, portion by portion, and take back what is to be undone."""
+    work = partial(hands.work, cause="bulk work")
+    count = bulk_work.doer(hands.engine, work, hands.stopping).go_on()
+    if count:
+        hands.ring()
+    return f"bulk rows settled: {count}"
+
+
+def read_unassigned(hands: Hands) -> str:
+    """Read whose customers wait for somebody, because their rep has left."""
+    return f"unassigned customers: {_transferrer(hands, 'read unassigned').read_unassigned()}"
+
+
+def settle_handovers(hands: Hands) -> str:
+    """Ask WeCom how the customers under way stand; an event about it may have been lost."""
+    count = _transferrer(hands, "settle handovers").settle()
+    if count:
+        hands.ring()
+    return f"handed over, refused or asked again: {count}"
+
+
+def _transferrer(hands: Hands, cause: str) -> handovers.Transferrer:
+    work = partial(hands.work, cause=cause)
+    return handovers.Transferrer(hands.engine, hands.gateway, hands.clock, work)
+
+
+def blank_old_texts(hands: Hands) -> str:
+    """Let go of what people wrote longer ago than the shop wants to keep it."""
+    if not hands.keep_text_days:
+        return "kept for ever"
+    before, count = hands.clock() - timedelta(days=hands.keep_text_days), 0
+    while not hands.stopping():
+        with transaction(hands.engine) as db:
+            turn = retention.next_portion(db, before, BLANK_A_TURN)
+            if not turn:
+                retention.note_done(db, before, hands.clock())
+                break
+        count += turn
+    return f"texts let go of: {count}"
 
 
 def go_on_filling(hands: Hands) -> str:
@@ -151,8 +222,18 @@ def _used_to_be_busy(work: Work) -> bool:
 
 
 def _events_between(work: Work, start: datetime, end: datetime) -> int:
-    counted = select(func.count()).where(InboxRow.received_at.between(start, end))
+    theirs = InboxRow.name != kf_accounts.PULL_DUE  # what we tell ourselves is no sign of life
+    counted = select(func.count()).where(InboxRow.received_at.between(start, end), theirs)
     return work.db.scalars(counted).one()
+
+
+def remind_reps(hands: Hands) -> str:
+    """Bring reps' tasks to mind at their time, however late we are."""
+    with transaction(hands.engine) as db:
+        count = tasks.remind(hands.work(db, "remind reps"))
+    if count:
+        hands.ring()
+    return f"tasks reps were reminded of: {count}"
 
 
 def tell_admins(hands: Hands) -> str:
@@ -209,8 +290,15 @@ def tidy(hands: Hands) -> str:
         answers.forget_old(db, now)
     events = _forget_in_turns(hands, inbox.forget_old)
     calls = _forget_in_turns(hands, outbox.forget_old)
+    while not hands.stopping() and _forget_a_bulk_job(hands):
+        pass
     runs = loop.forget_old_runs(hands.engine, now)
     return f"removed: {events} events, {calls} calls, {runs} job runs"
+
+
+def _forget_a_bulk_job(hands: Hands) -> int:
+    with transaction(hands.engine) as db:
+        return bulk.forget_old(db, hands.clock() - KEEP_HANDLED, FORGET_A_TURN)
 
 
 def _forget_in_turns(hands: Hands, forget: Callable[[Session, datetime, int], int]) -> int:
@@ -227,13 +315,24 @@ def _forget_in_turns(hands: Hands, forget: Callable[[Session, datetime, int], in
 
 TIMETABLE: tuple[Job, ...] = (
     Job("make imported codes", Every(timedelta(seconds=10)), make_imported_codes),
+    Job("carry out rules", Every(timedelta(seconds=5)), carry_out_rules),
+    Job("remind reps", Every(timedelta(seconds=30)), remind_reps),
+    Job("do bulk work", Every(timedelta(seconds=5)), do_bulk_work),
     Job("lead channel codes", Every(timedelta(minutes=1)), lead_codes),
     Job("tell admins", Every(timedelta(minutes=1)), tell_admins),
+    Job("pull kf accounts", Every(timedelta(minutes=1)), kf_jobs.pull_accounts),
+    Job("tend conversations", Every(timedelta(minutes=1)), kf_jobs.tend_conversations),
     Job("first fill", Every(timedelta(minutes=2)), go_on_filling),
+    Job("sync on demand", Every(timedelta(seconds=10)), sync_on_demand),
     Job("watch for silence", Every(timedelta(minutes=5)), watch_for_silence),
     Job("read missing profiles", Every(timedelta(minutes=10)), read_profiles),
+    Job("settle handovers", Every(timedelta(minutes=10)), settle_handovers),
+    Job("list kf accounts", Every(timedelta(hours=1)), kf_jobs.list_accounts),
     Job("refresh pictures", Every(timedelta(hours=1)), refresh_pictures),
+    Job("read unassigned", Every(timedelta(hours=1)), read_unassigned),
     Job("fill calendar", Daily(time(2, 10)), fill_calendar, patience=timedelta(days=2)),
     Job("nightly sync", Daily(time(3, 0)), sync_nightly),
+    Job("rep days", Daily(time(7, 30)), fetch_rep_days, patience=timedelta(hours=16)),
+    Job("blank old texts", Daily(time(3, 40)), blank_old_texts),
     Job("tidy", Daily(time(4, 0)), tidy),
 )

@@ -4,7 +4,7 @@ Before: ``bot.callback`` (through ``Intake``). After: ``handlers.dispatch`` clai
 one key at a time. A claim is a lease with a fence: who dies is replaced, who wakes up late cannot write.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import cache
@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from storage.database import BareInsert, Clock, changed_rows, one_of, reading, transaction
+from storage.database import BareInsert, Clock, changed_rows, insert_new, one_of, reading, transaction
 from storage.health import Health, count
 from storage.tables import InboxRow
 from storage.together import Together
@@ -58,6 +58,8 @@ class Arriving:
     xml: str = field(repr=False)
     event_at: datetime
     welcome_code: str | None = field(default=None, repr=False)
+    settles: timedelta = timedelta(0)
+    """It is looked at so long after it came: WeCom's API must be able to tell the same."""
 
     def row(self, at: datetime) -> dict[str, Any]:
         """The columns of the row that keeps it."""
@@ -69,7 +71,7 @@ class Arriving:
             "xml": self.xml,
             "event_at": self.event_at,
             "received_at": at,
-            "due_at": at,
+            "due_at": at + self.settles,
             **AT_FIRST,
         }
 
@@ -304,6 +306,29 @@ def _greet_again(db: Session, ids: Sequence[int], now: datetime) -> None:
         db.execute(update(inbox).where(inbox.c.id.in_(ids)).values(**again))
 
 
+def go_on(db: Session, taken: Taken, outcome: str, now: datetime) -> bool:
+    """Keep the row open for its next portion, due at once; a portion that was kept costs no try.
+
+    To be called in the transaction that holds this portion's effects. False when the lease was lost, as in ``finish``.
+    """
+    next_turn = {"state": "waiting", "due_at": now, "tries": 0, "outcome": outcome, "lease_until": None}
+    return _settle(db, taken, next_turn)
+
+
+def wake(db: Session, event: Arriving, now: datetime) -> bool:
+    """Have an event of our own making handled now: a row that is used again and again. False while it is still open."""
+    if insert_new(db, InboxRow, [event.row(now)], ["identity"]):
+        return True
+    rests = (InboxRow.identity == event.identity, InboxRow.state.not_in(OPEN_STATES))
+    again = {"state": "waiting", "tries": 0, "due_at": now, "received_at": now, "lane": event.lane, "done_at": None}
+    return changed_rows(db, update(InboxRow).where(*rests).values(**again)) == 1
+
+
+def keep_only(db: Session, event: Arriving, outcome: str, now: datetime) -> None:
+    """Keep something that came in and that no step follows, so that it can be looked at."""
+    insert_new(db, InboxRow, [{**event.row(now), "state": "done", "done_at": now, "outcome": outcome}], ["identity"])
+
+
 def postpone(db: Session, taken: Taken, why: str, now: datetime, *, wait: timedelta | None = None) -> None:
     """Put the row back after a failure, for a while; after the third try set it aside for a person.
 
@@ -343,6 +368,12 @@ def replay(db: Session, ids: Sequence[int] | None, now: datetime) -> int:
     which = [InboxRow.state == "aside"] + ([] if ids is None else [InboxRow.id.in_(ids)])
     again = {"state": "waiting", "tries": 0, "due_at": now, "lane": EVENTS, "done_at": None}
     return changed_rows(db, update(InboxRow).where(*which).values(**again))
+
+
+def open_keys(db: Session, keys: Collection[str]) -> set[str]:
+    """Which of these keys have events that still wait or are being handled."""
+    among = (one_of(inbox.c.state, OPEN_STATES), inbox.c.key.in_(keys))
+    return set(db.scalars(select(inbox.c.key).where(*among)))
 
 
 def forget_old(db: Session, before: datetime, most: int) -> int:

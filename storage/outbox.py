@@ -120,6 +120,12 @@ def ask(db: Session, wish: Wish, now: datetime, *, watched: bool = False) -> boo
     return bool(insert_new(db, OutboxRow, [row], ["once"]))
 
 
+def ask_many(db: Session, wishes: Sequence[Wish], now: datetime, *, watched: bool = False) -> int:
+    """Plan several calls in one statement; how many were not planned already."""
+    shown = {"state": "watched", "settled_at": now} if watched else {}
+    return len(insert_new(db, OutboxRow, [{**one.row(now), **shown} for one in wishes], ["once"]))
+
+
 def ask_and_take(db: Session, wishes: Sequence[Wish], now: datetime) -> list[Claimed]:
     """Plan calls of new keys and take them in one: whoever plans them makes them, nobody has to look for them.
 
@@ -288,6 +294,12 @@ def rescue(db: Session, now: datetime) -> list[Claimed]:
         .returning(*(outbox.c[one.name] for one in fields(Claimed)))
     )
     return [Claimed(**row._mapping) for row in held]
+
+
+def once_more(db: Session, ids: Collection[int], now: datetime) -> None:
+    """Let held calls that WeCom can tell from their repetition be made again. They keep the end of their time."""
+    held = update(OutboxRow).where(OutboxRow.id.in_(ids), OutboxRow.state == "held")
+    db.execute(held.values(state="waiting", due_at=now, settled_at=None))
 
 
 def decide(db: Session, row_id: int, *, send_again: bool, now: datetime) -> bool:

@@ -59,6 +59,17 @@ def forget(db: Session, interaction_ids: Collection[int]) -> None:
         db.execute(gone, {"ids": list(interaction_ids)})
 
 
+def index_all(db: Session) -> int:
+    """Let every line with a text be found: after a restore, as the index is in no backup. How many lines there are."""
+    said = select(Interaction.id, Interaction.details).order_by(Interaction.id).execution_options(yield_per=1000)
+    count = 0
+    for interaction_id, details in db.execute(said):
+        if words := details.get("text"):
+            index(db, interaction_id, str(words))
+            count += 1
+    return count
+
+
 def holding(db: Session, wanted: str) -> ColumnElement[bool]:
     """The condition that a line of a story holds this text, as it was typed but for case and width.
 

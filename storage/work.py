@@ -1,6 +1,6 @@
 """What a step has in its hands: the open transaction, the time, and the way to ask WeCom for something later."""
 
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar, cast
@@ -13,6 +13,8 @@ from storage.outbox import Command, Wish
 
 Found = TypeVar("Found")
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+READS = "reads"
+"""The sender of calls that change nothing at WeCom; they are made in watch mode too."""
 
 
 @dataclass
@@ -31,6 +33,10 @@ class Work:
     """The shop's time zone: its days begin at its midnight."""
     watch: Collection[str] = ()
     """Senders that only show what they would do."""
+    notice: str = ""
+    """The shop's privacy notice, for the first thing we write to somebody."""
+    goes_on: bool = False
+    """Set by a step that has kept one portion of an event and wants the next: the event stays open, due at once."""
     lanes: set[str] = field(default_factory=set)
     """Lanes of the outbox in which something now waits; after the commit their bell is rung."""
     _found: dict[Hashable, Any] = field(default_factory=dict)
@@ -49,6 +55,16 @@ class Work:
             self.lanes.add(command.lane)
         return planned
 
+    def ask_many(self, wishes: Sequence[Wish]) -> int:
+        """Plan calls of one sender, as ``ask`` does; how many were not planned already."""
+        if not wishes:
+            return 0
+        watched = self.watches(wishes[0].command.sender)
+        planned = outbox.ask_many(self.db, wishes, self.now, watched=watched)
+        if planned:
+            self.lanes |= {one.command.lane for one in wishes}
+        return planned
+
     def ask_again(self, command: Command, *, stem: str, key: str) -> bool:
         """Plan a call that may be needed more than once, unless one is under way."""
         once = outbox.next_turn(self.db, stem, watched=self.watches(command.sender))
@@ -56,4 +72,4 @@ class Work:
 
     def watches(self, sender: str) -> bool:
         """Whether this sender only shows what it would do."""
-        return sender in self.watch or "all" in self.watch
+        return sender != READS and (sender in self.watch or "all" in self.watch)

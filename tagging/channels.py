@@ -28,6 +28,7 @@ MAX_NAME = 30
 MAX_TEXT_BYTES = 4000
 MAX_ATTACHMENTS = 9
 NOT_TAKEN = "企业微信没有接受更改："
+GONE = "企业微信里已没有这个渠道码，扫码不再有效：请新建一个，并更换印出去的二维码"
 TRY_AGAIN_MINUTES = 30
 """A change that WeCom refused is asked for again at the full and half hour, not every minute."""
 UNKNOWN_PLACEHOLDER = re.compile(r"\{(?!name\}|rep\}|channel\})[a-z_]*\}")
@@ -224,7 +225,7 @@ def delete(work: Work, channel: Channel) -> None:
 def lead(work: Work, channel: Channel) -> Serving:
     """Work out who serves the code now; when that differs from what WeCom has, ask WeCom to change it."""
     serving = serving_now(work.db, channel, work.now, work.zone)
-    if channel.config_id is None or channel.state == "deleted":
+    if channel.config_id is None or channel.state == "deleted" or is_gone(channel):
         return serving
     channel.trouble = serving.trouble
     wanted = list(serving.userids)
@@ -323,6 +324,32 @@ def lead_codes_of(work: Work, userid: str) -> int:
     return len(affected)
 
 
+def hand_over(work: Work, giver: str, taker: str) -> int:
+    """Every living code that names the giver names the taker instead, and leads there; how many codes there were."""
+    codes = work.db.scalars(select(Channel).where(Channel.state != "deleted").order_by(Channel.id)).all()
+    named = [one for one in codes if _names(one, giver)]
+    for channel in named:
+        for spare in (False, True):
+            seats = {seat.userid: seat for seat in channel.seats if seat.spare == spare}
+            if giver in seats and taker in seats:
+                channel.seats.remove(seats[giver])
+            elif giver in seats:
+                seats[giver].userid = taker
+        channel.timetable = [{**row, "members": _instead(row["members"], giver, taker)} for row in channel.timetable]
+        channel.changed_at, channel.version = work.now, channel.version + 1
+        lead(work, channel)
+    return len(named)
+
+
+def _names(channel: Channel, userid: str) -> bool:
+    seated = any(seat.userid == userid for seat in channel.seats)
+    return seated or any(userid in row["members"] for row in channel.timetable)
+
+
+def _instead(userids: Sequence[str], giver: str, taker: str) -> list[str]:
+    return list(dict.fromkeys(taker if one == giver else one for one in userids))
+
+
 def to_lead(db: Session) -> list[int]:
     """The codes that may have to be led to somebody else as time goes by."""
     living = (Channel.state != "deleted", Channel.taken_over.is_(False))
@@ -367,6 +394,34 @@ def take_over(work: Work, way: ContactWay) -> Channel | None:
     db.add(channel)
     db.flush()
     return channel
+
+
+def is_gone(channel: Channel) -> bool:
+    """Whether WeCom was found not to have this code any more."""
+    return channel.trouble == GONE
+
+
+def gone_at_wecom(work: Work, channel: Channel) -> None:
+    """WeCom does not have this code any more: say so where the operator looks, and ask nothing more about it."""
+    if channel.state != "deleted":
+        channel.trouble, channel.changed_at = GONE, work.now
+
+
+def seen_at_wecom(work: Work, channel: Channel, users: Sequence[str]) -> None:
+    """WeCom leads this code to these reps, not to those we asked for: ask again.
+
+    One that was made elsewhere is not ours to lead: then we follow.
+    """
+    if is_gone(channel):
+        channel.trouble = None
+    channel.at_wecom = list(users)
+    if channel.taken_over:
+        have = {seat.userid: seat for seat in channel.seats if not seat.spare}
+        for userid in have.keys() - set(users):
+            channel.seats.remove(have[userid])
+        channel.seats.extend(ChannelSeat(userid=one, spare=False) for one in dict.fromkeys(users) if one not in have)
+    else:
+        lead(work, channel)
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------

@@ -7,11 +7,12 @@ then marked (``MarkTag``) on each relation; ``relation_tag`` says for each wheth
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import insert_new
-from storage.tables import PersonTag, Relation, RelationTag, Tag
+from storage.outbox import Wish
+from storage.tables import Member, PersonTag, Relation, RelationTag, Tag
 from storage.work import Work
 from wecom.commands import AddCorpTag, DeleteCorpTags, EditCorpTag, MarkTag
 
@@ -35,10 +36,15 @@ def push_all(work: Work, relation: Relation, *, besides: Collection[int] = ()) -
     push(work, relation, [tag for tag in work.db.scalars(own) if tag.id not in besides])
 
 
-def gone_at_wecom(work: Work, relation: Relation) -> None:
-    """The rep deleted the customer, and WeCom the tags between them: they are brought again when the two meet again."""
-    shown = select(RelationTag).where(RelationTag.relation_id == relation.id, RelationTag.wanted.is_(True))
-    for row in work.db.scalars(shown).all():
+def gone_at_wecom(work: Work, relation: Relation, *, but_shown: Collection[str] = ()) -> None:
+    """The rep deleted the customer, and WeCom the tags between them: they are brought again when the two meet again.
+
+    ``but_shown``: WeCom's ids of tags that it does show on them.
+    """
+    wanted = (RelationTag.relation_id == relation.id, RelationTag.wanted.is_(True))
+    gone = select(RelationTag).join(Tag, Tag.id == RelationTag.tag_id).where(*wanted)
+    gone = gone.where(or_(Tag.wecom_id.is_(None), Tag.wecom_id.not_in(but_shown)))
+    for row in work.db.scalars(gone).all():
         row.at_wecom, row.round, row.changed_at = "pending", row.round + 1, work.now
     work.db.flush()
     if relation.state == "active":
@@ -46,16 +52,34 @@ def gone_at_wecom(work: Work, relation: Relation) -> None:
 
 
 def living(db: Session, person_id: int) -> Sequence[Relation]:
-    """The relations on which WeCom can show a tag, now or once the rep has accepted."""
-    return db.scalars(
-        select(Relation).where(Relation.person_id == person_id, Relation.state.in_(("active", "half")))
-    ).all()
+    """The relations on which WeCom can show a tag, now or once the rep has accepted; not those of reps who left."""
+    own = select(Relation).outerjoin(Member, Member.userid == Relation.userid)
+    alive = (Relation.state.in_(("active", "half")), Member.left_at.is_(None))
+    return db.scalars(own.where(Relation.person_id == person_id, *alive)).all()
 
 
-def unpush(work: Work, person_id: int, tag: Tag) -> None:
-    """Take a tag off every relation of a person; an ended one too: it may come to life again."""
-    for relation in work.db.scalars(select(Relation).where(Relation.person_id == person_id)).all():
-        wish(work, relation, tag, wanted=False)
+def unpush(work: Work, person_ids: Collection[int], tag: Tag) -> None:
+    """Take a tag off every relation of these people; off ended ones too: they may come to life again.
+
+    In a few statements, however many people they are.
+    """
+    theirs = select(Relation.id).where(Relation.person_id.in_(person_ids))
+    shown = (RelationTag.tag_id == tag.id, RelationTag.relation_id.in_(theirs))
+    changed = {"wanted": False, "at_wecom": "pending", "round": RelationTag.round + 1, "changed_at": work.now}
+    unwanted = update(RelationTag).where(*shown, RelationTag.wanted.is_(True)).values(**changed)
+    ids = work.db.scalars(unwanted.returning(RelationTag.id)).all()
+    if tag.wecom_id is None or not ids:
+        return
+    living = (
+        select(RelationTag, Relation)
+        .join(Relation, Relation.id == RelationTag.relation_id)
+        .where(RelationTag.id.in_(ids), Relation.state == "active")
+        .execution_options(populate_existing=True)
+    )
+    wishes = [_mark(work, relation, tag, row) for row, relation in work.db.execute(living).all()]
+    if work.watches(MarkTag.sender):
+        work.db.execute(update(RelationTag).where(RelationTag.id.in_(ids)).values(at_wecom="watched"))
+    work.ask_many(wishes)
 
 
 def wish(work: Work, relation: Relation, tag: Tag, *, wanted: bool) -> None:
@@ -81,10 +105,15 @@ def _ask(work: Work, relation: Relation, tag: Tag, row: RelationTag) -> None:
     if tag.wecom_id is None:
         ensure_at_wecom(work, tag)
         return
+    work.ask_many([_mark(work, relation, tag, row)])
+
+
+def _mark(work: Work, relation: Relation, tag: Tag, row: RelationTag) -> Wish:
+    """The call that brings WeCom to what we wish."""
     marks: dict[str, Any] = {"add_tag": [tag.wecom_id]} if row.wanted else {"remove_tag": [tag.wecom_id]}
     command = MarkTag(relation.userid, relation.external_userid, tag_ids=[tag.id], **marks)
-    once = f"mark:{relation.id}:{tag.id}:{row.round}"
-    work.ask(command, once=once, key=f"relation:{relation.userid}:{relation.external_userid}")
+    once = f"mark:{relation.id}:{tag.wecom_id}:{row.round}"  # a tag deleted at WeCom and made anew begins anew
+    return Wish(command, once, f"relation:{relation.userid}:{relation.external_userid}", cause=work.cause)
 
 
 def rename(work: Work, tag: Tag, name: str) -> None:
@@ -107,11 +136,12 @@ def tag_made(work: Work, command: AddCorpTag, answer: dict[str, Any]) -> None:
     if tag is None:
         return
     group = _first_group(answer)
-    made = {str(one.get("name")): str(one.get("id")) for one in group.get("tag") or []}
-    if command.tag_name not in made:
+    made = next((one for one in group.get("tag") or [] if str(one.get("name")) == command.tag_name), None)
+    if made is None:
         raise ValueError("WeCom answered add_corp_tag without the tag")
-    tag.wecom_id, tag.wecom_group_id = made[command.tag_name], str(group.get("group_id") or "") or None
-    tag.made_here = command.tag_name in {str(one.get("name")) for one in group.get("tag") or [] if not one.get("known")}
+    tag.wecom_id, tag.wecom_group_id = str(made.get("id")), str(group.get("group_id") or "") or None
+    tag.order, tag.group_order = int(made.get("order") or 0), int(group.get("order") or 0)
+    tag.made_here = not made.get("known")
     mark_waiting(work, tag)
 
 

@@ -5,8 +5,10 @@ relation, and off the person when no other living relation shows it. Personal ta
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy.orm import Session
 
 from storage.database import insert_new
 from storage.tables import Channel, Person, PersonalTag, PersonTag, Relation, RelationTag, Tag, TagGround, TagRule
@@ -43,6 +45,42 @@ def mirror(work: Work, corp_tags: Iterable[CorpTag]) -> dict[str, int]:
         work.db.flush()
         marks.mark_waiting(work, tag)
     return {"new": len(new), "renamed": renamed, "gone": len(gone), "all": len(seen)}
+
+
+@dataclass(frozen=True)
+class TagDifference:
+    """A corp tag that is not the same here and at WeCom. ``kind``: new, gone, changed."""
+
+    kind: str
+    name: str
+    was: str
+    now: str
+
+
+def differences(db: Session, corp_tags: Iterable[CorpTag]) -> list[TagDifference]:
+    """What ``mirror`` would change, were it given these."""
+    seen = {one.id: one for one in corp_tags if one.id}
+    known = {str(one.wecom_id): one for one in db.scalars(select(Tag).where(Tag.wecom_id.is_not(None))).all()}
+    gone = [_called(*_own(tag)) for wecom_id, tag in known.items() if wecom_id not in seen]
+    found = [TagDifference("gone", name, name, "") for name in gone]
+    for wecom_id, one in seen.items():
+        tag, names = known.get(wecom_id), _names(one)
+        if tag is None:
+            found.append(TagDifference("new", _called(*names), "", _called(*names)))
+        elif _own(tag) != names:
+            found.append(TagDifference("changed", _called(*names), _called(*_own(tag)), _called(*names)))
+        elif (tag.order, tag.group_order) != (one.order, one.group_order):
+            was, now = f"{tag.group_order}.{tag.order}", f"{one.group_order}.{one.order}"
+            found.append(TagDifference("changed", _called(*names), was, now))
+    return found
+
+
+def _own(tag: Tag) -> tuple[str, str]:
+    return tag.group_name, tag.name
+
+
+def _called(group: str, name: str) -> str:
+    return f"{group}/{name}"
 
 
 def _names(one: CorpTag) -> tuple[str, str]:
@@ -92,14 +130,22 @@ def _merge(work: Work, other: Tag, into: Tag) -> None:
 
 
 def seen_at_wecom(
-    work: Work, person: Person, relation: Relation, shown: Collection[tuple[str, str, str]], *, by_rep: bool
+    work: Work,
+    person: Person,
+    relation: Relation,
+    shown: Collection[tuple[str, str, str]],
+    *,
+    by_rep: bool,
+    all_tags: bool = True,
 ) -> None:
     """Bring one relation up to date with the tags WeCom shows on it: (its id, group, name); no id: a personal one.
 
-    ``by_rep``: a rep has just edited, so that what is new was put there by hand. What we have on the way to WeCom, or
-    brought there after the facts were read, is left alone.
+    ``by_rep``: a rep has just edited, so that what is new was put there by hand. Without ``all_tags`` personal ones
+    were not told, and stay as they are. What we have on the way to WeCom, or brought there after the facts were read,
+    is left alone.
     """
-    _keep_personal(work, relation, {(group[:60], name[:60]) for tag_id, group, name in shown if not tag_id and name})
+    if all_tags:
+        _keep_personal(work, relation, personal(shown))
     ids = {tag_id for tag_id, _, _ in shown if tag_id}
     there = {tag.id: tag for tag in work.db.scalars(select(Tag).where(Tag.wecom_id.in_(ids))).all()} if ids else {}
     rows = work.db.scalars(select(RelationTag).where(RelationTag.relation_id == relation.id)).all()
@@ -113,6 +159,11 @@ def seen_at_wecom(
     for row in rows:
         if row.tag_id not in there and row.wanted and row.at_wecom == "done" and _settled(work, row):
             _taken_off(work, person, relation, row)
+
+
+def personal(shown: Collection[tuple[str, str, str]]) -> set[tuple[str, str]]:
+    """The personal tags among these, as (group, name) the way we keep them."""
+    return {(group[:60], name[:60]) for tag_id, group, name in shown if not tag_id and name}
 
 
 def _settled(work: Work, row: RelationTag) -> bool:

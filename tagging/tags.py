@@ -103,7 +103,7 @@ def take_away(work: Work, person: Person, tag: Tag) -> bool:
     own = (TagGround.person_id == person.id, TagGround.tag_id == tag.id)
     work.db.execute(delete(TagGround).where(*own))
     gone = _take_off(work, [person.id], tag)
-    marks.unpush(work, person.id, tag)
+    marks.unpush(work, [person.id], tag)
     return bool(gone)
 
 
@@ -126,8 +126,7 @@ def withdraw(work: Work, person_ids: Collection[int], tag: Tag, source: str, sou
     _lead_with(work, tag, standing)
     bare = [one for one in person_ids if one not in standing]
     gone = _take_off(work, bare, tag)
-    for person_id in gone:
-        marks.unpush(work, person_id, tag)
+    marks.unpush(work, gone, tag)
     return gone
 
 

@@ -186,6 +186,41 @@ class DeleteContactWay(Command):
 
 
 @dataclass(frozen=True)
+class TransferCustomers(Command):
+    """Give up to 100 customers to another rep. Not harmless: WeCom lets a customer change hands twice in 90 days."""
+
+    name = "TransferCustomers"
+    api = "externalcontact/transfer_customer"
+    harmless = False
+
+    handover: int
+    """Our own id of the plan."""
+    giver: str
+    taker: str
+    external_userids: list[str]
+    words: str = field(default="", repr=False)
+    """What WeCom tells the customers (up to 200 characters); empty: its own words."""
+
+    def request(self) -> dict[str, Any]:
+        """The JSON that WeCom wants."""
+        pair = {"handover_userid": self.giver, "takeover_userid": self.taker}
+        said = {"transfer_success_msg": self.words} if self.words else {}
+        return {**pair, "external_userid": self.external_userids, **said}
+
+
+@dataclass(frozen=True)
+class TransferCustomersOfLeaver(TransferCustomers):
+    """The same after the giver has left the corp. WeCom tells the customers nothing then."""
+
+    name = "TransferCustomersOfLeaver"
+    api = "externalcontact/resigned/transfer_customer"
+
+    def request(self) -> dict[str, Any]:
+        """Without words."""
+        return {name: value for name, value in super().request().items() if name != "transfer_success_msg"}
+
+
+@dataclass(frozen=True)
 class UploadMedia(Command):
     """Bring a picture to WeCom, where it lives for three days."""
 
@@ -212,6 +247,215 @@ class TellMembers(Command):
         return {"touser": "|".join(self.userids), "msgtype": "text", "text": {"content": self.text}}
 
 
+@dataclass(frozen=True)
+class TellRep(Command):
+    """Write to one member through our app, no faster than one may (``storage.pace``); never blindly repeated either.
+
+    Made by ``text_to``, ``markdown_to``, ``textcard_to`` and ``buttons_to``, which keep WeCom's limits.
+    """
+
+    name = "TellRep"
+    api = "message/send"
+    harmless = False
+
+    userid: str
+    msgtype: str
+    content: dict[str, Any] = field(repr=False)
+    """The part of that type; an address in it that begins with ``/`` is one of our console."""
+
+    def request(self) -> dict[str, Any]:
+        """The agent id and where our console is are added by the gateway."""
+        return {"touser": self.userid, "msgtype": self.msgtype, self.msgtype: self.content}
+
+    def request_from(self, home: str) -> dict[str, Any]:
+        """The JSON that WeCom wants, for a console at this address."""
+        url = str(self.content.get("url") or "")
+        content = {**self.content, "url": home + url} if url.startswith("/") else self.content
+        return {**self.request(), self.msgtype: content}
+
+
+MAX_MESSAGE_BYTES, MAX_TITLE_BYTES, MAX_DESCRIPTION_BYTES = 2048, 128, 512
+"""Of texts and markdown, and of a textcard (message/send)."""
+MAX_BUTTONS = 6
+
+
+def cut(text: str, most: int) -> str:
+    """The text in at most so many bytes, ending in ``…`` and never within a character when something had to go."""
+    if len(text.encode()) <= most:
+        return text
+    return text.encode()[: most - len("…".encode())].decode(errors="ignore") + "…"
+
+
+def text_to(userid: str, text: str) -> TellRep:
+    """A text, in which ``<a href>`` would be a link: whoever puts a customer's words in has made them harmless."""
+    return TellRep(userid, "text", {"content": cut(text, MAX_MESSAGE_BYTES)})
+
+
+def markdown_to(userid: str, text: str) -> TellRep:
+    """Markdown, which only WeCom itself shows (not its plug-in in WeChat)."""
+    return TellRep(userid, "markdown", {"content": cut(text, MAX_MESSAGE_BYTES)})
+
+
+def textcard_to(userid: str, title: str, description: str, path: str, button: str = "") -> TellRep:
+    """A card that leads to a page of the console; ``button`` has up to four characters."""
+    card = {
+        "title": cut(title, MAX_TITLE_BYTES),
+        "description": cut(description, MAX_DESCRIPTION_BYTES),
+        "url": path,
+    }
+    return TellRep(userid, "textcard", card | ({"btntxt": button[:4]} if button else {}))
+
+
+def buttons_to(
+    userid: str, task_id: str, title: str, words: str, rows: list[tuple[str, str]], buttons: list[tuple[str, str]]
+) -> TellRep:
+    """A card with up to six rows (name, value) and buttons (text, key); ``task_id`` must be new to the app for ever."""
+    card = {
+        "card_type": "button_interaction",
+        "main_title": {"title": cut(title, MAX_TITLE_BYTES), "desc": cut(words, MAX_DESCRIPTION_BYTES)},
+        "horizontal_content_list": [{"keyname": name, "value": value} for name, value in rows[:MAX_BUTTONS]],
+        "button_list": [{"text": text, "style": 1, "key": key} for text, key in buttons[:MAX_BUTTONS]],
+        "task_id": task_id,
+    }
+    return TellRep(userid, "template_card", card)
+
+
+@dataclass(frozen=True)
+class UpdateCard(Command):
+    """Grey the buttons of a card and say what was chosen. WeCom takes each response code once."""
+
+    name = "UpdateCard"
+    api = "message/update_template_card"
+
+    userid: str
+    response_code: str = field(repr=False)
+    words: str = field(repr=False)
+
+    def request(self) -> dict[str, Any]:
+        """The agent id is added by the gateway."""
+        return {
+            "userids": [self.userid],
+            "response_code": self.response_code,
+            "button": {"replace_name": self.words},
+        }
+
+
+@dataclass(frozen=True)
+class KfCommand(Command):
+    """Anything about one chat of 微信客服; all of a chat leave in the order in which they were asked for."""
+
+    lane = "kf"
+    sender = "answers"
+
+    open_kfid: str
+    external_userid: str
+    conversation: int
+    """Our own id of the chat."""
+
+
+@dataclass(frozen=True)
+class SendKf(KfCommand):
+    """Write to a customer by ourselves, within the 48 hours and five messages that their last one opened.
+
+    Not harmless: twice would be twice on their screen. But it carries a msgid of ours, which WeCom takes once only (kf
+    reference §6.3: unique, an aid to idempotency), so that an unclear one is asked again with the same: whatever WeCom
+    answers then, the customer reads it once.
+    """
+
+    name = "SendKf"
+    api = "kf/send_msg"
+    harmless = False
+
+    msgid: str
+    content: dict[str, Any] = field(repr=False)
+    """``{"msgtype": "text", "text": {"content": …}}`` or ``{"msgtype": "msgmenu", "msgmenu": {…}}``."""
+
+    def request(self) -> dict[str, Any]:
+        """The JSON that WeCom wants."""
+        return {"touser": self.external_userid, "open_kfid": self.open_kfid, "msgid": self.msgid, **self.content}
+
+
+@dataclass(frozen=True)
+class ReplyKf(SendKf):
+    """The same, written by one of us: watch mode silences what answers by itself, not people."""
+
+    name = "ReplyKf"
+    sender = "replies"
+
+
+@dataclass(frozen=True)
+class SendKfOnEvent(KfCommand):
+    """Say the one thing that the code of an event allows. WeCom takes each code once, so it cannot be said twice."""
+
+    name = "SendKfOnEvent"
+    api = "kf/send_msg_on_event"
+
+    code: str = field(repr=False)
+    msgid: str
+    content: dict[str, Any] = field(repr=False)
+
+    def request(self) -> dict[str, Any]:
+        """The JSON that WeCom wants; the code says to whom."""
+        return {"code": self.code, "msgid": self.msgid, **self.content}
+
+
+@dataclass(frozen=True)
+class TransKf(KfCommand):
+    """Give a chat into other hands: 2 the pool, 3 a servicer. Twice leads to the same hands."""
+
+    name = "TransKf"
+    api = "kf/service_state/trans"
+
+    state: int
+    servicer: str = ""
+    word: str = field(default="", repr=False)
+    """What the customer is told, with the code that comes back."""
+
+    def request(self) -> dict[str, Any]:
+        """The JSON that WeCom wants."""
+        asked = {"open_kfid": self.open_kfid, "external_userid": self.external_userid, "service_state": self.state}
+        return asked | ({"servicer_userid": self.servicer} if self.servicer else {})
+
+
+@dataclass(frozen=True)
+class HandKf(TransKf):
+    """The same, by one of us."""
+
+    name = "HandKf"
+    sender = "replies"
+
+
+@dataclass(frozen=True)
+class ReadKfState(KfCommand):
+    """Look whose a chat is: WeCom has refused something because it is another's than we thought."""
+
+    name = "ReadKfState"
+    api = "kf/service_state/get"
+    sender = "reads"
+
+    def request(self) -> dict[str, Any]:
+        """The JSON that WeCom wants."""
+        return {"open_kfid": self.open_kfid, "external_userid": self.external_userid}
+
+
+@dataclass(frozen=True)
+class FetchFile(Command):
+    """Fetch what a customer sent along, before WeCom drops it after three days."""
+
+    name = "FetchFile"
+    api = "media/get"
+    lane = "files"
+    sender = "reads"
+
+    media_id: str
+    kept_file: int
+    """Our own id of where it is kept."""
+
+    def request(self) -> dict[str, Any]:
+        """What WeCom is asked for."""
+        return {"media_id": self.media_id}
+
+
 COMMANDS: Mapping[str, type[Command]] = MappingProxyType(
     {
         kind.name: kind
@@ -223,8 +467,19 @@ COMMANDS: Mapping[str, type[Command]] = MappingProxyType(
             DeleteCorpTags,
             UpdateContactWay,
             DeleteContactWay,
+            TransferCustomers,
+            TransferCustomersOfLeaver,
             UploadMedia,
             TellMembers,
+            TellRep,
+            UpdateCard,
+            SendKf,
+            ReplyKf,
+            SendKfOnEvent,
+            TransKf,
+            HandKf,
+            ReadKfState,
+            FetchFile,
         )
     }
 )

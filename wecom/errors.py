@@ -59,6 +59,14 @@ class Refused(Answered):
     """WeCom understood and said no; asking again would not help."""
 
 
+class TooLarge(Refused):
+    """A file of more bytes than we keep; the rest of it was never read."""
+
+    def __init__(self, api: str, most: int) -> None:
+        super().__init__(api, 45001)
+        self.args = (f"{api}: {explain(45001)}，最多 {most // (1024 * 1024)} MB",)
+
+
 class Unclear(WeComError):
     """The line broke after we asked; it may or may not have been carried out."""
 
@@ -68,6 +76,10 @@ STALE_TOKEN = frozenset({40001, 40014, 42001})
 BUSY = frozenset({-1, 6000, 45033, 41096, 41063})
 TOO_OFTEN = 45009
 OURS_TO_FIX = frozenset({40001, 40013, 40014, 40091, 42001, 48001, 48002, 48004, 48006, 50003, 60020, 301042, 301002})
+BAD_CURSOR, BAD_KF_TOKEN, NO_SUCH_ACCOUNT = 50100, 95007, frozenset({95000, 95004})
+KF_FIVE_SENT, KF_BAD_MOVE, NOT_A_SERVICER, SERVICER_PAUSED = 95001, 95016, 95014, 95019
+KF_STATE_IS_OTHER = frozenset({95013, KF_BAD_MOVE, 95018})
+"""WeCom has a session of 微信客服 in another state than we thought."""
 
 ALREADY_WELCOMED, CODE_DEAD, OTHER_APP_SENDING, NOT_RELATED = 41051, 41050, 41096, 84061
 
@@ -84,7 +96,14 @@ WORDS: Mapping[int, str] = MappingProxyType(
         40068: "标签无效",
         40071: "标签重名",
         40096: "客户不属于本企业可见范围",
+        40097: "原成员还没有离职",
         40098: "成员未实名认证",
+        40099: "接替成员的客户已达上限",
+        40100: "客户正在接替中",
+        40128: "客户 90 天内已接替过 2 次",
+        40129: "客户正在接替中",
+        40130: "原成员和接替成员是同一人",
+        40131: "客户不是原成员的客户",
         41041: "联系我的成员超过 100 人",
         41044: "联系我配置不存在",
         41045: "联系我数量已达上限",
@@ -97,14 +116,28 @@ WORDS: Mapping[int, str] = MappingProxyType(
         45009: "调用过于频繁，接口被暂停",
         45033: "并发调用过多",
         48002: "应用没有该接口的权限（客户联系 → API → 可调用接口的应用）",
+        45001: "文件太大",
         50003: "应用已停用",
+        50100: "翻页游标无效",
         60011: "成员不在应用可见范围",
         60020: "服务器 IP 不在企业可信 IP 中",
         60111: "成员不存在",
         81013: "接收人全部无效",
         84061: "客户与成员没有好友关系",
         84074: "成员没有客户联系功能",
+        95000: "客服帐号无效",
+        95001: "客户最后一次发言后已发满 5 条",
+        95002: "客户最后一次发言已超过 48 小时",
+        95004: "客服帐号不存在",
+        95007: "事件凭证无效或已使用",
+        95013: "会话已结束",
+        95014: "不是该客服帐号的接待人员，或未激活",
+        95016: "会话现在的状态不能这样变更",
+        95017: "微信客服的 API 功能已关闭",
+        95018: "会话现在的状态不能由我们发消息",
+        95019: "接待人员已暂停接待",
         301002: "应用与 agentid 不符",
+        48007: "客服帐号没有授权给本应用（微信客服 → API → 可调用接口的应用）",
     }
 )
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -39,6 +39,10 @@ class Event:
 
     needs: ClassVar[tuple[str, ...]] = ()
     """Fields without which it is not this event."""
+    told_apart_by: ClassVar[tuple[str, ...]] = ()
+    """Elements that alone tell two of them apart; all, where none is named."""
+    settles: ClassVar[timedelta] = timedelta(0)
+    """So long after telling us WeCom's API may still show what was before: who looks earlier sees the old."""
 
     @property
     def key(self) -> str:
@@ -133,6 +137,74 @@ class CorpTagsChanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupEvent(Event):
+    """Something about a customer group. WeCom writes it down asynchronously and advises to wait two seconds."""
+
+    chat_id: str = element("ChatId")
+    needs = ("chat_id",)
+    settles = timedelta(seconds=2)
+
+    @property
+    def key(self) -> str:
+        """Everything about one group keeps its order."""
+        return f"group:{self.chat_id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupOpened(GroupEvent):
+    """A rep opened a customer group."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupChanged(GroupEvent):
+    """Members, owner, name or notice changed; several may have joined or left as one event."""
+
+    detail: str | None = element("UpdateDetail")
+    quit_scene: str | None = element("QuitScene")
+    """0 left by themselves, 1 removed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupDismissed(GroupEvent):
+    """A customer group was dissolved."""
+
+    settles = timedelta(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KfWaiting(Event):
+    """There is something in the message list of an account of 微信客服; it says no more than that."""
+
+    open_kfid: str = element("OpenKfId")
+    token: str | None = field(default=None, repr=False, metadata={"xml": "Token"})
+    """For ten minutes it frees pulling from a strict limit."""
+    needs = ("open_kfid",)
+    told_apart_by: ClassVar[tuple[str, ...]] = ("Event", "OpenKfId", "Token")
+
+    @property
+    def key(self) -> str:
+        """One account is pulled by one at a time."""
+        return f"kf:{self.open_kfid}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KfPullDue(KfWaiting):
+    """Ours, not WeCom's: an account has not been pulled for a while, and callbacks get lost."""
+
+    told_apart_by = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class KfAccountsChanged(Event):
+    """We may answer for an account, or may no longer; all are read anew."""
+
+    @property
+    def key(self) -> str:
+        """One after the other."""
+        return "kf-accounts"
+
+
+@dataclass(frozen=True, kw_only=True)
 class OrganisationEvent(Event):
     """Something about our own members and departments."""
 
@@ -179,6 +251,45 @@ class DepartmentChanged(OrganisationEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MemberEvent(Event):
+    """Something one of ours did with our app. Who it was is sealed by WeCom: nobody can write in another's name."""
+
+    userid: str = element("FromUserName")
+    needs = ("userid",)
+
+    @property
+    def key(self) -> str:
+        """What one member says to the app keeps its order."""
+        return f"rep:{self.userid.lower()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberWrote(MemberEvent):
+    """A member wrote a text to the app."""
+
+    told_apart_by = ("FromUserName", "MsgId")
+
+    text: str | None = field(default=None, repr=False, metadata={"xml": "Content"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberSent(MemberEvent):
+    """A member sent the app something else than text: a picture, a voice, or a kind of message nobody knows yet."""
+
+    told_apart_by = ("FromUserName", "MsgId")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardPressed(MemberEvent):
+    """A member pressed a button of a card the app had sent."""
+
+    button: str | None = element("EventKey", 1024)
+    task_id: str | None = element("TaskId", 128)
+    response_code: str | None = field(default=None, repr=False, metadata={"xml": "ResponseCode"})
+    """Changes the card, once, within 72 hours (WeCom's update_template_card)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AppSuspended(Event):
     """WeCom switched the app off for inactivity: nothing works until an admin switches it on."""
 
@@ -201,12 +312,20 @@ KINDS: Mapping[str, type[Event]] = MappingProxyType(
         "change_external_tag.update": CorpTagsChanged,
         "change_external_tag.delete": CorpTagsChanged,
         "change_external_tag.shuffle": CorpTagsChanged,
+        "change_external_chat.create": GroupOpened,
+        "change_external_chat.update": GroupChanged,
+        "change_external_chat.dismiss": GroupDismissed,
         "change_contact.create_user": MemberChanged,
         "change_contact.update_user": MemberChanged,
         "change_contact.delete_user": MemberLeft,
         "change_contact.create_party": DepartmentChanged,
         "change_contact.update_party": DepartmentChanged,
         "change_contact.delete_party": DepartmentChanged,
+        "kf_msg_or_event": KfWaiting,
+        "kf_account_auth_change": KfAccountsChanged,
+        "kf_pull_due": KfPullDue,
+        "message.text": MemberWrote,
+        "template_card_event": CardPressed,
         "close_inactive_agent": AppSuspended,
         "reopen_inactive_agent": AppResumed,
     }
@@ -218,7 +337,7 @@ ELEMENTS: Mapping[type[Event], Sequence[tuple[str, str, int | None]]] = MappingP
         kind: [
             (one.name, one.metadata["xml"], one.metadata.get("most")) for one in fields(kind) if "xml" in one.metadata
         ]
-        for kind in (*KINDS.values(), UnknownEvent)
+        for kind in (*KINDS.values(), MemberSent, UnknownEvent)
     }
 )
 """Which field is read from which element, and cut to what length. Asked for every callback."""
@@ -228,8 +347,8 @@ def read_event(text: str) -> Event:
     """The decrypted XML as a value. Raises ``BadEnvelope`` for what is not XML; everything else becomes an event."""
     content = xml.read(text)
     name = _name(content)
-    common: dict[str, Any] = {"identity": _identity(content), "name": name[:100], "at": _time(content)}
-    kind = KINDS.get(name, UnknownEvent)
+    kind = KINDS.get(name) or (MemberSent if name.startswith("message.") else UnknownEvent)
+    common: dict[str, Any] = {"identity": _identity(content, kind), "name": name[:100], "at": _time(content)}
     own: dict[str, Any] = {own_name: _cut(_text(content, tag), most) for own_name, tag, most in ELEMENTS[kind]}
     if not all(own[name] and len(own[name]) <= MAX_ID for name in kind.needs):
         return UnknownEvent(**common)
@@ -243,8 +362,10 @@ def _name(content: Fields) -> str:
     return f"{first}.{change}".lower() if change else first.lower()
 
 
-def _identity(content: Fields) -> str:
+def _identity(content: Fields, kind: type[Event]) -> str:
     kept = {name: value for name, value in content.items() if name not in NOT_IDENTITY}
+    if kind.told_apart_by and all(content.get(name) for name in kind.told_apart_by):
+        kept = {name: kept[name] for name in kind.told_apart_by}
     return hashlib.sha256(SORTED.encode(kept).encode()).hexdigest()
 
 

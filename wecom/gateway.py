@@ -1,17 +1,35 @@
 """WeCom in our own words: what we read from it and what we ask of it.
 
 Reads give frozen values and take whatever WeCom leaves out or adds; asks raise the errors of ``wecom.errors``. Older
-corps have a separate secret for customer contact; then those calls go over that line.
+corps have a separate secret for customer contact, and one for 微信客服; then those calls go over lines of their own.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from wecom.commands import AddCorpTag, Command, SendWelcome, TellMembers, UploadMedia
+from wecom.answers import items as _items
+from wecom.answers import number as _number
+from wecom.answers import part as _part
+from wecom.answers import text as _text
+from wecom.answers import texts as _texts
+from wecom.commands import (
+    AddCorpTag,
+    Command,
+    FetchFile,
+    KfCommand,
+    SendWelcome,
+    TellMembers,
+    TellRep,
+    UpdateCard,
+    UploadMedia,
+)
 from wecom.errors import NOT_RELATED, Refused, TryLater, Unclear, WeComError
+from wecom.groups import Groups
+from wecom.kf import Kf
 from wecom.line import TIMEOUT, Answer, Line
+from wecom.statistics import Statistics
+from wecom.transfers import Transfers
 
 WELCOME_TIMEOUT = (1.5, 3.0)
 NAME_TIMEOUT = (0.3, 0.55)
@@ -33,6 +51,8 @@ class Follow:
     add_way: int | None
     state: str | None
     phones: tuple[str, ...]
+    all_tags: bool = True
+    """Whether personal tags were told too; in pages of relations WeCom leaves them out."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +126,18 @@ class CorpTag:
 class Gateway:
     """The one door to WeCom."""
 
-    def __init__(self, app: Line, contact: Line | None, agent_id: int) -> None:
+    def __init__(
+        self, app: Line, contact: Line | None, agent_id: int, kf: Line | None = None, *, home: str = ""
+    ) -> None:
+        """``home`` is the address of our console, for links in messages to members."""
         self._app = app
+        self._home = home
         self._contact = contact or app
         self._agent_id = agent_id
+        self.groups = Groups(self._read)
+        self.statistics = Statistics(self._read)
+        self.transfers = Transfers(self._read)
+        self.kf = Kf(kf or app)
 
     # --- what we ask -------------------------------------------------------------------------------------------------
 
@@ -118,7 +146,9 @@ class Gateway:
         match command:
             case SendWelcome():
                 return self._greet(command)
-            case TellMembers():
+            case TellRep():
+                return self._app.call(command.api, {**command.request_from(self._home), "agentid": self._agent_id})
+            case TellMembers() | UpdateCard():
                 return self._app.call(command.api, {**command.request(), "agentid": self._agent_id})
             case UploadMedia():
                 if content is None:
@@ -126,6 +156,8 @@ class Gateway:
                 return self._contact.call(command.api, params={"type": "image"}, files={"media": content})
             case AddCorpTag():
                 return self._add_tag(command)
+            case KfCommand() | FetchFile():
+                return self.kf.deliver(command)
         return self._contact.call(command.api, command.request())
 
     def _greet(self, command: SendWelcome) -> Answer:
@@ -147,9 +179,8 @@ class Gateway:
         """Make the tag unless it is there already: WeCom does not say what it answers for names that exist."""
         for tag in self.corp_tags():
             if (tag.group_name, tag.name) == (command.group_name, command.tag_name):
-                return {
-                    "tag_group": {"group_id": tag.group_id, "tag": [{"id": tag.id, "name": tag.name, "known": True}]}
-                }
+                known = {"id": tag.id, "name": tag.name, "order": tag.order, "known": True}
+                return {"tag_group": {"group_id": tag.group_id, "order": tag.group_order, "tag": [known]}}
         return self._contact.call(command.api, command.request())
 
     def add_contact_way(self, *, users: list[str], state: str, remark: str, skip_verify: bool) -> tuple[str, str]:
@@ -205,8 +236,16 @@ class Gateway:
         page = []
         for one in _items(answer, "external_contact_list"):
             contact = _part(one, "external_contact")
-            page.append(_profile(contact, [_follow(_part(one, "follow_info"))], _text(contact, "external_userid")))
+            side = _follow(_part(one, "follow_info"), all_tags=False)
+            page.append(_profile(contact, [side], _text(contact, "external_userid")))
         return page, _text(answer, "next_cursor")
+
+    def unassigned(self, cursor: str = "") -> tuple[list[tuple[str, str]], str]:
+        """One page of customers whose rep has left the corp, as (rep, customer), and the next cursor (``""`` = end)."""
+        body = {"page_size": 1000} | ({"cursor": cursor} if cursor else {})
+        answer = self._read("externalcontact/get_unassigned_list", body)
+        pairs = [(_text(one, "handover_userid"), _text(one, "external_userid")) for one in _items(answer, "info")]
+        return [pair for pair in pairs if all(pair)], _text(answer, "next_cursor")
 
     def members(self) -> list[MemberFacts]:
         """Every member the app may see; where it may see only ids, the names are empty."""
@@ -331,7 +370,7 @@ def _profile(contact: Answer, follows: list[Follow], external_userid: str) -> Pr
     )
 
 
-def _follow(one: Answer) -> Follow:
+def _follow(one: Answer, *, all_tags: bool = True) -> Follow:
     seconds = _number(one, "createtime")
     tags = [(_text(tag, "tag_id"), _text(tag, "group_name"), _text(tag, "tag_name")) for tag in _items(one, "tags")]
     tags += [(tag_id, "", "") for tag_id in _texts(one, "tag_id")]
@@ -344,6 +383,7 @@ def _follow(one: Answer) -> Follow:
         add_way=_number(one, "add_way"),
         state=_text(one, "state")[:64] or None,
         phones=_texts(one, "remark_mobiles"),
+        all_tags=all_tags,
     )
 
 
@@ -359,33 +399,3 @@ def _member(one: Answer) -> MemberFacts:
         position=_text(one, "position"),
         status=_number(one, "status") or 1,
     )
-
-
-def _part(answer: Answer, name: str) -> Answer:
-    value = answer.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _items(answer: Answer, name: str) -> list[Answer]:
-    value = answer.get(name)
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _text(answer: Answer, name: str) -> str:
-    """The text without NUL, which PostgreSQL cannot keep."""
-    value = answer.get(name)
-    return "" if value is None or isinstance(value, dict | list) else str(value).replace("\x00", "")
-
-
-def _texts(answer: Answer, name: str) -> tuple[str, ...]:
-    value = answer.get(name)
-    return tuple(str(one).replace("\x00", "") for one in value) if isinstance(value, list) else ()
-
-
-def _number(answer: Answer, name: str) -> int | None:
-    """WeCom sends some numbers as strings."""
-    value: Any = answer.get(name)
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None

@@ -9,9 +9,10 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -19,15 +20,30 @@ from urllib3.exceptions import NewConnectionError
 from wechatpy.enterprise import WeChatClient
 
 from wecom import pictures
-from wecom.errors import STALE_TOKEN, TOO_OFTEN, Answered, Busy, Misconfigured, TryLater, Unclear, WeComError, error_for
+from wecom.errors import (
+    STALE_TOKEN,
+    TOO_OFTEN,
+    Answered,
+    Busy,
+    Misconfigured,
+    TooLarge,
+    TryLater,
+    Unclear,
+    WeComError,
+    error_for,
+)
 from wecom.pacing import Pacing
 
 TIMEOUT = (3.05, 8.0)
 TOKEN_MARGIN_SECONDS = 300
 REFUSAL_BELIEVED_SECONDS = 5.0
 SILENCE_BELIEVED_SECONDS = 2.0
+DOWNLOAD_SECONDS = 20.0
+"""A file must be there before the lease of its call runs out."""
+LONGEST_REFUSAL = 4096
 logging.getLogger("urllib3.connectionpool").setLevel(logging.WARNING)  # at DEBUG it writes tokens down
 Answer = dict[str, Any]
+Found = TypeVar("Found")
 
 
 class Tokens(Protocol):
@@ -72,24 +88,63 @@ class Line(WeChatClient):  # type: ignore[misc]  # wechatpy has no types
         params: dict[str, Any] | None = None,
         files: dict[str, tuple[str, bytes, str]] | None = None,
         timeout: tuple[float, float] = TIMEOUT,
+        counted_as: str = "",
     ) -> Answer:
         """Make one call, POST when there is a body or a file, and give WeCom's answer as it is.
 
+        ``counted_as`` is the name under which it is paced where WeCom has a limit of its own for this kind of call.
         Raises ``TryLater`` (not carried out), ``Refused`` or ``Unclear`` (the line broke after asking). A dead token
         is fetched anew once, and the call made once more.
         """
+        return self._with_token(counted_as or api, lambda token: self._ask(api, token, body, params, files, timeout))
+
+    def download(self, api: str, params: dict[str, Any], most: int) -> bytes:
+        """What WeCom keeps under these parameters, up to ``most`` bytes; no more than that is ever held.
+
+        Raises ``TooLarge`` for more, ``TryLater`` (also when the line breaks: reading again does no harm), ``Refused``.
+        """
+        return self._with_token(api, lambda token: self._fetch(api, token, params, most))
+
+    def _with_token(self, name: str, ask: Callable[[str], Found]) -> Found:
         token = self.token()
         for attempt in (1, 2):
-            self._pacing.enter(api)
+            self._pacing.enter(name)
             try:
-                return self._ask(api, token, body, params, files, timeout)
+                return ask(token)
             except Answered as error:
                 if error.errcode == TOO_OFTEN:
-                    raise self._pacing.block(api) from None
+                    raise self._pacing.block(name) from None
                 if error.errcode not in STALE_TOKEN or attempt == 2:
                     raise
                 token = self._new_token(stale=token)
         raise AssertionError("unreachable")
+
+    def _fetch(self, api: str, token: str, params: dict[str, Any], most: int) -> bytes:
+        asked = {**params, "access_token": token}
+        try:
+            with self._http.get(self.API_BASE_URL + api, params=asked, timeout=TIMEOUT, stream=True) as answer:
+                kind = answer.headers.get("Content-Type", "").lower()
+                if answer.status_code != 200 or kind.startswith(("application/json", "text/plain")):
+                    return self._refusal_or_text(api, answer, most)
+                if int(answer.headers.get("Content-Length") or 0) > most:
+                    raise TooLarge(api, most)
+                return _read_up_to(api, answer, most)
+        except requests.RequestException as error:
+            raise TryLater(str(_broken(api, error))) from None
+
+    def _refusal_or_text(self, api: str, answer: requests.Response, most: int) -> bytes:
+        """WeCom answers an error with JSON in place of the file. A file that is text, or JSON of its own, is a file."""
+        if answer.status_code != 200:
+            raise TryLater(f"{api}: HTTP {answer.status_code}")
+        content = _read_up_to(api, answer, most)
+        try:
+            said = json.loads(content) if len(content) <= LONGEST_REFUSAL else None
+            errcode = int(said["errcode"]) if isinstance(said, dict) else 0
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return content
+        if errcode != 0:
+            raise error_for(api, errcode)
+        return content
 
     def _ask(
         self,
@@ -189,6 +244,18 @@ class Line(WeChatClient):  # type: ignore[misc]  # wechatpy has no types
             raise TryLater("gettoken: the answer holds no token") from None
         self._tokens.put(self._token_name, token, max(1.0, seconds - TOKEN_MARGIN_SECONDS))
         return token
+
+
+def _read_up_to(api: str, answer: requests.Response, most: int) -> bytes:
+    """The body piece by piece, so that a file of any length costs no more than what may be kept."""
+    content, until = bytearray(), time.monotonic() + DOWNLOAD_SECONDS
+    for piece in answer.iter_content(64 * 1024):
+        content += piece
+        if len(content) > most:
+            raise TooLarge(api, most)
+        if time.monotonic() > until:
+            raise TryLater(f"{api}: it took longer than {DOWNLOAD_SECONDS:.0f} seconds")
+    return bytes(content)
 
 
 def _session() -> requests.Session:

@@ -10,9 +10,9 @@ from storage.tables.conversations import Answer, Conversation, GroupChat, GroupM
 from storage.tables.house import ApiKey, Attempt, AuditRow, IdempotentAnswer, SignIn, SignInLink, User
 from storage.tables.organisation import Department, Member
 from storage.tables.people import Identity, Interaction, Interval, Person, Relation, RelationFact
-from storage.tables.road import Alarm, Gate, InboxRow, JobRun, Lease, OutboxRow, Progress, Sealed
+from storage.tables.road import Alarm, Gate, InboxRow, JobRun, Lease, OutboxRow, Pace, Progress, Sealed
 from storage.tables.tags import PersonalTag, PersonTag, RelationTag, RuleHit, Tag, TagGround, TagRule, TagRuleVersion
-from storage.tables.tasks import BulkJob, BulkRow, Erasure, Handover, HandoverRow, SyncRun, Task
+from storage.tables.tasks import BulkJob, BulkRow, Erasure, Handover, HandoverRow, SyncRun, Task, Unassigned
 
 __all__ = [
     "Alarm",
@@ -46,6 +46,7 @@ __all__ = [
     "Media",
     "Member",
     "OutboxRow",
+    "Pace",
     "Person",
     "PersonTag",
     "PersonalTag",
@@ -64,6 +65,7 @@ __all__ = [
     "TagRule",
     "TagRuleVersion",
     "Task",
+    "Unassigned",
     "User",
     "Welcome",
 ]

@@ -25,6 +25,8 @@ class KfAccount(Base):
     pulled_at: Mapped[datetime | None]
     gone_at: Mapped[datetime | None]
     trouble: Mapped[str | None] = mapped_column(Text)
+    servicers: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Who answers for it in the client: ``{userid: {"receiving": bool, "stop_type": int}}``."""
 
 
 class Conversation(Base):
@@ -37,6 +39,8 @@ class Conversation(Base):
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     state: Mapped[int] = mapped_column(default=0)
     """WeCom's number: 0 new, 1 the bot has it, 2 waiting in the pool, 3 a servicer has it, 4 ended."""
+    state_at: Mapped[datetime | None]
+    """Since when, as far as we know."""
     servicer: Mapped[str | None] = mapped_column(String(64))
     last_customer_at: Mapped[datetime | None]
     """The last message of the customer: for 48 hours from then, up to five messages may be sent."""

@@ -10,7 +10,7 @@ from storage.tables.base import Base, Key
 
 
 class Person(Base):
-    """One customer (客户), however many identities and reps."""
+    """One customer (客户), however many identities and reps. The id of somebody who was erased is never given again."""
 
     __tablename__ = "person"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -38,6 +38,8 @@ class Person(Base):
         Index("ix_person_last_seen", "last_seen_at", "id"),
         Index("ix_person_owner", "owner"),
         Index("ix_person_name", "name"),
+        Index("ix_person_phone", "phone"),
+        {"sqlite_autoincrement": True},
     )
 
 
@@ -89,7 +91,7 @@ class RelationFact(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     relation_id: Mapped[int] = mapped_column(ForeignKey("relation.id"), index=True)
     kind: Mapped[str] = mapped_column(String(20))
-    """half, full, taken_over, deleted_by_rep, deleted_by_customer, transferred."""
+    """half, full, taken_over, deleted_by_rep, deleted_by_customer, transferred, parted (we missed how)."""
     at: Mapped[datetime]
     source_state: Mapped[str | None] = mapped_column(String(64))
     had_code: Mapped[bool] = mapped_column(default=False)
@@ -112,7 +114,7 @@ class Interval(Base):
     confirmed_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[str | None] = mapped_column(String(20))
-    """rep, customer, transfer."""
+    """rep, customer, transfer, unknown (they met anew later, and we missed the parting)."""
     origin: Mapped[str] = mapped_column(String(20))
     """arrival, transfer, taken_over, unknown (only its end was ever seen)."""
     channel_id: Mapped[int | None] = mapped_column(ForeignKey("channel.id"))

@@ -95,6 +95,15 @@ class Gate(Base):
     used: Mapped[int] = mapped_column(default=0)
 
 
+class Pace(Base):
+    """How soon the next message may go to one member: WeCom drops what comes too thick, and does not say so."""
+
+    __tablename__ = "pace"
+    userid: Mapped[str] = mapped_column(String(64), primary_key=True)
+    free_at: Mapped[datetime]
+    """Every message moves it on by its share of a minute; it may run ahead of the clock by what a burst may hold."""
+
+
 class Lease(Base):
     """Who may do a thing that only one process should do at a time; ``epoch`` fences the one before."""
 

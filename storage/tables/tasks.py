@@ -28,6 +28,7 @@ class Task(Base):
     __table_args__ = (
         Index("ix_task_userid_state", "userid", "state", "due_at"),
         Index("ix_task_due", "state", "due_at"),
+        {"sqlite_autoincrement": True},
     )
 
 
@@ -43,11 +44,14 @@ class BulkJob(Base):
     """A file's name, or the filter in words."""
     reason: Mapped[str] = mapped_column(String(200), default="")
     state: Mapped[str] = mapped_column(String(10), default="preview")
-    """preview, running, paused, cancelled, done."""
+    """reading, preview, running, paused, cancelled, done, undoing, undone."""
     total: Mapped[int] = mapped_column(default=0)
     done: Mapped[int] = mapped_column(default=0)
     by: Mapped[str] = mapped_column(String(100))
+    confirmed_by: Mapped[str | None] = mapped_column(String(100))
+    """The second person, where the job is so big that it needs one."""
     created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
 
 
@@ -61,7 +65,7 @@ class BulkRow(Base):
     """The line of the file, from 1; of a filtered list its place."""
     asked: Mapped[str] = mapped_column(String(200), default="")
     """What the line said, as far as it names somebody."""
-    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
     outcome: Mapped[str] = mapped_column(String(10), default="waiting")
     """waiting, done, same (nothing to change), refused."""
     detail: Mapped[str | None] = mapped_column(Text)
@@ -93,14 +97,26 @@ class HandoverRow(Base):
     __tablename__ = "handover_row"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     handover_id: Mapped[int] = mapped_column(ForeignKey("handover.id"))
-    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    external_userid: Mapped[str] = mapped_column(String(64))
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    external_userid: Mapped[str] = mapped_column(String(64), index=True)
     state: Mapped[str] = mapped_column(String(10), default="waiting")
-    """waiting, asked (WeCom moves it within 24 hours), done, refused."""
+    """waiting, asked (WeCom moves it within 24 hours), unclear (the line broke when we asked), done, refused."""
     errcode: Mapped[int | None]
     detail: Mapped[str | None] = mapped_column(Text)
     changed_at: Mapped[datetime]
     __table_args__ = (UniqueConstraint("handover_id", "external_userid"),)
+
+
+class Unassigned(Base):
+    """A customer of somebody who left the corp, whom nobody has inherited yet (待分配), as WeCom lists them."""
+
+    __tablename__ = "unassigned"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    giver: Mapped[str] = mapped_column(String(64))
+    external_userid: Mapped[str] = mapped_column(String(64), index=True)
+    left_at: Mapped[datetime | None]
+    read_at: Mapped[datetime]
+    __table_args__ = (UniqueConstraint("giver", "external_userid"),)
 
 
 class SyncRun(Base):
@@ -109,13 +125,13 @@ class SyncRun(Base):
     __tablename__ = "sync_run"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     state: Mapped[str] = mapped_column(String(10), default="running")
-    """running, done, failed."""
+    """asked (a worker begins, or goes on, as soon as it can), running, stopped (by hand), done, failed."""
     dry: Mapped[bool] = mapped_column(default=False)
     by: Mapped[str] = mapped_column(String(100), default="")
     at: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """The place reached, to go on from."""
     report: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """``{"relations": {"wecom": 4812, "here": 4809, "fixed": 3, "examples": [...]}, …}``."""
+    """``{"relations": {"wecom": 4812, "here": 4809, "different": 3, "fixed": 3, "examples": [...], "note": …}, …}``."""
     started_at: Mapped[datetime]
     changed_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]

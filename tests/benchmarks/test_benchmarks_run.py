@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import callback, drain, footprint, load, shop, welcome
+from benchmarks import callback, drain, footprint, load, shop, sync, welcome
 from benchmarks.databases import SQLITE
 from benchmarks.shop import Simulator
 
@@ -21,7 +21,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    for one in (callback, drain, welcome):
+    for one in (callback, drain, sync, welcome):
         monkeypatch.setattr(one, "ROUNDS", 1)
     monkeypatch.setattr(drain, "READY_SECONDS", 0.0)
 
@@ -53,6 +53,15 @@ def test_every_event_is_drained(stage: Stage) -> None:
     ((ours,), (theirs,)) = rates[0.0]
     assert ours > 0
     assert theirs > 0
+
+
+def test_every_relation_is_compared(stage: Stage) -> None:
+    folder, wecom, url, _ = stage
+    config = shop.write_config(folder, url, wecom.callback_port, wecom.address)
+    pages, everything = sync._rates(SQLITE, config, url, wecom, 50)
+
+    assert len(pages) == len(everything) == len(sync.HEADS)
+    assert sync._weight(SQLITE, config, 50)[-1] == "✓"
 
 
 def test_the_start_is_measured(stage: Stage) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bot import demo
 from bot.cli import scrm
 from sandbox.web import running
 from sandbox.world import AES_KEY, APP_SECRET, APP_TOKEN, World
@@ -164,6 +165,7 @@ def test_events_and_customers_can_be_looked_at(open_shop: Shop, config: Path) ->
     code, out, _ = run("events", "--config", config)
     assert code == 0
     assert "change_external_contact.add_external_contact" in out
+    assert "11-22 18:00:00" in out  # 10:00 UTC, in the shop's time
     rows = json.loads(run("events", "--state", "done", "--json", "--config", config)[1])
     assert rows[0]["state"] == "done"
     shown = CliRunner().invoke(scrm, ["--config", str(config), "customer", "show", "p_1", "--json"])
@@ -199,3 +201,74 @@ def test_the_doctor_names_the_page_that_mends_each_failure(config: Path) -> None
         code, out, _ = run("check", "--json", "--config", config)
         assert code == 1
         assert "Secret" in {one["name"]: one for one in json.loads(out)}["credentials"]["mend"]
+
+
+def test_the_demo_names_the_command_as_it_works_from_where_it_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / ".venv" / "bin" / "scrm"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    assert demo.as_started() == [".venv/bin/scrm"]
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert demo.as_started() == ["scrm"]
+    monkeypatch.setattr(sys, "argv", ["/anywhere/bot/__main__.py"])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    assert demo.as_started() == [".venv/bin/python", "-m", "bot"]
+
+
+def on_customer(config: Path, *words: str, answer: str | None = None) -> tuple[int, str, str]:
+    shown = CliRunner().invoke(scrm, ["--config", str(config), "customer", *words], prog_name="scrm", input=answer)
+    return shown.exit_code, shown.stdout, shown.stderr
+
+
+def test_everything_held_about_a_customer_is_given_out(open_shop: Shop, config: Path, tmp_path: Path) -> None:
+    code, out, _ = on_customer(config, "export", "p_1")
+    assert code == 0
+    found = json.loads(out)
+    assert (found["person"], found["tables"]["person"][0]["name"]) == ("p_1", "小雨")
+    assert found["tables"]["welcome"][0]["outcome"] == "sent"
+    file = tmp_path / "p_1.json"
+    code, out, _ = on_customer(config, "export", "p_1", "--out", str(file))
+    assert re.fullmatch(r"\d+ rows in .*p_1\.json\n", out)
+    assert json.loads(file.read_text(encoding="utf-8"))["person"] == "p_1"
+    assert on_customer(config, "export", "p_9")[::2] == (1, "scrm: nobody is known as p_9\n")
+    code, _, err = on_customer(config, "export", "p_1", "--out", str(tmp_path / "no" / "where.json"))
+    assert (code, len(err.splitlines())) == (1, 1)
+
+
+def test_an_erasure_asks_first_and_gives_a_receipt(open_shop: Shop, config: Path) -> None:
+    code, out, err = on_customer(config, "erase", "p_1", answer="n\n")
+    assert (code, out) == (1, "")
+    assert "Erase p_1 (小雨), with all history? This cannot be taken back" in err
+    assert err.endswith("scrm: nothing was erased\n")
+    assert on_customer(config, "show", "p_1")[0] == 0
+    code, out, _ = on_customer(config, "erase", "p_1", answer="y\n")
+    assert code == 0
+    assert re.match(r"erased p_1: \d+ rows of \d+ tables, at ", out)
+    assert on_customer(config, "show", "p_1")[0] == 1
+    assert on_customer(config, "erase", "p_1", "--yes")[::2] == (1, "scrm: nobody is known as p_1\n")
+
+
+def test_the_receipt_can_be_kept_as_json(open_shop: Shop, config: Path) -> None:
+    code, out, err = on_customer(config, "erase", "p_1", "--yes", "--json")
+    assert (code, err) == (0, "")
+    receipt = json.loads(out)
+    assert (receipt["person"], receipt["by"], receipt["rows"]["person"]) == ("p_1", "command line", 1)
+    assert all(re.fullmatch(r"[0-9a-f]{64}", one) for one in receipt["digests"])
+    assert "小雨" not in out
+
+
+def test_a_restore_names_the_database_it_replaces(open_shop: Shop, config: Path, tmp_path: Path) -> None:
+    file, new = tmp_path / "shop.backup", tmp_path / "new.toml"
+    assert run("backup", file, "--config", config)[0] == 0
+    old = next(line for line in config.read_text().splitlines() if line.startswith("url = ")).split('"')[1]
+    assert on_customer(config, "erase", "p_1", "--yes")[0] == 0
+    new.write_text(config.read_text().replace(old, f"sqlite:///{tmp_path}/new.db"))
+    code, out, _ = run("restore", file, "--erased-in", old, "--config", new)
+    assert code == 0
+    assert "erased again: 1" in out
+    assert on_customer(new, "show", "p_1")[0] == 1

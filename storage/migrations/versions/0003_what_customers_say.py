@@ -36,7 +36,9 @@ def upgrade() -> None:
     sa.Column('total', sa.Integer(), nullable=False),
     sa.Column('done', sa.Integer(), nullable=False),
     sa.Column('by', sa.String(length=100), nullable=False),
+    sa.Column('confirmed_by', sa.String(length=100), nullable=True),
     sa.Column('created_at', UtcTime(timezone=True), nullable=False),
+    sa.Column('changed_at', UtcTime(timezone=True), nullable=False),
     sa.Column('ended_at', UtcTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_bulk_job'))
     )
@@ -83,6 +85,7 @@ def upgrade() -> None:
     sa.Column('pulled_at', UtcTime(timezone=True), nullable=True),
     sa.Column('gone_at', UtcTime(timezone=True), nullable=True),
     sa.Column('trouble', sa.Text(), nullable=True),
+    sa.Column('servicers', sa.JSON(), nullable=False),
     sa.PrimaryKeyConstraint('open_kfid', name=op.f('pk_kf_account'))
     )
     op.create_table('rep_day',
@@ -144,6 +147,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('bulk_row', schema=None) as batch_op:
         batch_op.create_index('ix_bulk_row_outcome', ['job_id', 'outcome', 'number'], unique=False)
+        batch_op.create_index(batch_op.f('ix_bulk_row_person_id'), ['person_id'], unique=False)
 
     op.create_table('conversation',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -151,6 +155,7 @@ def upgrade() -> None:
     sa.Column('external_userid', sa.String(length=64), nullable=False),
     sa.Column('person_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('state', sa.Integer(), nullable=False),
+    sa.Column('state_at', UtcTime(timezone=True), nullable=True),
     sa.Column('servicer', sa.String(length=64), nullable=True),
     sa.Column('last_customer_at', UtcTime(timezone=True), nullable=True),
     sa.Column('sent_since', sa.Integer(), nullable=False),
@@ -200,6 +205,22 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_handover_row')),
     sa.UniqueConstraint('handover_id', 'external_userid', name=op.f('uq_handover_row_handover_id_external_userid'))
     )
+    with op.batch_alter_table('handover_row', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_handover_row_external_userid'), ['external_userid'], unique=False)
+        batch_op.create_index(batch_op.f('ix_handover_row_person_id'), ['person_id'], unique=False)
+
+    op.create_table('unassigned',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('giver', sa.String(length=64), nullable=False),
+    sa.Column('external_userid', sa.String(length=64), nullable=False),
+    sa.Column('left_at', UtcTime(timezone=True), nullable=True),
+    sa.Column('read_at', UtcTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_unassigned')),
+    sa.UniqueConstraint('giver', 'external_userid', name=op.f('uq_unassigned_giver_external_userid'))
+    )
+    with op.batch_alter_table('unassigned', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_unassigned_external_userid'), ['external_userid'], unique=False)
+
     op.create_table('rule_hit',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('rule_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -267,7 +288,8 @@ def upgrade() -> None:
     sa.Column('ended_at', UtcTime(timezone=True), nullable=True),
     sa.ForeignKeyConstraint(['person_id'], ['person.id'], name=op.f('fk_task_person_id_person')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_task')),
-    sa.UniqueConstraint('once', name=op.f('uq_task_once'))
+    sa.UniqueConstraint('once', name=op.f('uq_task_once')),
+    sqlite_autoincrement=True,
     )
     with op.batch_alter_table('task', schema=None) as batch_op:
         batch_op.create_index('ix_task_due', ['state', 'due_at'], unique=False)
@@ -294,6 +316,11 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_kept_file_interaction_id'), ['interaction_id'], unique=False)
         batch_op.create_index('ix_kept_file_state', ['state', 'due_at'], unique=False)
 
+    op.create_table('pace',
+    sa.Column('userid', sa.String(length=64), nullable=False),
+    sa.Column('free_at', UtcTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('userid', name=op.f('pk_pace'))
+    )
     op.create_table('personal_tag',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('relation_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -306,9 +333,12 @@ def upgrade() -> None:
     with op.batch_alter_table('interaction', schema=None) as batch_op:
         batch_op.create_index('ix_interaction_kind_at', ['kind', 'at'], unique=False)
 
-    with op.batch_alter_table('person', schema=None) as batch_op:
+    # made anew on SQLite: the id of somebody who was erased must never be given to somebody else
+    sqlite, numbered = op.get_bind().dialect.name == 'sqlite', {'sqlite_autoincrement': True}
+    with op.batch_alter_table('person', recreate='always' if sqlite else 'auto', table_kwargs=numbered) as batch_op:
         batch_op.add_column(sa.Column('opted_out_at', UtcTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column('opted_out_by', sa.String(length=100), nullable=True))
+        batch_op.create_index('ix_person_phone', ['phone'], unique=False)
 
     with op.batch_alter_table('tag', schema=None) as batch_op:
         batch_op.add_column(sa.Column('order', sa.BigInteger(), nullable=False, server_default='0'))

@@ -1,0 +1,169 @@
+"""How many relations a second a full comparison with WeCom gets through, and how much memory it takes.
+
+Nothing differs, as on most nights. Reference: the bare loop of the same calls, which throws the answers away: the pages
+of every rep's customers one after the other, then the profiles of those whose turn it is tonight (a seventh of the
+people), four at a time. The sandbox answers at once, which leaves our own work. Memory: PSS of ``scrm sync``, its peak.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import requests
+from sqlalchemy import select, text
+
+from benchmarks import databases, shop
+from benchmarks.processes import SCRM, elsewhere, weight_mb
+from benchmarks.report import held, ratio, show, spread
+from benchmarks.shop import Simulator
+from bot.assembly import assemble
+from bot.settings import load
+from scheduler.comparing import HANDS
+from scheduler.reconcile import Reconcile
+from scheduler.reconcile_relations import NIGHTS, READ_ALL_BELOW
+from scheduler.reconcile_report import RELATIONS
+from storage.database import utc_now
+from storage.tables import Relation
+
+PAGES, PROFILE = "externalcontact/batch/get_by_user", "externalcontact/get"
+ROUNDS = 5
+REPS = 25
+ENOUGH = 0.5
+MOST_MB = 300
+HEADS = ("database", "what", "relations/s", "bare loop", "ratio", f"≥ {ENOUGH}")
+WEIGHT_HEADS = ("database", "relations", "peak memory of scrm sync", f"< {MOST_MB} MB")
+
+
+def run(quick: bool) -> None:
+    """Measure on every database this machine has."""
+    relations = 600 if quick else 50_000
+    print(f"{ROUNDS} rounds over {relations:,} relations of {REPS} reps, nothing of which differs\n")
+    with tempfile.TemporaryDirectory(prefix="scrm-bench-") as name, shop.simulator(Path(name)) as wecom:
+        folder = Path(name)
+        wecom.sandbox.act("populate", relations=relations, members=REPS - 5)
+        rates, weights = [], []
+        for kind in databases.kinds():
+            with shop.opened(kind, folder, wecom) as (url, _):
+                config = shop.write_config(folder, url, wecom.callback_port, wecom.address)
+                rates += _rates(kind, config, url, wecom, relations)
+                weights.append(_weight(kind, config, relations))
+    show(HEADS, rates)
+    show(WEIGHT_HEADS, weights)
+
+
+def _rates(kind: str, config: Path, url: str, wecom: Simulator, relations: int) -> list[list[str]]:
+    """Rounds of the product and of the bare loop, side by side."""
+    token, tonight = wecom.token(), _tonight(url)
+    reps = [one["userid"] for one in wecom.sandbox.view("state")["members"] if one["status"] == 1]
+    ours: dict[str, list[float]] = {"pages": [], "everything": []}
+    bare: dict[str, list[float]] = {"pages": [], "everything": []}
+    for _ in range(ROUNDS):
+        with shop.engine_to(url) as engine, engine.begin() as connection:
+            connection.execute(text("UPDATE gate SET used = 0"))  # our pace for WeCom, which is not what is measured
+        took = elsewhere(_sync, config)
+        ours["pages"].append(relations / took[RELATIONS])
+        ours["everything"].append(relations / took[""])
+        pages = elsewhere(_page_all, wecom.address, token, reps)
+        profiles = elsewhere(_read_all, wecom.address, token, tonight)
+        bare["pages"].append(relations / pages)
+        bare["everything"].append(relations / (pages + profiles))
+    return [
+        [
+            kind,
+            what,
+            spread(ours[what]),
+            spread(bare[what]),
+            f"{ratio(ours[what], bare[what]):.2f}",
+            _mark(ours, bare, what),
+        ]
+        for what in ours
+    ]
+
+
+def _mark(ours: dict[str, list[float]], bare: dict[str, list[float]], what: str) -> str:
+    return held(ratio(ours[what], bare[what]) >= ENOUGH)
+
+
+def _tonight(url: str) -> list[str]:
+    """Whose profile the comparison reads tonight."""
+    with shop.engine_to(url) as engine, engine.connect() as connection:
+        known = connection.execute(select(Relation.external_userid, Relation.person_id)).all()
+    if len(known) <= READ_ALL_BELOW:
+        return [external for external, _ in known]
+    turn = utc_now().toordinal() % NIGHTS
+    return [external for external, person_id in known if person_id % NIGHTS == turn]
+
+
+def _sync(config: Path) -> dict[str, float]:
+    """Seconds the comparison took, by subject; all of it under no name."""
+    parts = assemble(load(config))
+    began: list[tuple[str, float]] = []
+
+    def note(subject: str, done: int, _: int | None) -> None:
+        if done == 0:
+            began.append((subject, time.monotonic()))
+
+    comparison = Reconcile(parts.engine, parts.gateway, parts.clock, parts.zone, lambda: False, show=note)
+    started = time.monotonic()
+    comparison.run(by="benchmark")
+    ended = time.monotonic()
+    parts.close()
+    took: dict[str, float] = {"": ended - started}
+    for (subject, at), (_, following) in zip(began, [*began[1:], ("", ended)], strict=True):
+        took[subject] = took.get(subject, 0.0) + following - at
+    return took
+
+
+def _page_all(address: str, token: str, reps: Sequence[str]) -> float:
+    http = requests.Session()
+    query = {"access_token": token}
+    started = time.monotonic()
+    for rep in reps:
+        cursor = ""
+        while True:
+            body = {"userid_list": [rep], "cursor": cursor, "limit": 100}
+            answer = http.post(f"{address}/cgi-bin/{PAGES}", params=query, json=body).json()
+            cursor = answer.get("next_cursor", "")
+            if not cursor:
+                break
+    return time.monotonic() - started
+
+
+def _read_all(address: str, token: str, people: Sequence[str]) -> float:
+    http = requests.Session()
+    read = partial(_read, http, f"{address}/cgi-bin/{PROFILE}", token)
+    started = time.monotonic()
+    with ThreadPoolExecutor(HANDS) as hands:
+        list(hands.map(read, people))
+    return time.monotonic() - started
+
+
+def _read(http: requests.Session, address: str, token: str, external_userid: str) -> None:
+    query = {"external_userid": external_userid, "access_token": token}
+    if http.get(address, params=query).json()["errcode"] != 0:
+        raise RuntimeError(f"the sandbox does not know {external_userid}")
+
+
+def _weight(kind: str, config: Path, relations: int) -> list[str]:
+    """The peak of a whole ``scrm sync``, looked at every tenth of a second."""
+    command = [sys.executable, *SCRM, "--log-level", "WARNING", "sync", "--config", str(config)]
+    peak = 0.0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while process.poll() is None:
+            try:
+                peak = max(peak, weight_mb(process.pid))
+            except (FileNotFoundError, ProcessLookupError, IndexError):
+                break
+            time.sleep(0.1)
+        said, complaints = process.communicate()
+    if process.returncode != 0:
+        raise RuntimeError(complaints.decode()[-2000:])
+    if not re.search(r"customers: WeCom ([\d,]+), here \1: the same", said.decode()):
+        raise RuntimeError(f"not what was expected:\n{said.decode()}")
+    return [kind, f"{relations:,}", f"{peak:.0f} MB", held(peak < MOST_MB)]

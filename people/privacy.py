@@ -1,0 +1,462 @@
+"""Everything held about one person, given out and erased: 查阅、复制、删除 (个人信息保护法; reliability.md S40, S41).
+
+Every table of ours is decided here: ``HOLDINGS`` says in which rows a person is found and what an erasure does to
+them, ``NOBODY`` why a table holds nobody. A new table fails a test until it stands in one of the two.
+
+An erased person is forgotten altogether; only digests stay, by which a restored backup and WeCom's own lists do not
+bring them back by themselves. Who comes back by their own doing is somebody new.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import Any, cast
+
+from sqlalchemy import JSON, ColumnElement, String, Text, delete, false, func, inspect, or_, select
+from sqlalchemy import cast as as_type
+from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
+
+from people import identities, persons
+from storage import search
+from storage.database import changed_rows
+from storage.tables import (
+    Alarm,
+    AuditRow,
+    Base,
+    BulkJob,
+    BulkRow,
+    Conversation,
+    Erasure,
+    GroupMember,
+    HandoverRow,
+    IdempotentAnswer,
+    Identity,
+    InboxRow,
+    Interaction,
+    Interval,
+    JobRun,
+    KeptFile,
+    OutboxRow,
+    Person,
+    PersonalTag,
+    PersonTag,
+    Progress,
+    Relation,
+    RelationFact,
+    RelationTag,
+    RuleHit,
+    SyncRun,
+    TagGround,
+    Task,
+    Unassigned,
+    Welcome,
+)
+from storage.work import Work
+
+ERASED = "（已删除）"
+"""Stands where a text said something about somebody who was erased."""
+MESSAGES = ("message/send", "message/update_template_card", "kf/send_msg", "kf/send_msg_on_event")
+"""Calls that carry free text, which may speak of somebody without naming their id."""
+LONG_ENOUGH = 6
+"""A shorter identity would be found within other words."""
+NAMED_AT_LEAST = 2
+SAID_AT_LEAST = 4
+AT_ONCE = 50
+DELETE, SCRUB, KEEP = "delete", "scrub", "keep"
+"""What an erasure does to the rows of a table: remove them, take the person out of their texts, leave them."""
+
+
+@dataclass(frozen=True)
+class Traces:
+    """By what a person's rows are found."""
+
+    person_id: int
+    identities: tuple[tuple[str, str], ...]
+    """(type, value), with the external_userids of relations."""
+    names: tuple[str, ...]
+    """How they are called: by themselves and in reps' remarks."""
+    said: tuple[str, ...]
+    """What reps wrote or forwarded about them: those messages came in without naming anybody."""
+    events: tuple[str, ...]
+    """Identities of the inbox rows that made lines of their story."""
+
+    @property
+    def public_id(self) -> str:
+        """``p_17``."""
+        return persons.public_id(self.person_id)
+
+    @property
+    def externals(self) -> list[str]:
+        """Every external_userid."""
+        return [value for type_, value in self.identities if type_ == persons.EXTERNAL]
+
+    @property
+    def telling(self) -> list[str]:
+        """Identities that can only mean this person, wherever they stand."""
+        return list(dict.fromkeys(value for _, value in self.identities if len(value) >= LONG_ENOUGH))
+
+    @property
+    def needles(self) -> list[str]:
+        """These, and our own id as it stands in JSON: ``p_17`` is also the beginning of ``p_170``."""
+        return [*self.telling, f'"{self.public_id}"']
+
+
+Where = Callable[[Traces], ColumnElement[bool]]
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A table in which people are found: where, and what an erasure does."""
+
+    table: type[Base]
+    where: Where
+    at_erasure: str = DELETE
+
+
+def _own(column: InstrumentedAttribute[Any]) -> Where:
+    return lambda one: column == one.person_id
+
+
+def _of_relations(column: InstrumentedAttribute[Any]) -> Where:
+    return lambda one: column.in_(select(Relation.id).where(Relation.person_id == one.person_id))
+
+
+def _known_as(column: InstrumentedAttribute[Any]) -> Where:
+    return lambda one: column.in_(one.externals)
+
+
+def _naming(table: type[Base]) -> Where:
+    """Rows any text of which names the person by something that is theirs alone."""
+    return lambda one: _holding_any(table, one.needles)
+
+
+def _calling(table: type[Base]) -> Where:
+    """Rows that name the person, if only by a name: to lose it there does no harm."""
+    return lambda one: _holding_any(table, [*one.needles, *one.names])
+
+
+def _bulk_rows(one: Traces) -> ColumnElement[bool]:
+    """Also lines that were refused because whoever sent the file may not see this person."""
+    asked = [value for _, value in one.identities]
+    return or_(BulkRow.person_id == one.person_id, BulkRow.asked.in_([*asked, one.public_id]))
+
+
+def _callbacks(one: Traces) -> ColumnElement[bool]:
+    grounds = select(TagGround.inbox_id).where(TagGround.person_id == one.person_id, TagGround.inbox_id.is_not(None))
+    return or_(_holding_any(InboxRow, one.needles), InboxRow.identity.in_(one.events), InboxRow.id.in_(grounds))
+
+
+HOLDINGS: tuple[Holding, ...] = (
+    Holding(InboxRow, _callbacks),
+    Holding(OutboxRow, _naming(OutboxRow)),
+    Holding(IdempotentAnswer, _naming(IdempotentAnswer)),
+    Holding(KeptFile, lambda one: KeptFile.interaction_id.in_(_lines(one))),
+    Holding(RuleHit, _own(RuleHit.person_id)),
+    Holding(TagGround, _own(TagGround.person_id)),
+    Holding(PersonTag, _own(PersonTag.person_id)),
+    Holding(RelationTag, _of_relations(RelationTag.relation_id)),
+    Holding(PersonalTag, _of_relations(PersonalTag.relation_id)),
+    Holding(RelationFact, _of_relations(RelationFact.relation_id)),
+    Holding(Interval, _own(Interval.person_id)),
+    Holding(Conversation, _own(Conversation.person_id)),
+    Holding(GroupMember, _known_as(GroupMember.member)),
+    Holding(Task, _own(Task.person_id)),
+    Holding(BulkRow, _bulk_rows),
+    Holding(HandoverRow, _own(HandoverRow.person_id)),
+    Holding(Unassigned, _known_as(Unassigned.external_userid)),
+    Holding(Welcome, _known_as(Welcome.external_userid)),
+    Holding(Interaction, _own(Interaction.person_id)),
+    Holding(Relation, _own(Relation.person_id)),
+    Holding(Identity, _own(Identity.person_id)),
+    Holding(Person, _own(Person.id)),
+    Holding(BulkJob, _calling(BulkJob), SCRUB),
+    Holding(SyncRun, _calling(SyncRun), SCRUB),
+    Holding(Progress, _naming(Progress), SCRUB),
+    Holding(Alarm, _naming(Alarm), SCRUB),
+    Holding(JobRun, _naming(JobRun), SCRUB),
+    Holding(AuditRow, lambda one: AuditRow.subject == one.public_id, KEEP),
+)
+"""In the order in which they are erased: what hangs on a row goes before it.
+
+Audit lines stay: they cannot be changed, and name people by an id of ours that says nothing once the person is gone.
+"""
+NOBODY: Mapping[str, str] = MappingProxyType(
+    {
+        "answer": "what the bot says to everybody",
+        "api_key": "other systems",
+        "attempt": "our own users",
+        "calendar_day": "days",
+        "channel": "codes",
+        "channel_seat": "reps",
+        "department": "our own organisation",
+        "erasure": "digests of those who were erased",
+        "gate": "how much of each API is used up",
+        "group_chat": "groups; who is in them stands in group_member",
+        "handover": "two reps; the customers stand in handover_row",
+        "kf_account": "accounts of ours",
+        "lease": "processes",
+        "media": "pictures we send",
+        "member": "our own people",
+        "pace": "how many messages a rep was sent",
+        "rep_day": "a rep's day in figures",
+        "sealed": "tokens",
+        "sign_in": "our own users",
+        "sign_in_link": "our own users",
+        "tag": "tags; who has them stands in person_tag",
+        "tag_rule": "rules; at most an id of ours, which says nothing once the person is gone",
+        "tag_rule_version": "as tag_rule",
+        "user": "our own users",
+    }
+)
+
+
+def _lines(one: Traces) -> Any:
+    return select(Interaction.id).where(Interaction.person_id == one.person_id)
+
+
+# --- finding ---------------------------------------------------------------------------------------------------------
+
+
+def traces_of(db: Session, person: Person) -> Traces:
+    """By what this person's rows are found."""
+    known = db.execute(select(Identity.type, Identity.value).where(Identity.person_id == person.id)).all()
+    relations = list(db.scalars(select(Relation).where(Relation.person_id == person.id)))
+    externals = [(persons.EXTERNAL, one.external_userid) for one in relations]
+    numbers = [(identities.PHONE, one) for some in relations for one in some.remark_phones or []]
+    told = db.execute(select(Interaction.once, Interaction.kind, Interaction.details["text"].as_string()).where(
+        Interaction.person_id == person.id))  # fmt: skip
+    lines = told.all()
+    texts = [text for _, kind, text in lines if kind in ("note", "forwarded")]
+    texts += db.scalars(select(Task.text).where(Task.person_id == person.id))
+    names = [person.name, *(one.remark for one in relations)]
+    return Traces(
+        person_id=person.id,
+        identities=tuple(dict.fromkeys([*((type_, value) for type_, value in known), *externals, *numbers])),
+        names=tuple(dict.fromkeys(one.strip() for one in names if one and len(one.strip()) >= NAMED_AT_LEAST)),
+        said=tuple(dict.fromkeys(one for one in texts if one and len(one) >= SAID_AT_LEAST)),
+        events=tuple(once.removeprefix("event:") for once, _, _ in lines if once.startswith("event:")),
+    )
+
+
+def _holding_any(table: type[Base], needles: Iterable[str]) -> ColumnElement[bool]:
+    """The condition that any text of a row holds one of these."""
+    columns = [(one, _as_text(one)) for one in _texts(table)]
+    found = [text.contains(form, autoescape=True) for column, text in columns
+             for needle in needles for form in _forms(column, needle)]  # fmt: skip
+    return or_(false(), *found)
+
+
+def _texts(table: type[Base]) -> list[ColumnElement[Any]]:
+    return [one for one in inspect(table).local_table.columns if isinstance(one.type, String | Text | JSON)]
+
+
+def _as_text(column: ColumnElement[Any]) -> ColumnElement[str]:
+    return as_type(column, Text) if isinstance(column.type, JSON) else column
+
+
+def _forms(column: ColumnElement[Any], needle: str) -> set[str]:
+    """As it is written; within JSON other letters than ASCII may be escaped."""
+    return {needle, json.dumps(needle.strip('"'))[1:-1]} if isinstance(column.type, JSON) else {needle}
+
+
+# --- giving out ------------------------------------------------------------------------------------------------------
+
+
+def held(db: Session, person: Person) -> dict[str, list[dict[str, Any]]]:
+    """Every row about this person by table, as plain JSON; what they sent along is in it as base64."""
+    traces = traces_of(db, person)
+    return {
+        one.table.__tablename__: [_plain_row(row) for row in _rows(db, one.table, one.where(traces))]
+        for one in HOLDINGS
+    }
+
+
+def _rows(db: Session, table: type[Base], where: ColumnElement[bool]) -> Iterator[Base]:
+    everything = [undefer(getattr(table, one.key)) for one in inspect(table).column_attrs if one.deferred]
+    yield from db.scalars(select(table).where(where).order_by(*inspect(table).primary_key).options(*everything))
+
+
+def _plain_row(row: Base) -> dict[str, Any]:
+    return {one.key: _plain(getattr(row, one.key)) for one in inspect(type(row)).column_attrs}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+
+
+def about() -> dict[str, str]:
+    """What each of these tables is, in a sentence."""
+    return {one.table.__tablename__: (one.table.__doc__ or "").partition("\n")[0] for one in HOLDINGS}
+
+
+# --- erasing ---------------------------------------------------------------------------------------------------------
+
+
+def erase(work: Work, person: Person, by: str) -> Erasure:
+    """Forget this person; the receipt. All of it happens in this transaction, or none of it."""
+    db = work.db
+    db.flush()
+    db.refresh(person, with_for_update=True)  # who is just writing about them comes before, or finds nobody
+    traces = traces_of(db, person)
+    receipt = Erasure(
+        person=traces.public_id, digests=digests_of(traces), counts=_erase(db, traces), by=by[:100], at=work.now
+    )
+    db.add(receipt)
+    db.flush()
+    return receipt
+
+
+def _erase(db: Session, traces: Traces) -> dict[str, int]:
+    """How many rows of each table went, or had a text taken out."""
+    search.forget(db, db.scalars(_lines(traces)).all())
+    counts = _erase_what_was_said(db, traces)
+    db.expunge_all()  # the rows go by statements
+    for one in HOLDINGS:
+        name = one.table.__tablename__
+        if one.at_erasure == DELETE:
+            count = changed_rows(db, delete(one.table).where(one.where(traces)))
+        elif one.at_erasure == SCRUB:
+            count = _scrub(db, one.table, one.where(traces), traces)
+        else:
+            continue
+        counts[name] = counts.get(name, 0) + count
+    return {name: count for name, count in counts.items() if count}
+
+
+def _erase_what_was_said(db: Session, traces: Traces) -> dict[str, int]:
+    """Messages to and from reps that speak of this person without an id.
+
+    They are kept to be looked at only: to lose one about somebody of the same name does no harm.
+    """
+    gone = blanked = 0
+    for some in _portions(traces.said):
+        from_reps = (InboxRow.name.startswith("message."), _holding_any(InboxRow, some))
+        gone += changed_rows(db, delete(InboxRow).where(*from_reps))
+    for some in _portions([*traces.names, *traces.said]):
+        to_reps = (OutboxRow.api.in_(MESSAGES), _holding_any(OutboxRow, some))
+        for row in db.scalars(select(OutboxRow).where(*to_reps).with_for_update()).all():
+            row.body = _emptied(row.body, some)
+            if row.state == "waiting":
+                row.state, row.outcome, row.settled_at = "dropped", "the person was erased", row.asked_at
+            blanked += 1
+    db.flush()
+    return {InboxRow.__tablename__: gone, OutboxRow.__tablename__: blanked}
+
+
+def _portions(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (texts[first : first + AT_ONCE] for first in range(0, len(texts), AT_ONCE))
+
+
+def _emptied(value: Any, needles: Sequence[str]) -> Any:
+    """The same JSON, with nothing left of texts that hold one of these."""
+    return _changed(value, lambda text: ERASED if any(one in text for one in needles) else text)
+
+
+def _scrub(db: Session, table: type[Base], where: ColumnElement[bool], traces: Traces) -> int:
+    """Take the texts that speak of the person out of these rows, and leave the rest of them."""
+
+    def without(text: str) -> str:
+        named = any(one in text for one in (*traces.telling, *traces.names))
+        return ERASED if named or text == traces.public_id else text
+
+    rows = db.scalars(select(table).where(where).with_for_update()).all()
+    for row in rows:
+        for column in _texts(table):
+            value = getattr(row, str(column.key))
+            setattr(row, str(column.key), _changed(value, without))
+    db.flush()
+    return len(rows)
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_changed(one, change) for one in value]
+    if isinstance(value, dict):
+        return {change(key): _changed(one, change) for key, one in value.items()}
+    return value
+
+
+# --- staying erased --------------------------------------------------------------------------------------------------
+
+
+def digest(type_: str, value: str) -> str:
+    """SHA-256 of ``type:value``: tells whether somebody is the one, not who they are."""
+    return hashlib.sha256(f"{type_}:{value}".encode()).hexdigest()
+
+
+def digests_of(traces: Traces) -> list[str]:
+    """Of everything by which a person was known.
+
+    Of phone numbers only where there is nothing else: there are so few that a digest can be tried out.
+    """
+    known = [one for one in traces.identities if one[0] != identities.PHONE] or traces.identities
+    return sorted({digest(*one) for one in known})
+
+
+def erased_at(db: Session) -> dict[str, datetime]:
+    """Each digest of those who were erased, and when they last were."""
+    rows = db.execute(select(Erasure.digests, Erasure.at).order_by(Erasure.at))
+    return {one: at for digests, at in rows for one in digests}
+
+
+def erased(db: Session, since: Mapping[str, datetime | None]) -> set[str]:
+    """Who of these external_userids was erased here and is only still in WeCom's lists.
+
+    ``since`` says from when WeCom has each of them with a rep (None: unknown): who was added after the erasure has come
+    back. Somebody we know is nobody erased.
+    """
+    when = erased_at(db)
+    if not when:
+        return set()
+    at = {one: when[digest(persons.EXTERNAL, one)] for one in since if digest(persons.EXTERNAL, one) in when}
+    known = select(Identity.value).where(Identity.type == persons.EXTERNAL, Identity.value.in_(at))
+    back = set(db.scalars(known)) | {one for one, moment in at.items() if (since[one] or moment) > moment}
+    return set(at) - back
+
+
+def erase_again(work: Work, receipts: Sequence[Mapping[str, Any]]) -> int:
+    """Erase those of these receipts (rows of ``erasure``) whom a backup has brought back; how many there were."""
+    db = work.db
+    wanted = {one: receipt for receipt in receipts for one in receipt["digests"]}
+    again: dict[int, Mapping[str, Any]] = {}
+    every = select(Identity.person_id, Identity.type, Identity.value).execution_options(yield_per=1000)
+    for person_id, type_, value in db.execute(every):
+        receipt = wanted.get(digest(type_, value))
+        if receipt is not None:
+            again[person_id] = receipt
+    counts = {}
+    for person_id, receipt in again.items():
+        person = db.get_one(Person, person_id)
+        if person.first_seen_at <= receipt["at"]:  # who came after it is somebody new
+            counts[person_id] = _erase(db, traces_of(db, person))
+    _keep_receipts(db, receipts)
+    return len(counts)
+
+
+def _keep_receipts(db: Session, receipts: Sequence[Mapping[str, Any]]) -> None:
+    kept = set(db.scalars(select(Erasure.person)))
+    for one in receipts:
+        if one["person"] not in kept:
+            names = ("person", "digests", "counts", "by", "at")
+            db.add(Erasure(**{name: one[name] for name in names}))
+            kept.add(one["person"])
+    db.flush()
+
+
+def receipts(db: Session) -> list[dict[str, Any]]:
+    """Every erasure so far, as ``erase_again`` takes them."""
+    names = ("person", "digests", "counts", "by", "at")
+    return [{name: getattr(one, name) for name in names} for one in db.scalars(select(Erasure).order_by(Erasure.id))]
+
+
+def erasures(db: Session) -> int:
+    """How many people were erased so far."""
+    return cast(int, db.scalar(select(func.count()).select_from(Erasure)))
