@@ -8,6 +8,8 @@ import logging
 import os
 import random
 import secrets
+import shlex
+import shutil
 import socket
 import sys
 import tempfile
@@ -23,8 +25,9 @@ from zoneinfo import ZoneInfo
 import requests
 from pydantic import SecretStr
 from sqlalchemy import Engine, select
+from sqlalchemy.orm import aliased
 
-from bot import narrator, serve
+from bot import narrator, serve, talk
 from bot.assembly import assemble
 from bot.family import Family
 from bot.narrator import Sandbox
@@ -231,7 +234,8 @@ def open_shop(engine: Engine, settings: Settings) -> list[Channel]:
         return Work(db, utc_now(), cause="demo", zone=settings.timezone)  # type: ignore[arg-type]
 
     def note(work: Work, channel: Channel) -> None:
-        audit.note(work.db, actor="demo", action="channel.create", subject=channel.name, at=work.now)
+        details = {"name": channel.name}
+        audit.note(work.db, actor="demo", action="channel.create", subject=channel.code, details=details, at=work.now)
 
     desk = Desk(parts.engine, parts.gateway, work)
     return [desk.open(draft, by="demo", note=note) for draft in CHANNELS]
@@ -293,21 +297,40 @@ def play(place: Place, settings: Settings, seed: int, link: str) -> None:
     wait_until(lambda: answers(f"{place.address}/healthz"), "the console")
     wait_until(lambda: taken_over(engine), "the first fill")
     codes = open_shop(engine, settings)
+    becomes(lambda: talk.has_account(engine), within=UP_WITHIN_SECONDS)
+    open_kfid = talk.open_counter(engine)
     sandbox = Sandbox(place.sandbox_address)
     chance = random.Random(seed)  # noqa: S311  # plays a shop, guards nothing  # nosec B311
     earlier = tell_the_past(sandbox, past_scans(codes, chance, utc_now(), settings.timezone))
     becomes(lambda: handled(engine, at_least=len(earlier)), within=PAST_WITHIN_SECONDS)
     _greet(place, link)
-    Day(sandbox, engine, without_waiting(codes), chance, settings, told=earlier).go_on()
+    Day(sandbox, engine, without_waiting(codes), chance, settings, told=earlier, open_kfid=open_kfid).go_on()
+
+
+def as_started() -> list[str]:
+    """The command as it works from where the demo was started: ``scrm`` need not be on anybody's path."""
+    started = Path(sys.argv[0])
+    if started.name == "__main__.py":
+        return [_from_here(sys.executable), "-m", started.parent.name]
+    if (on_path := shutil.which(started.name)) and Path(on_path).samefile(started):
+        return [started.name]
+    return [_from_here(started)]
+
+
+def _from_here(program: str | Path) -> str:
+    """The shorter of its two addresses: from this folder, or from the root."""
+    whole = os.path.abspath(program)  # noqa: PTH100  # links stay links: behind python's is another environment
+    return min(whole, os.path.relpath(whole), key=len)
 
 
 def _greet(place: Place, link: str) -> None:
+    check = shlex.join([*as_started(), "--config", str(place.config), "check"])
     sys.stdout.write(
         "\n  豆子咖啡 is open.  Ctrl-C closes it.\n\n"
         f"  Open:     {link}\n"
-        "            (works once, in one browser; start the demo again for another)\n"
+        "            (works once, in one browser; 设置 → 谁能登录 → 登录链接 gives another)\n"
         f"  Be a customer or a rep yourself:  {place.sandbox_address}/\n"
-        f"  Ask it from another terminal:     scrm --config {place.config} check\n\n"
+        f"  Ask it from another terminal:     {check}\n\n"
     )
     sys.stdout.flush()
 
@@ -323,6 +346,7 @@ class Day:
     settings: Settings
     told: set[str] = field(default_factory=set)
     """Customers of our own making or of the past; the others are played by whoever sits at the sandbox page."""
+    open_kfid: str = ""
     seen: int = 0
     """The last line of anybody's story that was looked at."""
 
@@ -335,6 +359,8 @@ class Day:
             turn += 1
             if here and self.chance.random() < 0.12:
                 self._leave(here.pop(self.chance.randrange(len(here))))
+            elif here and self.open_kfid and self.chance.random() < 0.3:
+                self._chat(self.chance.choice(here))
             else:
                 here.append(self._arrive(next(people)))
             self._rest(self.chance.uniform(0.8, 2.0) if turn < 14 else self.chance.uniform(8, 20))
@@ -344,7 +370,7 @@ class Day:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             time.sleep(0.5)
-            for line, person, external in yours(self.engine, self.seen, self.told):
+            for line, person, external, back in yours(self.engine, self.seen, self.told):
                 self.seen = max(self.seen, line.id)
                 arrival: dict[str, object] = {"external_userid": external, "userid": line.userid}
                 if line.kind in PARTED:
@@ -352,28 +378,35 @@ class Day:
                     who = (person.name, rep) if line.kind == "deleted_by_customer" else (rep, person.name)
                     say(self.settings, f"{who[0]} deletes {who[1]} (you): lost, history kept")
                 else:
-                    waits = ", waiting for the rep" if line.kind == "half_added" else ""
-                    self._tell(f"{person.name} (you) came{waits}", arrival)
+                    self._tell(_coming(person, line, back), arrival, line.details.get("state"))
 
     def _arrive(self, name: str) -> dict[str, object]:
         code = self.chance.choices(self.codes, weights=(5, 4, 2))[0]
         arrival = narrator.scan(self.sandbox, code.code, name)
         self.told.add(arrival["external_userid"])
-        self._tell(f"{name} scans “{code.name}”", arrival)
+        self._tell(f"{name} scans “{code.name}”", arrival, code.code)
         return {**arrival, "name": name}
 
     def _leave(self, arrival: dict[str, object]) -> None:
         self.sandbox.act("customer_deletes", userid=arrival["userid"], external_userid=arrival["external_userid"])
         say(self.settings, f"{arrival['name']} deletes {self._rep(str(arrival['userid']))}: lost, history kept")
 
-    def _tell(self, words: str, arrival: dict[str, object]) -> None:
+    def _chat(self, arrival: dict[str, object]) -> None:
+        """One who is here writes to 微信客服; what the words became."""
+        customer, name = str(arrival["external_userid"]), str(arrival["name"])
+        said = talk.chat(self.sandbox, self.open_kfid, customer, name, self.chance, self.chance.randint(1, 2))
+        for remark in said:
+            became = f" → tag {remark.tag}" if remark.tag else " → answered" if remark.answered else ""
+            say(self.settings, f"{name} writes: {remark.text}{became}")
+
+    def _tell(self, words: str, arrival: dict[str, object], code: str | None) -> None:
         """Wait a moment for the outcome, then say it all in one line."""
         external, deadline = str(arrival["external_userid"]), time.monotonic() + 6
         welcome: Welcome | None = None
         tags: list[str] = []
         while time.monotonic() < deadline and (welcome is None or welcome.outcome == "waiting" or not tags):
             time.sleep(0.1)
-            welcome, tags = outcome(self.engine, external)
+            welcome, tags = outcome(self.engine, external, code)
         greeted = "no welcome yet"
         if welcome is not None:
             took = f" in {welcome.seconds:.2f} s" if welcome.seconds is not None else ""
@@ -388,10 +421,13 @@ class Day:
             return db.scalar(select(Member.name).where(Member.userid == userid)) or userid
 
 
-def yours(engine: Engine, seen: int, told: set[str]) -> list[tuple[Interaction, Person, str]]:
-    """New lines of people who are nobody's play here: who came, came again, or went; with their external userid."""
+def yours(engine: Engine, seen: int, told: set[str]) -> list[tuple[Interaction, Person, str, bool]]:
+    """New lines of people who are nobody's play here: who came or went, how WeCom knows them, had they gone before."""
+    before = aliased(Interaction)
+    gone = before.kind.in_(PARTED) & (before.person_id == Interaction.person_id) & (before.id < Interaction.id)
+    shown = (Interaction, Person, Identity.value, select(before.id).where(gone).exists())
     with reading(engine) as db:
-        lines = select(Interaction, Person, Identity.value).join(Person, Person.id == Interaction.person_id)
+        lines = select(*shown).join(Person, Person.id == Interaction.person_id)
         known = lines.join(Identity, Identity.person_id == Person.id).where(Identity.type == persons.EXTERNAL)
         new = known.where(
             Interaction.id > seen,
@@ -399,19 +435,27 @@ def yours(engine: Engine, seen: int, told: set[str]) -> list[tuple[Interaction, 
             Identity.value.not_in(told),
             Person.name != "",
         )
-        return [(line, person, external) for line, person, external in db.execute(new.order_by(Interaction.id))]
+        return [(line, who, known_as, back) for line, who, known_as, back in db.execute(new.order_by(Interaction.id))]
 
 
-def outcome(engine: Engine, external_userid: str) -> tuple[Welcome | None, list[str]]:
-    """The latest welcome of this customer and their tags, as our books say."""
+def _coming(person: Person, line: Interaction, back: bool) -> str:
+    """What you did at the sandbox page: came or came back, over which code, and whether a rep has to say yes."""
+    came = "came back" if back else "came"
+    over = f" over “{line.details['channel']}”" if line.details.get("channel") else ""
+    return f"{person.name} (you) {came}{over}{', waiting for the rep' if line.kind == 'half_added' else ''}"
+
+
+def outcome(engine: Engine, external_userid: str, code: str | None) -> tuple[Welcome | None, list[str]]:
+    """The latest welcome of this customer, and which tags of the code they have now, as our books say."""
     with reading(engine) as db:
         latest = select(Welcome).where(Welcome.external_userid == external_userid).order_by(Welcome.id.desc()).limit(1)
         welcome = db.scalars(latest).one_or_none()
+        own = db.scalar(select(Channel.tags).where(Channel.code == code)) or []
         named = (
             select(Tag.group_name, Tag.name)
             .join(PersonTag, PersonTag.tag_id == Tag.id)
             .join(Person, Person.id == PersonTag.person_id)
-            .where(Person.identities.any(value=external_userid))
+            .where(Person.identities.any(value=external_userid), Tag.id.in_(own))
         )
         return welcome, [f"{group}/{name}" for group, name in db.execute(named)]
 

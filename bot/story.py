@@ -19,15 +19,27 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
-from bot import demo, narrator, serve
+from bot import demo, narrator, serve, talk
 from bot.family import Family
 from bot.narrator import Sandbox
 from storage import inbox, outbox
 from storage.database import open_engine, reading
-from storage.tables import Channel, InboxRow, Interval, Person, PersonTag, Relation, RelationTag, Welcome
+from storage.tables import (
+    Channel,
+    InboxRow,
+    Interaction,
+    Interval,
+    Person,
+    PersonTag,
+    Relation,
+    RelationTag,
+    TagGround,
+    Welcome,
+)
 
 SCANS, LEAVERS, RE_ADDED = 36, 5, 2
 KILL_AFTER = 14
+TALKERS, LINES = 8, 4
 SETTLE_SECONDS = 25.0
 WITHIN_SECONDS = 20.0
 FAULTS = {
@@ -61,6 +73,9 @@ class Stage:
     arrivals: list[dict[str, Any]] = field(default_factory=list)
     left: list[dict[str, Any]] = field(default_factory=list)
     came_back: list[dict[str, Any]] = field(default_factory=list)
+    open_kfid: str = ""
+    said: list[tuple[str, talk.Remark]] = field(default_factory=list)
+    """Who said what in 微信客服."""
 
 
 def play(seed: int) -> bool:
@@ -80,6 +95,8 @@ def play(seed: int) -> bool:
             demo.wait_until(lambda: demo.taken_over(engine), "the first fill")
             codes = demo.without_waiting(demo.open_shop(engine, settings))
             stage = Stage(Sandbox(place.sandbox_address), engine, family, codes, random.Random(seed))  # noqa: S311  # nosec B311
+            demo.becomes(lambda: talk.has_account(engine), within=demo.UP_WITHIN_SECONDS)
+            stage.open_kfid = talk.open_counter(engine)
             lines = _acts(stage)
         finally:
             family.stop()
@@ -93,6 +110,7 @@ def _acts(stage: Stage) -> list[Line]:
     _many_scan(stage)
     _some_leave(stage)
     _some_come_back(stage)
+    _some_chat(stage)
     _say("waiting until everything has settled")
     _until(stage, lambda: _settled(stage.engine), SETTLE_SECONDS)
     time.sleep(1.0)
@@ -141,6 +159,17 @@ def _some_come_back(stage: Stage) -> None:
     _say(f"{RE_ADDED} of them scanned again")
 
 
+def _some_chat(stage: Stage) -> None:
+    """Some write to 微信客服, several lines at once; WeCom says only that there is something."""
+    people = narrator.names(stage.chance)
+    stayed = [one for one in stage.arrivals if one not in stage.left]
+    for arrival in stage.chance.sample(stayed, TALKERS):
+        customer = arrival["external_userid"]
+        said = talk.chat(stage.sandbox, stage.open_kfid, customer, next(people), stage.chance, LINES)
+        stage.said += [(customer, one) for one in said]
+    _say(f"{TALKERS} of them wrote {len(stage.said)} lines to 微信客服")
+
+
 def _settled(engine: Engine) -> bool:
     with reading(engine) as db:
         return inbox.health(db).open == 0 and outbox.health(db).open == 0
@@ -167,12 +196,15 @@ def _compare(stage: Stage, before: int) -> list[Line]:
         intervals = db.scalars(select(func.count()).where(Interval.origin == "arrival")).one()
         lost = db.scalars(select(func.count()).where(Relation.state == "ended_by_customer")).one()
         tags = db.scalars(select(func.count()).select_from(PersonTag)).one()
+        heard = db.scalars(select(func.count()).where(Interaction.kind == "kf_in")).one()
+        keyword = db.scalars(select(func.count()).where(TagGround.source == "keyword")).one()
         shown = Counter(db.scalars(select(RelationTag.at_wecom)))
         held = outbox.health(db).counts.get("held", 0)
     people = _people(stage.engine) - before
     greeted = Counter((one["userid"], one["external_userid"]) for one in sent)
     scanned = Counter((one["userid"], one["external_userid"]) for one in came)
-    wanted_tags = sum(len(arrival["code"].tags) for arrival in stage.arrivals)
+    by_words = {(customer, one.tag) for customer, one in stage.said if one.tag}
+    wanted_tags = sum(len(arrival["code"].tags) for arrival in stage.arrivals) + len(by_words)
     outcomes = Counter(one.outcome for one in welcomes)
     seconds = sorted(one["seconds_since_event"] for one in sent)
     aside = sum(one.state == "aside" for one in events)
@@ -193,7 +225,15 @@ def _compare(stage: Stage, before: int) -> list[Line]:
             _spread(seconds),
             bool(seconds) and seconds[-1] <= WITHIN_SECONDS,
         ),
-        _line("every channel tag on every person, with its reason", wanted_tags, tags, f"tags, {_each(stage.codes)}"),
+        _line("every tag of code and rule on every person, with its reason", wanted_tags, tags, "tags"),
+        _line("every line said to 微信客服 is kept, once", len(stage.said), heard, "lines"),
+        _line("every line that meets a rule becomes its tag", len(by_words), keyword, "tags"),
+        _line(
+            "questions of the FAQ that were answered by themselves",
+            sum(one.answered for _, one in stage.said),
+            _answers_given(stage),
+            "answers",
+        ),
         _line("every tag shown at WeCom", wanted_tags, shown["done"], "tags"),
         _line("who left and stayed away is marked lost", known_lost, lost, "relations"),
         _line("events set aside", 0, aside, "events"),
@@ -201,9 +241,10 @@ def _compare(stage: Stage, before: int) -> list[Line]:
     ]
 
 
-def _each(codes: Iterable[Channel]) -> str:
-    counts = [len(code.tags) for code in codes]
-    return f"{min(counts)} to {max(counts)} a customer"
+def _answers_given(stage: Stage) -> int:
+    """Answers of ours that reached a customer, as the simulator saw them."""
+    texts = {one.text for one in talk.ANSWERS}
+    return sum(any(text in str(one) for text in texts) for one in stage.sandbox.view("kf_sent", limit=1000))
 
 
 def _line(promise: str, promised: int, seen: int, counted: str) -> Line:

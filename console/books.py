@@ -10,9 +10,11 @@ from typing import Any
 
 from flask import Flask
 
-from console.words import N_, _, said
+from console.layout import ROLE_WORDS
+from console.words import N_, _, listed, said
 from storage import lists
 
+NOBODY: Mapping[str, str] = MappingProxyType({})
 EVENT_WORDS: Mapping[str, str] = MappingProxyType(
     {
         "change_external_contact.add_external_contact": N_("客户添加了成员"),
@@ -44,6 +46,11 @@ EVENT_WORDS: Mapping[str, str] = MappingProxyType(
         "message.text": N_("成员发来文字"),
         "message.image": N_("成员发来图片"),
         "message.voice": N_("成员发来语音"),
+        "message.video": N_("成员发来视频"),
+        "message.location": N_("成员发来位置"),
+        "message.link": N_("成员发来链接"),
+        "message.file": N_("成员发来文件"),
+        "template_card_event": N_("成员点了卡片按钮"),
     }
 )
 CALL_WORDS: Mapping[str, str] = MappingProxyType(
@@ -55,11 +62,18 @@ CALL_WORDS: Mapping[str, str] = MappingProxyType(
         "DeleteContactWay": N_("删除渠道活码"),
         "UploadMedia": N_("上传图片"),
         "TellMembers": N_("通知成员"),
+        "EditCorpTag": N_("修改企业标签"),
+        "DeleteCorpTags": N_("删除企业标签"),
+        "TransferCustomers": N_("转交客户（在职）"),
+        "TransferCustomersOfLeaver": N_("转交客户（离职）"),
+        "TellRep": N_("给成员发消息"),
+        "UpdateCard": N_("更新卡片"),
     }
 )
 JOB_WORDS: Mapping[str, str] = MappingProxyType(
     {
         "make imported codes": N_("批量创建渠道活码"),
+        "carry out rules": N_("补打和收回标签"),
         "lead channel codes": N_("按时段切换接待成员"),
         "tell admins": N_("把提醒发给管理员"),
         "first fill": N_("读入企业微信已有数据"),
@@ -68,7 +82,17 @@ JOB_WORDS: Mapping[str, str] = MappingProxyType(
         "refresh pictures": N_("续传图片素材"),
         "fill calendar": N_("更新节假日"),
         "nightly sync": N_("每晚核对"),
+        "sync on demand": N_("按需核对"),
+        "rep days": N_("读入企业微信的成员统计"),
         "tidy": N_("清理过期记录"),
+        "remind reps": N_("到时间提醒成员"),
+        "do bulk work": N_("批量打标签"),
+        "pull kf accounts": N_("取微信客服的新消息"),
+        "tend conversations": N_("照看微信客服的会话"),
+        "settle handovers": N_("问客户交接的结果"),
+        "list kf accounts": N_("读客服账号"),
+        "read unassigned": N_("读离职成员留下的客户"),
+        "blank old texts": N_("清空过期的聊天文字"),
     }
 )
 OUTCOMES: tuple[tuple[str, str], ...] = (
@@ -82,6 +106,7 @@ OUTCOMES: tuple[tuple[str, str], ...] = (
     ("given up by hand", N_("有人决定不再发送")),
     ("it was gone already", N_("企业微信那边已经没有了")),
     ("given up after %(n)s tries: %(why)s", N_("试了 %(n)s 次后放弃：%(why)s")),
+    ("people concerned: %(n)s", N_("涉及 %(n)s 位客户")),
     ("codes led anew: %(n)s", N_("%(n)s 个渠道活码换了接待成员")),
     ("codes made: %(n)s", N_("建好 %(n)s 个渠道活码")),
     ("alarms told: %(n)s", N_("发出 %(n)s 条提醒")),
@@ -102,6 +127,29 @@ OUTCOMES: tuple[tuple[str, str], ...] = (
     ("cleared", N_("事件又来了，提醒已解除")),
     ("raised", N_("已提醒管理员")),
     ("calendar complete", N_("节假日齐全")),
+    ("bulk rows settled: %(n)s", N_("处理了 %(n)s 行")),
+    ("unassigned customers: %(n)s", N_("待分配的客户 %(n)s 位")),
+    ("handed over, refused or asked again: %(n)s", N_("有结果或再次请求的客户 %(n)s 位")),
+    ("tasks reps were reminded of: %(n)s", N_("提醒了 %(n)s 条待办")),
+    ("one member takes only so many messages a minute", N_("同一成员每分钟接收有限，稍后发")),
+    ("the card was changed already", N_("卡片已更新")),
+    ("accounts to be pulled: %(n)s of %(all)s", N_("取 %(n)s / %(all)s 个客服账号的消息")),
+    ("accounts: %(n)s", N_("%(n)s 个客服账号")),
+    ("chats over: %(n)s, waiting too long: %(waiting)s", N_("结束 %(n)s 个会话，%(waiting)s 位客户等得太久")),
+    ("days: %(n)s, reps: %(reps)s", N_("读了 %(n)s 天，%(reps)s 名成员")),
+    ("texts let go of: %(n)s", N_("清空了 %(n)s 段文字")),
+    ("not for us: %(why)s", N_("没有微信客服的权限：%(why)s")),
+    ("not now: %(why)s", N_("现在不行：%(why)s")),
+    ("nothing was asked for", N_("没有人要求核对")),
+    ("different: %(n)s, fixed: %(fixed)s (%(what)s)", N_("不同 %(n)s 处，补好 %(fixed)s 处")),
+    ("not now: another sync is under way", N_("另一次核对正在进行")),
+    ("another sync is under way", N_("另一次核对正在进行")),
+    ("kept for ever", N_("没有设保留期限，都留着")),
+    ("nothing to pull", N_("没有要取的消息")),
+    (
+        "not now: what was there before us is still being taken over; `scrm serve` does that",
+        N_("还在读入已有数据，读完再核对"),
+    ),
     ("not published yet: %(years)s", N_("国家还没有公布：%(years)s 年")),
 )
 CAUSES: tuple[tuple[str, str], ...] = (
@@ -118,6 +166,15 @@ CAUSES: tuple[tuple[str, str], ...] = (
     ("command line", N_("命令行")),
     ("demo", N_("演示")),
 )
+ACTORS: tuple[tuple[str, str], ...] = (
+    ("demo", N_("演示")),
+    ("first start", N_("首次启动")),
+    ("command line", N_("命令行")),
+    ("key:%(key)s", N_("API 密钥“%(key)s”")),
+    ("-", N_("没有登录的人")),
+    ("nightly", N_("每晚自动")),
+)
+"""Who acts without being a member."""
 ACTIONS: Mapping[str, str] = MappingProxyType(
     {
         "sign_in.good": N_("登录成功"),
@@ -154,6 +211,44 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "channel_import.resume": N_("继续批量创建"),
         "channel_import.rejected": N_("下载没通过的行"),
         "picture.keep": N_("保存图片"),
+        "chat.reply": N_("回复客户"),
+        "chat.hand_over": N_("转接会话"),
+        "chat.end": N_("结束会话"),
+        "chat.read": N_("标为已看"),
+        "answer.create": N_("新建自动回复"),
+        "answer.change": N_("修改自动回复"),
+        "answer.stop": N_("停用自动回复"),
+        "answer.resume": N_("启用自动回复"),
+        "answer.delete": N_("删除自动回复"),
+        "kf_account.change": N_("修改客服账号"),
+        "rule.create": N_("新建规则"),
+        "rule.change": N_("修改规则"),
+        "rule.stop": N_("停用规则"),
+        "rule.resume": N_("启用规则"),
+        "rule.delete": N_("删除规则"),
+        "rule.backfill": N_("补打规则"),
+        "rule.undo": N_("收回规则打的标签"),
+        "tag.create": N_("新建标签"),
+        "tag.rename": N_("标签改名"),
+        "tag.delete": N_("删除标签"),
+        "sync.ask": N_("要求核对"),
+        "bulk.prepare": N_("准备批量打标签"),
+        "bulk.start": N_("开始批量打标签"),
+        "bulk.confirm": N_("确认并开始批量打标签"),
+        "bulk.stop": N_("暂停批量打标签"),
+        "bulk.resume": N_("继续批量打标签"),
+        "bulk.cancel": N_("取消批量打标签"),
+        "bulk.undo": N_("收回批量打的标签"),
+        "bulk.rejected": N_("下载没有改的行"),
+        "handover.begin": N_("交接客户"),
+        "handover.cancel": N_("取消客户交接"),
+        "person.opt_out": N_("记为不再接收"),
+        "person.opt_in": N_("记为愿意接收"),
+        "customer.export": N_("导出客户的全部资料"),
+        "customer.erase": N_("删除客户的全部资料"),
+        "task.add": N_("记待办"),
+        "task.finish": N_("完成待办"),
+        "task.postpone": N_("推迟待办"),
         "event.replay": N_("再处理事件"),
         "call.again": N_("再发一次请求"),
         "call.drop": N_("不再发送请求"),
@@ -175,6 +270,7 @@ DETAILS: Mapping[str, str] = MappingProxyType(
         "name": N_("名称"),
         "count": N_("数量"),
         "missing": N_("缺少"),
+        "dry": N_("只看不改"),
         "reason": N_("用途"),
         "filters": N_("条件"),
         "whole_phones": N_("完整手机号"),
@@ -186,20 +282,32 @@ DETAILS: Mapping[str, str] = MappingProxyType(
         "rows": N_("行数"),
         "rejected": N_("没通过"),
         "why": N_("为什么"),
-        "members": N_("成员"),
+        "members": N_("有关成员"),
         "left": N_("离开"),
         "scopes": N_("范围"),
         "hint": N_("开头"),
         "arrivals_30_days": N_("近 30 天到来"),
         "pictures": N_("图片"),
         "fields": N_("改了哪些"),
+        "asks_satisfaction": N_("问满意度"),
     }
 )
 
 
+VALUES: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "by": {"password": N_("密码"), "link": N_("一次性链接"), "wecom": N_("企业微信扫码")},
+        "role": ROLE_WORDS,
+        "from": {"holiday": N_("放假"), "workday": N_("上班")},
+        "to": {"holiday": N_("放假"), "workday": N_("上班")},
+    }
+)
+"""What the values of some details are called."""
+
+
 def install(app: Flask) -> None:
     """Give the templates these words."""
-    app.jinja_env.filters.update(said=said)
+    app.jinja_env.filters.update(said=said, actor=actor)
     app.jinja_env.globals.update(
         in_words=in_words,
         cause_in_words=cause_in_words,
@@ -223,19 +331,34 @@ def action_in_words(action: str) -> str:
     return _(ACTIONS[action]) if action in ACTIONS else action
 
 
-def details_in_words(details: Mapping[str, Any]) -> str:
-    """What else an audit line holds, on one line."""
+def actor(who: str, names: Mapping[str, str]) -> str:
+    """Who did it: a member by name, or one of ``ACTORS``."""
+    return names.get(who) or said(who, ACTORS)
+
+
+def details_in_words(details: Mapping[str, Any], names: Mapping[str, str] = NOBODY) -> str:
+    """What else an audit line holds, on one line; ``names`` say what the ids in it are called."""
     return " · ".join(
-        f"{_(DETAILS.get(name, name))} {_plain(value)}" for name, value in details.items() if value not in ("", None)
+        f"{_(DETAILS.get(name, name))} {_value(name, value, names)}"
+        for name, value in details.items()
+        if value not in ("", None)
     )
+
+
+def _value(name: str, value: Any, names: Mapping[str, str]) -> str:
+    known = VALUES.get(name, {})
+    if isinstance(value, str):
+        return _(known[value]) if value in known else names.get(value, value)
+    return _plain(value)
 
 
 def _plain(value: Any) -> str:
     """A detail without the brackets of its data type."""
     if isinstance(value, Mapping):
-        return "，".join(f"{_(DETAILS.get(str(one), str(one)))}={_plain(each)}" for one, each in value.items()) or "–"
+        parts = (f"{_(DETAILS.get(str(one), str(one)))}={_plain(each)}" for one, each in value.items())
+        return listed(parts, "，") or "–"
     if isinstance(value, list):
-        return "、".join(_plain(each) for each in value)
+        return listed(_plain(each) for each in value)
     if isinstance(value, bool):
         return _("是") if value else _("否")
     return str(value)

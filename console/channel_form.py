@@ -46,6 +46,8 @@ class Form:
     daily_cap: str = ""
     timetable: tuple[dict[str, Any], ...] = field(default_factory=tuple)
     version: int = 0
+    same_name: bool = False
+    """Whether another code may have the same name."""
 
     @property
     def bytes_used(self) -> int:
@@ -117,6 +119,7 @@ def read(sent: MultiDict[str, str]) -> Form:
         daily_cap=sent.get("daily_cap", "").strip(),
         timetable=tuple(_slot(sent, number) for number in _numbers(sent, "t", "holidays")),
         version=_whole(sent.get("version")) or 0,
+        same_name="same_name" in sent,
     )
 
 
@@ -204,14 +207,16 @@ class Preview:
     rep: str
     text: str
     attachments: tuple[Mapping[str, Any], ...] = ()
+    chosen: bool = True
+    """Whether a rep is chosen yet."""
 
 
 def preview(db: Session, form: Form) -> Preview:
     """The welcome as a customer named 小雨 would get it from the first rep."""
     first = next(iter(form.members), None)
-    name = db.scalar(select(Member.name).where(Member.userid == first)) or first or _("接待成员")
+    name = db.scalar(select(Member.name).where(Member.userid == first)) or first or _("接待的成员")
     values = {"name": CUSTOMER, "rep": name, "channel": form.name or "渠道名称"}
-    return Preview(name, render(form.text, values), tuple(form.attachments))
+    return Preview(name, render(form.text, values), tuple(form.attachments), chosen=first is not None)
 
 
 def pictures_of(db: Session, form: Form) -> dict[int, Media]:

@@ -15,7 +15,7 @@ from console import here
 from console.channels import member_names
 from console.doors import guarded
 from console.layout import back_to
-from console.words import N_, _
+from console.words import N_, _, listed
 from storage.sheets import BadSheet
 from storage.tables import Channel, Department, Member
 from tagging import channel_files, channel_imports, channel_lists
@@ -81,7 +81,7 @@ def look() -> Any:
 
 
 def _why(row: Row) -> str:
-    return "；".join(words for _name, words in row.problems) or _(KNOWN)
+    return listed((words for _name, words in row.problems), "；") or _(KNOWN)
 
 
 def _prepare(source: str, lines: Sequence[Line], rejects: Sequence[Reject]) -> Any:

@@ -13,12 +13,12 @@ from flask import Blueprint, Response, abort, render_template, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import channel_charts, channel_form, here
+from console import channel_charts, channel_form, here, shown
 from console.channel_form import Form, Problems
 from console.doors import guarded
 from console.layout import back_to, say
 from console.today import OUTCOMES
-from console.words import N_, _
+from console.words import N_, _, listed, mark
 from storage import sheets
 from storage.tables import AuditRow, Channel, Department, Member, Tag
 from storage.work import Work
@@ -219,6 +219,8 @@ def create() -> Any:
     """Make a code, or only one of the form's small buttons."""
     form, problems, do = _sent()
     if do == "save" and not problems:
+        problems = _same_name(form)
+    if do == "save" and not problems:
         try:
             made = desk().open(form.draft(), by=here.viewer().userid, note=_note_creation)
         except Invalid as error:
@@ -296,12 +298,25 @@ def change(code: str) -> Any:
     _found(code)
     form, problems, do = _sent()
     if do == "save" and not problems:
-        problems = _save(code, form)
+        problems = _same_name(form, code) or _save(code, form)
         if not problems:
             say(_("已保存。成员变更在企业微信最长约 1 小时生效"))
             return back_to("channels.show", code=code)
     with here.reading() as db:
         return _form(db, form, problems, channel=_living(db, code)), 422 if problems else 200
+
+
+def _same_name(form: Form, code: str = "") -> Problems:
+    """Two codes of one name cannot be told apart in any list: asked once whether that is meant."""
+    if form.same_name:
+        return []
+    with here.reading() as db:
+        own = select(Channel.code).where(Channel.name == form.name, Channel.state != "deleted")
+        others = set(db.scalars(own))
+    if not others or code in others:
+        return []
+    return [("same_name", _("已经有一个叫“%(name)s”的渠道活码了。请换一个名称；确实要同名，勾选下面一项再保存。",
+                            name=form.name))]  # fmt: skip
 
 
 def _save(code: str, form: Form) -> Problems:
@@ -332,7 +347,7 @@ def _form(db: Session, form: Form, problems: Sequence[tuple[str, str]] = (), *, 
     errors: dict[str, str] = {}
     for name, words in problems:
         field, said = "text" if name == "welcome" else name, _(words)
-        errors[field] = f"{errors[field]}；{said}" if field in errors else said
+        errors[field] = listed([errors[field], said], "；") if field in errors else said
     return render_template(
         "channels/form.html",
         form=form,
@@ -384,15 +399,18 @@ def show(code: str) -> str:
         slots = [Slot.read(row) for row in channel.timetable]
         names = member_names(db)
         form = channel_form.of_channel(db, channel)
+        figures = channel_numbers.for_list(db, [channel.id], now, zone, reps)[channel.id]
+        greeted = channel_numbers.welcomes(db, channel.id, now, zone, reps)
         return render_template(
             "channels/show.html",
             channel=channel,
-            figures=channel_numbers.for_list(db, [channel.id], now, zone, reps)[channel.id],
+            figures=figures,
             days=days,
             chart=_chart(days),
             kinds=KIND_WORDS,
             stayed=channel_numbers.stayed(db, channel.id, now, reps),
-            welcomes=channel_numbers.welcomes(db, channel.id, now, zone, reps),
+            welcomes=greeted,
+            fate=_fate(figures.month, greeted),
             outcomes=OUTCOMES,
             per_rep=channel_numbers.per_rep(db, channel.id, now, zone, reps),
             serving=channels.serving_now(db, channel, now, zone),
@@ -413,6 +431,15 @@ def show(code: str) -> str:
         )
 
 
+def _fate(arrivals: int, greeted: Mapping[str, int]) -> str:
+    """What became of the welcomes of everybody who came: those that could not be sent are said, too."""
+    parts = [
+        f"{_(words)} {shown.count(greeted[name])}" for name, (words, *_more) in OUTCOMES.items() if name in greeted
+    ]
+    came = _("近 30 天 %(n)s 人到来", n=shown.count(arrivals))
+    return f"{came}{mark('：')}{listed(parts, '，')}" if parts else came
+
+
 def _chart(days: Sequence[channel_numbers.Day]) -> channel_charts.Drawing:
     labels = [f"{one.day.month}-{one.day.day}" for one in days]
     series = [[one.arrivals.get(kind, 0) for one in days] for kind in channel_numbers.KINDS]
@@ -423,7 +450,7 @@ def _shifts(slots: Sequence[Slot], names: Mapping[str, str]) -> list[channel_cha
     """The timetable as stretches of single days: a night is cut at midnight."""
     found = []
     for number, slot in enumerate(slots):
-        words, series = "、".join(names.get(one, one) for one in slot.members), number % 6 + 1
+        words, series = listed(names.get(one, one) for one in slot.members), number % 6 + 1
         for day in slot.days:
             if slot.starts < slot.ends:
                 found.append(channel_charts.Shift(day, slot.starts, slot.ends, series, words))
@@ -440,7 +467,7 @@ def _history(db: Session, code: str, most: int = 30) -> list[AuditRow]:
 
 def _changed_fields(row: AuditRow) -> str:
     """Which fields a change touched, in words."""
-    return "、".join(_(FIELD_WORDS[name]) for name in row.details if name in FIELD_WORDS)
+    return listed(_(FIELD_WORDS[name]) for name in row.details if name in FIELD_WORDS)
 
 
 @pages.get("/<code>/days.csv")
@@ -495,7 +522,7 @@ def stop(code: str) -> Any:
             channels.stop(work, _locked(work.db, code))
             here.note(work, "channel.stop", code)
     except Invalid as error:
-        say("；".join(_(words) for _field, words in error.problems), "bad")
+        say(listed((_(words) for _field, words in error.problems), "；"), "bad")
         return back_to("channels.edit", code=code, _anchor="spare")
     say(_("已停用。印出去的二维码仍然有效，会由备用成员接待"))
     return back_to("channels.show", code=code)

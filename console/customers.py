@@ -4,41 +4,45 @@ Whom one may see is decided by ``people.access`` alone; a customer out of sight 
 not exist.
 """
 
-import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, render_template, request, url_for
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import TooManyRequests
 
 from console import here
+from console.books import ACTORS
+from console.cursors import read_cursor, write_cursor
 from console.doors import guarded
 from console.layout import back_to, say
 from console.pace import Pace
+from console.shown import attached
 from console.today import OUTCOMES, rep_names
-from console.words import N_, _
-from people import access, by_hand, cards, directory, persons, stages, unfinished
+from console.words import N_, _, listed, mark, said
+from people import access, by_hand, cards, directory, persons, phones, stages, tasks, unfinished
 from people.access import Sight
 from people.cards import Card
-from people.directory import Cursor, Filter
+from people.directory import Filter
 from storage import sheets
 from storage.database import reading
-from storage.tables import AuditRow, Channel, Interaction, Member, Person, Relation, Tag
+from storage.tables import AuditRow, Channel, Interaction, Interval, Member, Person, PersonalTag, Relation, Tag
 from storage.work import Work
 from tagging import tags
 from tagging.tags import Ground
 
 pages = Blueprint("customers", __name__)
 
-PAGE, STORY_PAGE = 50, 30
+PAGE, STORY_PAGE, TASKS = 50, 30, 20
 BATCH = 500
 SEARCHES = Pace(120, timedelta(minutes=1))
 EXPORTS_AN_HOUR = 10
+FILTERS = ("q", "tag", "owner", "channel", "stage", "out")
+"""What the address may narrow the list by; ``out=1``: those who want to hear nothing more."""
 STAGES: Mapping[str, tuple[str, str]] = {
     "active": (N_("在联"), "good"),
     "half": (N_("待确认"), "warn"),
@@ -66,9 +70,22 @@ SOURCES = {
     "manual": N_("手动"),
     "wecom": N_("企业微信"),
     "api": N_("接口"),
+    "keyword": N_("规则：说了什么"),
+    "arrival": N_("规则：什么时候来"),
+    "loss": N_("规则：流失了"),
+    "group": N_("客户群"),
+    "import": N_("导入"),
 }
-ATTACHMENT_WORDS = {"image": N_("图片"), "link": N_("链接"), "miniprogram": N_("小程序")}
 EDIT_WORDS = {"remark": N_("备注名"), "description": N_("描述"), "phones": N_("备注电话")}
+OUT_BY = {"kf": N_("客户在微信客服里说的"), "page": N_("客户自己在页面上点的"), "api:%(name)s": N_("接口 %(name)s")}
+"""Who may say so besides members."""
+PLACE_WORDS = {
+    "identity": N_("其他系统"),
+    "profile": N_("企业微信资料"),
+    "remark": N_("备注"),
+    "note": N_("备注记录"),
+}
+"""Where a phone number stands."""
 IDENTITY_WORDS = {"external_userid": N_("客户 ID"), "unionid": "unionid", "phone": N_("手机")}
 
 
@@ -95,7 +112,25 @@ KINDS: Mapping[str, Kind] = {
     "tagged": Kind(N_("%(by)s 添加了标签 %(tag)s"), "tag"),
     "untagged": Kind(N_("%(by)s 去掉了标签 %(tag)s"), "tag"),
     "owner_given": Kind(N_("%(by)s 把负责人改为 %(to)s"), "person-badge"),
+    "kf_in": Kind(N_("在微信客服里说"), "chat-left-text"),
+    "kf_out": Kind(N_("%(by)s 在微信客服里回复"), "chat-right-text"),
+    "kf_event": Kind(N_("微信客服"), "headset"),
+    "forwarded": Kind(N_("%(rep)s 转来客户的话"), "chat-left-quote"),
+    "task": Kind(N_("%(by)s 记下待办"), "alarm"),
+    "task_done": Kind(N_("%(by)s 完成了待办"), "check2-square", "good"),
+    "group_joined": Kind(N_("进入客户群 %(group)s"), "people", "good"),
+    "group_left": Kind(N_("离开客户群 %(group)s"), "people"),
+    "opted_out": Kind(N_("不再接收消息"), "bell-slash", "warn"),
+    "opted_in": Kind(N_("重新接收消息"), "bell"),
+    "handed_over": Kind(N_("由 %(by)s 转交给 %(to)s"), "arrow-left-right"),
 }
+SPOKEN = frozenset({"note", "welcomed", "kf_in", "kf_out", "forwarded", "task", "task_done"})
+"""Lines whose text is somebody's own words."""
+AGAIN: Mapping[str, Kind] = {
+    "added": Kind(N_("再次添加了 %(rep)s"), "person-plus", "good"),
+    "half_added": Kind(N_("再次添加了 %(rep)s，待确认"), "person-dash", "warn"),
+}
+"""The same lines about somebody who had left this rep before."""
 GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "relation": (
         N_("来往"),
@@ -109,8 +144,11 @@ GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "transfer_failed",
         ),
     ),
+    "chat": (N_("聊天"), ("kf_in", "kf_out", "kf_event", "forwarded")),
     "welcome": (N_("欢迎语"), ("welcomed",)),
     "note": (N_("备注"), ("note",)),
+    "task": (N_("待办"), ("task", "task_done")),
+    "group": (N_("客户群"), ("group_joined", "group_left")),
     "by_hand": (N_("手动修改"), ("tagged", "untagged", "owner_given", "edited")),
 }
 
@@ -127,6 +165,11 @@ class Asked:
     nobody: bool = False
     """A tag or channel was named that is not there: then nobody is meant, not everybody."""
 
+    @property
+    def given(self) -> dict[str, str]:
+        """The conditions that are set, for an address."""
+        return {name: value for name, value in self.values.items() if value}
+
     def address(self, **changes: str | None) -> str:
         """The list's address with these filters changed; a new filter begins at the first page."""
         values = {**self.values, **changes}
@@ -136,13 +179,14 @@ class Asked:
 def asked_for(db: Session) -> Asked:
     """The filters of this request."""
     source = request.values
-    values = {name: source.get(name, "").strip()[:100] for name in ("q", "tag", "owner", "channel", "stage")}
+    values = {name: source.get(name, "").strip()[:100] for name in FILTERS}
+    opted_out = values["out"] == "1"
     stage = values["stage"] if values["stage"] in stages.STAGES else None
     tag_id = number_of("t_", values["tag"]) if values["tag"] else None
     channel_id = _channel_id(db, values["channel"])
     nobody = (bool(values["tag"]) and tag_id is None) or (bool(values["channel"]) and channel_id is None)
-    wanted = Filter(values["q"], tag_id, values["owner"] or None, channel_id, stage=stage)
-    return Asked({**values, "stage": stage or ""}, wanted, nobody)
+    wanted = Filter(values["q"], tag_id, values["owner"] or None, channel_id, stage=stage, opted_out=opted_out)
+    return Asked({**values, "stage": stage or "", "out": "1" if opted_out else ""}, wanted, nobody)
 
 
 def _channel_id(db: Session, code: str) -> int | None:
@@ -170,31 +214,36 @@ def index() -> str:
         if not asked.nobody:
             found, following = directory.page(db, sight, asked.wanted, limit=PAGE, after=after)
             total = directory.count(db, sight, asked.wanted)
-        listed = cards.cards(db, sight, found)
+        shown = cards.cards(db, sight, found)
         return render_template(
             "customers/index.html",
             asked=asked,
-            listed=listed,
+            listed=shown,
             total=total,
             following=asked.address(after=write_cursor(following)) if following else "",
             first=asked.address() if after else "",
             names=rep_names(db, sight, [one.owner or "" for one in found]),
-            remarks={one.person.id: _remark(one.relations, one.person) for one in listed},
-            choices=_choices(db, sight),
+            remarks={one.person.id: _remark(one.relations, one.person) for one in shown},
+            choices=choices(db, sight),
             stage_words=STAGES,
-            since=_since(listed),
+            since=_since(db, sight, shown),
         )
 
 
-def _since(listed: Sequence[Card]) -> dict[int, datetime | None]:
-    """Since when each is somebody's customer, as far as the viewer sees."""
-    return {one.person.id: min((r.added_at for r in one.relations if r.added_at), default=None) for one in listed}
+def _since(db: Session, sight: Sight, found: Sequence[Card]) -> dict[int, datetime | None]:
+    """Since when each has been known to a rep in sight: who left and came back is known since the first time."""
+    began = select(Interval.person_id, func.min(Interval.began_at)).where(
+        Interval.person_id.in_([one.person.id for one in found]),
+        Interval.began_at.is_not(None),
+        sight.reps(Interval.userid.expression),
+    )
+    return dict(db.execute(began.group_by(Interval.person_id)).all())
 
 
 def _remark(relations: Sequence[Relation], person: Person) -> str:
     """What the reps in sight call this person, where it says more than the name."""
     remarks = dict.fromkeys(one.remark for one in relations if one.remark and one.remark != person.name)
-    return "、".join(str(one) for one in remarks)
+    return listed(remarks)
 
 
 @dataclass(frozen=True)
@@ -211,7 +260,7 @@ class Choices:
         return [(tags.public_id(one.id), f"{group}/{one.name}") for group, some in self.tags.items() for one in some]
 
 
-def _choices(db: Session, sight: Sight) -> Choices:
+def choices(db: Session, sight: Sight) -> Choices:
     """Tags by group, reps in sight, channels: what one may narrow the list to."""
     grouped: dict[str, list[Tag]] = {}
     for tag in db.scalars(select(Tag).where(Tag.deleted_at.is_(None)).order_by(Tag.group_name, Tag.name).limit(500)):
@@ -220,22 +269,6 @@ def _choices(db: Session, sight: Sight) -> Choices:
     owners = [(one.userid, one.name or one.userid) for one in db.scalars(reps.limit(500))]
     known = select(Channel.code, Channel.name).where(Channel.state != "deleted").order_by(Channel.id.desc()).limit(200)
     return Choices(grouped, owners, [(code, name) for code, name in db.execute(known)])
-
-
-def write_cursor(cursor: Cursor | None) -> str:
-    """A place in a list as it stands in an address."""
-    return f"{int(cursor[0].timestamp() * 1_000_000)}-{cursor[1]}" if cursor else ""
-
-
-def read_cursor(text: str | None) -> Cursor | None:
-    """The place an address names; None for anything else."""
-    found = re.fullmatch(r"(\d{1,17})-(\d{1,15})", text or "", re.ASCII)
-    if found is None:
-        return None
-    try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(found[1])), int(found[2])
-    except OverflowError:
-        return None
 
 
 # --- export ----------------------------------------------------------------------------------------------------------
@@ -253,20 +286,21 @@ def _export_form(error: str = "") -> str:
         asked, sight = asked_for(db), here.sight(db)
         total = 0 if asked.nobody else directory.count(db, sight, asked.wanted)
         return render_template(
-            "customers/export.html", asked=asked, total=total, error=error, shown=_in_words(db, asked)
+            "customers/export.html", asked=asked, total=total, error=error, shown=in_words(db, asked)
         )
 
 
-def _in_words(db: Session, asked: Asked) -> list[str]:
+def in_words(db: Session, asked: Asked) -> list[str]:
     """The filters as a person would say them."""
-    said = [f"“{asked.wanted.q}”"] if asked.wanted.q else []
+    parts = [f"“{asked.wanted.q}”"] if asked.wanted.q else []
     if asked.wanted.tag_id and (tag := db.get(Tag, asked.wanted.tag_id)):
-        said.append(f"{tag.group_name}/{tag.name}")
+        parts.append(f"{tag.group_name}/{tag.name}")
     if asked.wanted.owner:
-        said.append(persons.rep_name(db, asked.wanted.owner))
+        parts.append(persons.rep_name(db, asked.wanted.owner))
     if asked.wanted.channel_id and (channel := db.get(Channel, asked.wanted.channel_id)):
-        said.append(channel.name)
-    return [*said, *([_(STAGES[asked.wanted.stage][0])] if asked.wanted.stage else [])]
+        parts.append(channel.name)
+    parts += [_(STAGES[asked.wanted.stage][0])] if asked.wanted.stage else []
+    return [*parts, *([_("不再接收")] if asked.wanted.opted_out else [])]
 
 
 @pages.post("/customers/export")
@@ -354,19 +388,26 @@ def _every(db: Session, sight: Sight, wanted: Filter) -> Iterator[Card]:
 @guarded("see_people")
 def show(person_id: str) -> str:
     """One person: who they are, their story, and what is unfinished."""
-    return _page(person_id)
+    return page_of(person_id)
 
 
-def _page(person_id: str, *, phone_shown: bool = False, note: str = "", note_error: str = "") -> str:
+def page_of(person_id: str, *, phone_shown: bool = False, **typed: str) -> str:
+    """The page, with what was typed (``note``, ``task``, ``task_at``) and what is wrong with it (``…_error``)."""
     with here.reading() as db:
-        person = _person(db, person_id)
+        person = person_of(db, person_id)
         facts = None if person is None else _facts(db, person)
     if person is None or facts is None:
         here.not_here(person_id)
     phone = person.phone if phone_shown else access.masked(person.phone)
-    typed = {"note": note, "note_error": note_error, "once": secrets.token_hex(12)}
+    empty = {"note": "", "task": "", "task_at": "", "once": secrets.token_hex(12)}
     return render_template(
-        "customers/show.html", public=person_id, phone=phone, phone_shown=phone_shown, words=_WORDS, **facts, **typed
+        "customers/show.html",
+        public=person_id,
+        phone=phone,
+        phone_shown=phone_shown,
+        words=_WORDS,
+        **facts,
+        **{**empty, **typed},
     )
 
 
@@ -377,25 +418,42 @@ def _facts(db: Session, person: Person) -> dict[str, Any]:
     kinds = GROUPS[group][1] if group in GROUPS else ()
     after = read_cursor(request.args.get("after"))
     picture = directory.picture(db, sight, person)
-    story, following = directory.story(db, sight, person, limit=STORY_PAGE, kinds=kinds, after=after)
+    q = request.args.get("q", "").strip()[:100]
+    story, following = directory.story(db, sight, person, limit=STORY_PAGE, kinds=kinds, q=q, after=after)
+    intervals = directory.intervals(db, [one.id for one in picture.relations])
     userids = [one.userid for one in picture.relations]
-    names = rep_names(db, sight, [*userids, person.owner or ""]) | _names_told(db, story)
+    open_tasks = tasks.open_about(db, person, None if sight.everybody else sorted(sight.userids), limit=TASKS)
+    doers = [one.userid for one in open_tasks]
+    names = rep_names(db, sight, [*userids, *doers, person.owner or ""]) | _names_told(db, story)
     return {
         "person": person,
         "picture": picture,
-        "intervals": directory.intervals(db, [one.id for one in picture.relations]),
+        "intervals": intervals,
         "stage": stages.stage_of(one.state for one in picture.relations),
-        "since": min((one.added_at for one in picture.relations if one.added_at), default=None),
+        "since": min((one.began_at for some in intervals.values() for one in some if one.began_at), default=None),
         "todo": unfinished.of(picture, here.now()),
-        "lines": [_line(one, names) for one in story],
+        "open_tasks": open_tasks,
+        "phones": phones.of_person(db, sight, person),
+        "out_by": _out_by(db, person),
+        "lines": [_line(one, names, _came_again(one, intervals)) for one in story],
         "following": write_cursor(following),
         "after": bool(after),
         "group": group if kinds else "",
+        "q": q,
+        "grounds": tags.grounds(db, person.id),
+        "personal": _personal_tags(db, picture.relations),
         "names": names,
-        "choices": _choices(db, sight),
+        "choices": choices(db, sight),
         "own": {one.tag.id for one in picture.tags},
         "remark": _remark(picture.relations, person),
     }
+
+
+def _out_by(db: Session, person: Person) -> str:
+    """Who said that this person wants to hear nothing more."""
+    by = person.opted_out_by or ""
+    member = db.get(Member, by)
+    return (member.name or by) if member is not None else said(by, OUT_BY.items())
 
 
 _WORDS: Mapping[str, Mapping[str, Any]] = {
@@ -406,10 +464,11 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
     "identities": IDENTITY_WORDS,
     "groups": GROUPS,
     "outcomes": OUTCOMES,
+    "places": PLACE_WORDS,
 }
 
 
-def _person(db: Session, person_id: str) -> Person | None:
+def person_of(db: Session, person_id: str) -> Person | None:
     """The person this public id names, if there is one and the viewer may see them."""
     number = number_of("p_", person_id)
     return access.person_in_sight(db, here.sight(db), number) if number is not None else None
@@ -436,38 +495,52 @@ def _names_told(db: Session, story: Sequence[Interaction]) -> dict[str, str]:
     return {userid: name or userid for userid, name in rows}
 
 
-def _line(row: Interaction, names: Mapping[str, str]) -> Line:
+def _personal_tags(db: Session, relations: Sequence[Relation]) -> dict[int, list[PersonalTag]]:
+    """The reps' own tags, by relation; only those of reps in sight are here."""
+    own = select(PersonalTag).where(PersonalTag.relation_id.in_([one.id for one in relations]))
+    found: dict[int, list[PersonalTag]] = {}
+    for one in db.scalars(own.order_by(PersonalTag.group_name, PersonalTag.name)):
+        found.setdefault(one.relation_id, []).append(one)
+    return found
+
+
+def _came_again(row: Interaction, intervals: Mapping[int, Sequence[Interval]]) -> bool:
+    """Whether this arrival was a return: as the intervals say, or where they say nothing what was told at the time."""
+    own = (one for some in intervals.values() for one in some if one.userid == row.userid)
+    begun = next((one for one in own if row.at in (one.began_at, one.confirmed_at)), None)
+    return begun.number > 1 if begun is not None else bool(row.details.get("again"))
+
+
+def _line(row: Interaction, names: Mapping[str, str], again: bool) -> Line:
     kind = KINDS.get(row.kind, Kind(row.kind, "dot"))
+    if again:
+        kind = AGAIN.get(row.kind, kind)
     details = row.details
 
     def called(userid: object) -> str:
-        return names.get(str(userid), str(userid)) if userid else _("未知")
+        return names.get(str(userid)) or said(str(userid), ACTORS) if userid else _("未知")
 
     values = {
         "rep": called(row.userid),
         "by": called(details.get("by")),
         "to": called(details.get("to")) if details.get("to") else _("自动"),
         "tag": details.get("tag") or "",
+        "group": details.get("name") or _("（没有名字的群）"),
     }
-    said = row.kind in ("note", "welcomed")
+    spoken = row.kind in SPOKEN
     own = row.kind == by_hand.NOTE and details.get("by") == here.viewer().userid
-    text = str(details.get("text") or "") if said else _aside(row)
-    text = "\n".join([text, *map(_attached, details.get("attachments") or [])]).strip() if said else text
+    text = str(details.get("text") or "") if spoken else _aside(row)
+    text = "\n".join([text, *map(attached, details.get("attachments") or [])]).strip() if spoken else text
     return Line(
-        row, _(kind.words, **values) if row.kind in KINDS else kind.words, kind.icon, kind.tone, text, said, own
+        row, _(kind.words, **values) if row.kind in KINDS else kind.words, kind.icon, kind.tone, text, spoken, own
     )
-
-
-def _attached(one: Mapping[str, Any]) -> str:
-    """An attachment as one line."""
-    return f"[{_(ATTACHMENT_WORDS.get(str(one.get('kind')), 'attachment'))}] {one.get('title') or ''}".strip()
 
 
 def _aside(row: Interaction) -> str:
     """What else is known about a line."""
     if row.kind == "edited":
         changed = row.details.get("changed") or {}
-        return "；".join(_change(name, before, after) for name, (before, after) in changed.items())
+        return listed((_change(name, before, after) for name, (before, after) in changed.items()), "；")
     if row.kind == "transfer_failed":
         return str(row.details.get("reason") or "")
     channel = row.details.get("channel")
@@ -476,10 +549,8 @@ def _aside(row: Interaction) -> str:
 
 def _change(name: str, before: Any, after: Any) -> str:
     words = _(EDIT_WORDS.get(name, name))
-    old, new = (
-        ("、".join(map(str, one)) if isinstance(one, list) else str(one)) or _("（空）") for one in (before, after)
-    )
-    return f"{words}：{old} → {new}"
+    old, new = ((listed(one) if isinstance(one, list) else str(one)) or _("（空）") for one in (before, after))
+    return f"{words}{mark('：')}{old} → {new}"
 
 
 # --- by hand ---------------------------------------------------------------------------------------------------------
@@ -490,10 +561,10 @@ def _change(name: str, before: Any, after: Any) -> str:
 def show_phone(person_id: str) -> str:
     """Show the whole phone number once; that it was looked at is noted."""
     with here.working() as work:
-        person = _person(work.db, person_id)
+        person = person_of(work.db, person_id)
         if person is not None:
             here.note(work, "person.phone", person_id)
-    return _page(person_id, phone_shown=True)
+    return page_of(person_id, phone_shown=True)
 
 
 @pages.post("/customers/<person_id>/notes")
@@ -503,7 +574,7 @@ def add_note(person_id: str) -> Any:
     text, once = request.form.get("text", ""), request.form.get("once", "")[:64]
     trouble = ""
     with here.working() as work:
-        person = _person(work.db, person_id)
+        person = person_of(work.db, person_id)
         if person is not None:
             by = here.viewer().userid
             try:
@@ -514,7 +585,7 @@ def add_note(person_id: str) -> Any:
     if person is None:
         here.not_here(person_id)
     if trouble:
-        return _page(person_id, note=text, note_error=_(trouble)), 422
+        return page_of(person_id, note=text, note_error=_(trouble)), 422
     return back_to("customers.show", person_id=person_id)
 
 
@@ -524,11 +595,11 @@ def delete_note(person_id: str, note_id: int) -> Any:
     """Take back one's own note."""
     note = None
     with here.working() as work:
-        person = _person(work.db, person_id)
+        person = person_of(work.db, person_id)
         if person is not None and note_id < 2**53:
             note = by_hand.own_note(work.db, person, note_id, here.viewer().userid)
         if note is not None:
-            work.db.delete(note)
+            by_hand.take_back(work, note)
             here.note(work, "person.note_delete", person_id)
     if note is None:
         here.not_here(person_id)
@@ -542,7 +613,7 @@ def give_tag(person_id: str) -> Any:
     """Put a tag on the person, here and at WeCom; again means: try once more where WeCom refused."""
     tag_id = number_of("t_", request.form.get("tag", ""))
     with here.working() as work:
-        person = _person(work.db, person_id)
+        person = person_of(work.db, person_id)
         tag = work.db.get(Tag, tag_id) if person is not None and tag_id is not None else None
         if person is not None and tag is not None:
             by = here.viewer().userid
@@ -563,7 +634,7 @@ def take_tag(person_id: str, tag_id: str) -> Any:
     """Take a tag off the person, here and at WeCom."""
     number = number_of("t_", tag_id)
     with here.working() as work:
-        person = _person(work.db, person_id)
+        person = person_of(work.db, person_id)
         tag = work.db.get(Tag, number) if person is not None and number is not None else None
         if person is not None and tag is not None and tags.take_away(work, person, tag):
             _tell(work, person, by_hand.UNTAGGED, {"tag": f"{tag.group_name}/{tag.name}"})
@@ -579,7 +650,7 @@ def give_owner(person_id: str) -> Any:
     """Let another rep answer for the person; nothing chosen goes back to the longest-standing rep."""
     userid = request.form.get("owner") or None
     with here.working() as work:
-        person, sight = _person(work.db, person_id), here.sight(work.db)
+        person, sight = person_of(work.db, person_id), here.sight(work.db)
         known = userid is None or (work.db.get(Member, userid) is not None and sight.rep(userid))
         if person is not None and known:
             persons.give_owner(work, person, userid)

@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, abort, redirect, request, url_for
+from flask import Flask, Response, abort, redirect, request, url_for
 from flask_wtf.csrf import CSRFProtect
 
 from console import here
@@ -97,6 +97,11 @@ def install(app: Flask) -> None:
     """Keep the doors of this application. A form's token lives as long as the browser's session, not an hour."""
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None, WTF_CSRF_SSL_STRICT=False)
     csrf = CSRFProtect(app)
+
+    @app.after_request
+    def note(answer: Response) -> Response:
+        here.note_refusal()
+        return answer
 
     @app.before_request
     def keep() -> None:

@@ -60,6 +60,11 @@ def watch() -> Collection[str]:
     return cast(Collection[str], current_app.extensions["watch"])
 
 
+def notice() -> str:
+    """The privacy notice that goes with the first thing we write to a customer."""
+    return cast(str, current_app.extensions["notice"])
+
+
 def bell() -> Bell:
     """Wakes the workers."""
     return cast(Bell, current_app.extensions["bell"])
@@ -166,7 +171,7 @@ def working(cause: str = "") -> Iterator[Work]:
 
 def start_work(db: Session, cause: str = "") -> Work:
     """Work on a session that somebody else keeps: what ``tagging.channel_desk.Desk`` asks for."""
-    return Work(db, now(), cause=cause or f"console: {request.endpoint}", zone=zone(), watch=watch())
+    return Work(db, now(), cause=cause or f"console: {request.endpoint}", zone=zone(), watch=watch(), notice=notice())
 
 
 def note(
@@ -178,8 +183,18 @@ def note(
 
 
 def not_here(subject: str = "") -> NoReturn:
-    """Answer as if there were no such thing, whether there is none or it is not for this viewer; both are noted."""
-    with working() as work:
-        details = {"method": request.method, "route": request.endpoint or ""}
-        note(work, "access.refuse", subject or request.path, details)
+    """Answer as if there were no such thing, whether there is none or it is not for this viewer; both are noted.
+
+    ``note_refusal`` writes the line when the answer leaves: a view may be in the middle of work, which is undone.
+    """
+    g.refused = subject or request.path
     abort(404)
+
+
+def note_refusal() -> None:
+    """Write down that something was refused in this request, if it was."""
+    subject = g.pop("refused", None)
+    if subject is not None:
+        with working() as work:
+            details = {"method": request.method, "route": request.endpoint or ""}
+            note(work, "access.refuse", subject, details)

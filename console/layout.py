@@ -54,11 +54,13 @@ class Place:
 PLACES: Sequence[Place] = (
     Place(N_("今日"), "today.show", "sun"),
     Place(N_("引流"), "channels.index", "qr-code", also=("channel_imports", "channel_pictures")),
-    Place(N_("客户"), "customers.index", "people"),
-    Place(N_("运行"), "operations.index", "activity"),
+    Place(N_("客户"), "customers.index", "people", also=("bulk", "handover", "privacy")),
+    Place(N_("聊天"), "chats.index", "chat-dots", also=("answers", "kf_settings", "chat_report")),
+    Place(N_("标签"), "tag_list.index", "tags", also=("rules",)),
+    Place(N_("运行"), "operations.index", "activity", also=("comparing",)),
     Place(N_("设置"), "settings.index", "sliders"),
 )
-ROLE_WORDS = {"boss": N_("老板"), "manager": N_("主管"), "operator": N_("运营"), "rep": N_("成员")}
+ROLE_WORDS = {"boss": N_("老板"), "manager": N_("主管"), "operator": N_("运营"), "rep": N_("普通成员")}
 WATCH_WORDS = {
     "welcome": N_("欢迎语"),
     "tags": N_("打标签"),

@@ -13,6 +13,7 @@ from wecom.errors import BadEnvelope
 HIDDEN = frozenset(
     {
         "WelcomeCode",
+        "ResponseCode",
         "Token",
         "Content",
         "Recognition",
@@ -32,7 +33,7 @@ HIDDEN = frozenset(
         "Address",
     }
 )
-HIDDEN_IN_CALLS = frozenset({"code", "welcome_code", "access_token"})
+HIDDEN_IN_CALLS = frozenset({"code", "welcome_code", "response_code", "access_token", "content"})
 MARK = "•••"
 
 
@@ -63,7 +64,7 @@ def _element(name: str, value: Any, indent: str, depth: int) -> Iterator[str]:
 
 
 def call(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of a call without codes."""
+    """The body of a call without codes and without what it says to members and customers."""
     return {name: MARK if name in HIDDEN_IN_CALLS else value for name, value in body.items()}
 
 

@@ -11,7 +11,7 @@ from flask import Blueprint, render_template, request
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from console import here, masking
+from console import here, known, masking
 from console.books import CALL_WORDS, EVENT_WORDS, JOB_WORDS
 from console.doors import guarded
 from console.layout import back_to, say
@@ -42,7 +42,7 @@ CALL_STATES = {
 }
 FILL_STEPS = ("members", "tags", "ways", "relations", "done")
 FILL_WORDS = {
-    "members": N_("成员"),
+    "members": N_("成员名单"),
     "tags": N_("企业标签"),
     "ways": N_("联系我"),
     "relations": N_("客户"),
@@ -139,6 +139,7 @@ def events() -> str:
         return render_template(
             "operations/events.html",
             rows=rows,
+            about=known.of_events(db, here.sight(db), rows),
             following=following,
             chosen=state if state in EVENT_STATES else "",
             name=name,
@@ -160,6 +161,7 @@ def event(event_id: int) -> str:
         return render_template(
             "operations/event.html",
             row=row,
+            about=known.of_events(db, here.sight(db), [row])[row.id],
             xml=masking.event(row.xml),
             calls=list(db.scalars(asked.limit(50))),
             event_words=EVENT_WORDS,
@@ -205,6 +207,7 @@ def calls() -> str:
         return render_template(
             "operations/calls.html",
             rows=rows,
+            about=known.of_calls(db, here.sight(db), rows),
             following=following,
             chosen=state if state in CALL_STATES else "",
             name=name if name in CALL_WORDS else "",
@@ -221,9 +224,11 @@ def call(call_id: int) -> str:
     """One call: its body without codes, what became of it, and the decision where one is needed."""
     with here.reading() as db:
         row = db.get(OutboxRow, call_id) or here.not_here()
+        about = known.of_calls(db, here.sight(db), [row])[row.id]
     return render_template(
         "operations/call.html",
         row=row,
+        about=about,
         once=masking.once(row.once),
         body=json.dumps(masking.call(row.body), ensure_ascii=False, indent=2),
         call_words=CALL_WORDS,

@@ -1,14 +1,14 @@
 """Settings (设置): members and departments, who may sign in, API keys, the calendar, the audit log, the parameters."""
 
 import calendar as months
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
 from sqlalchemy import select
 
-from console import here
+from console import here, known
 from console.channels import csv_answer, member_names
 from console.doors import guarded
 from console.layout import ROLE_WORDS, back_to, say
@@ -43,6 +43,11 @@ ACTION_WORDS = {
     "channel": N_("渠道活码"),
     "channel_import": N_("批量创建"),
     "picture": N_("图片"),
+    "sync": N_("核对"),
+    "bulk": N_("批量打标签"),
+    "handover": N_("离职与在职交接"),
+    "task": N_("待办"),
+    "customer": N_("客户资料"),
     "event": N_("事件"),
     "call": N_("请求"),
     "organisation": N_("成员和部门"),
@@ -80,9 +85,35 @@ def index() -> str:
         wanted=wanted,
         department=department,
         departments={one.id: one for one in departments},
+        tree=_tree(departments),
+        leaders=_leaders(departments, everybody),
         names={one.userid: one.name for one in everybody},
         statuses=STATUS_WORDS,
     )
+
+
+def _tree(departments: Sequence[Department]) -> list[tuple[int, Department]]:
+    """Every department after the one it belongs to, with its depth; the root first, brothers as WeCom orders them."""
+    known_ids = {one.id for one in departments}
+    below: dict[int | None, list[Department]] = {}
+    for one in departments:
+        below.setdefault(one.parent_id if one.parent_id in known_ids else None, []).append(one)
+    found, waiting = [], [(0, one) for one in reversed(below.pop(None, []))]
+    while waiting:
+        depth, one = waiting.pop()
+        found.append((depth, one))
+        waiting += [(depth + 1, child) for child in reversed(below.pop(one.id, []))]
+    return found + [(0, one) for rest in below.values() for one in rest]
+
+
+def _leaders(departments: Sequence[Department], members: Sequence[Member]) -> Mapping[int, list[str]]:
+    """Who leads each department: WeCom says it of the department, of the member, or of both."""
+    found = {one.id: dict.fromkeys(one.leaders) for one in departments}
+    for member in members:
+        for led in member.leads:
+            if member.left_at is None and led in found:
+                found[led].setdefault(member.userid)
+    return {number: list(userids) for number, userids in found.items()}
 
 
 # --- who may sign in -------------------------------------------------------------------------------------------------
@@ -313,12 +344,15 @@ def audit_log() -> str:
             db, **_audit_filter(), limit=PAGE, before=request.args.get("before", type=int)
         )
         problems = audit.verify(db) if "verify" in request.args else None
+        subjects = known.subjects(db, here.sight(db), rows)
         return render_template(
             "settings/audit.html",
             rows=rows,
             following=following,
             filters={name: value for name, value in request.args.items() if name in _AUDIT_FIELDS and value},
             names=member_names(db),
+            subjects=subjects,
+            called={text: one.words for text, one in subjects.items()},
             actions=ACTION_WORDS,
             problems=problems,
         )

@@ -17,12 +17,13 @@ from flask import Flask, url_for
 from markupsafe import Markup, escape
 
 from console import here
-from console.words import _, english
+from console.words import N_, _, english, listed, mark
 from people import access, persons
 from tagging import tags
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 MISSING = "–"
+ATTACHMENT_WORDS = {"image": N_("图片"), "link": N_("链接"), "miniprogram": N_("小程序")}
 TIME = Markup('<time datetime="{}" title="{}">{}</time>')
 TINTS = 6
 MOBILE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
@@ -33,9 +34,11 @@ def install(app: Flask) -> None:
     """Give the templates these filters and globals."""
     filters = (count, exact, share, moment, day, clock, ago, lasted, seconds, yuan, points, initial, tint, discreet)
     app.jinja_env.filters.update({one.__name__: one for one in filters})
-    app.jinja_env.filters.update(person_id=persons.public_id, tag_id=tags.public_id, rep=rep)
+    app.jinja_env.filters.update(
+        person_id=persons.public_id, tag_id=tags.public_id, rep=rep, listed=listed, attached=attached
+    )
     app.jinja_env.globals.update(
-        icon=icon, file=file, may=here.may, shop_day=here.today, shop_now=here.now, masked=access.masked
+        icon=icon, file=file, mark=mark, may=here.may, shop_day=here.today, shop_now=here.now, masked=access.masked
     )
 
 
@@ -152,6 +155,12 @@ def rep(userid: str | None, names: Mapping[str, str]) -> str:
 def discreet(text: str | None) -> str:
     """A free text with the mobile numbers in it masked."""
     return MOBILE.sub(lambda found: access.masked(found[0]) or "", text or "")
+
+
+def attached(one: Mapping[str, Any]) -> str:
+    """An attachment as one line."""
+    kind = str(one.get("kind"))
+    return f"[{_(ATTACHMENT_WORDS.get(kind, kind))}] {one.get('title') or ''}".strip()
 
 
 def initial(name: str | None) -> str:

@@ -1,7 +1,7 @@
 """Today: how the day goes in figures one can follow up, and what stands still. A rep sees only their own."""
 
-from collections.abc import Mapping
-from datetime import date, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -10,18 +10,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from console import chart, here
+from console.cursors import read_cursor, write_cursor
 from console.doors import guarded
 from console.words import N_, _
-from people import alarms, persons, today
+from people import alarms, persons, tasks, today
 from people.access import Sight
 from storage import inbox, outbox, sheets
-from storage.tables import Channel, Progress
+from storage.tables import Channel, Person, Progress, Task
 
 pages = Blueprint("today", __name__)
 
 SPAN = 14
 """Days in the chart."""
-PAGE = 50
+PAGE, FOLLOW_UPS = 50, 50
 OUTCOMES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
         "sent": (N_("已送达"), "good", ""),
@@ -40,7 +41,7 @@ OUTCOMES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     }
 )
 FILL_STEPS = {
-    "members": N_("成员"),
+    "members": N_("成员名单"),
     "tags": N_("企业标签"),
     "ways": N_("联系我"),
     "relations": N_("客户"),
@@ -71,6 +72,8 @@ def show() -> str:
             "progress": db.get(Progress, "first_fill"),
             "boxes": _boxes(db),
             "alarms": alarms.standing(db) if here.may("see_operations") else [],
+            "follow_ups": (due := _follow_ups(db)),
+            "about": _about(db, sight, due),
             "has_channels": db.scalar(select(Channel.id).limit(1)) is not None,
         }
     return render_template(
@@ -90,6 +93,18 @@ def show() -> str:
         new_channel=_new_channel(),
         **facts,
     )
+
+
+def _follow_ups(db: Session) -> Sequence[Task]:
+    """The viewer's tasks whose time is over, or comes before the day ends."""
+    ends = datetime.combine(here.today() + timedelta(days=1), time.min, here.zone())
+    return tasks.open_of(db, here.viewer().userid, until=ends, limit=FOLLOW_UPS)
+
+
+def _about(db: Session, sight: Sight, due: Sequence[Task]) -> dict[int, str]:
+    """Whom the tasks are about, as far as the viewer may see them still."""
+    ids = [one.person_id for one in due if one.person_id is not None]
+    return dict(db.execute(select(Person.id, Person.name).where(Person.id.in_(ids), sight.people())).all())
 
 
 def _boxes(db: Session) -> dict[str, Any] | None:
@@ -133,7 +148,7 @@ def welcomes() -> str:
     outcome = request.args.get("outcome", "")
     outcome = outcome if outcome in OUTCOMES else ""
     day = day_asked() if request.args.get("day") else None
-    before = request.args.get("before", type=int)
+    before = read_cursor(request.args.get("before"))
     with here.reading() as db:
         sight = here.sight(db)
         found, following = today.greetings(
@@ -145,8 +160,8 @@ def welcomes() -> str:
         found=found,
         outcome=outcome,
         day=day,
-        before=before,
-        following=following,
+        before=bool(before),
+        following=write_cursor(following),
         words=OUTCOMES,
         names=names,
     )

@@ -27,6 +27,8 @@ COOKIE = "lang"
 COOKIE_LIVES = 31_536_000
 """Seconds: a year."""
 HEADER = "English words of the console. The sentences are read from the code: python -m console.words"
+MARKS = {"、": ", ", "，": ", ", "；": "; ", "：": ": "}
+"""What stands between words in English for what stands there in Chinese."""
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 """A date that does not move: the catalogue changes only when its words do."""
 HERE = Path(__file__).parent
@@ -62,6 +64,16 @@ def _shape(sentence: str) -> re.Pattern[str]:
 def english() -> bool:
     """Whether this answer is in English."""
     return str(get_locale()) == "en"
+
+
+def mark(chinese: str) -> str:
+    """A mark between words, such as ``、``, as the language of this answer writes it."""
+    return MARKS[chinese] if english() else chinese
+
+
+def listed(parts: "Iterable[object]", between: str = "、") -> str:
+    """Several things on one line."""
+    return mark(between).join(map(str, parts))
 
 
 def N_(sentence: str) -> str:  # noqa: N802  (the customary name: babel finds sentences by it)
@@ -170,7 +182,102 @@ FROM_BELOW = (
     N_("%(by)s手动添加"),
     N_("由 API 密钥“%(key)s”打上"),
     N_("%(rep)s在企业微信里打上"),
+    N_("说了“%(words)s”，符合规则“%(rule)s”"),
+    N_("%(at)s 来到，符合规则“%(rule)s”"),
+    N_("客户删除了成员，符合规则“%(rule)s”"),
+    N_("成员删除了客户，符合规则“%(rule)s”"),
     N_("图片还没有上传到企业微信，未附上"),
+    N_(
+        "核对时，%(who)s等成员有 %(n)s 位客户不在企业微信的列表里，先不当作已删除："
+        "请检查应用的可见范围和客户联系的使用范围"
+    ),
+    N_("核对时，企业微信里一下少了 %(n)s 个企业标签，先不当作已删除：请在管理后台确认后再次核对"),
+    N_("核对时，%(n)s 个客户群不在企业微信的列表里，先不当作已解散：请检查应用的可见范围"),
+    N_("客户超过 %(n)s，个人标签每晚核对七分之一"),
+    N_("客户还没有发过消息，企业微信不允许先发"),
+    N_("客户最后一次发言已超过 48 小时，要等客户再次发言"),
+    N_("接待人员正在接待，请在企业微信客户端里回复"),
+    N_("客户正在等待接待人员，请先在企业微信客户端里接入"),
+    N_("会话已结束，要等客户再次发言"),
+    N_("客户最后一次发言后已发满 %(n)s 条，要等客户再次发言"),
+    N_("会话现在的状态不能转给接待人员"),
+    N_("只有接待人员接待中的会话可以结束"),
+    N_("消息太长：最多 %(n)s 字节（约 %(m)s 个汉字）"),
+    N_("欢迎语太长：最多 %(n)s 字节（约 %(m)s 个汉字）"),
+    N_("菜单最多 %(n)s 项，每项 1–%(m)s 字节（约 %(k)s 个汉字）"),
+    N_("企业微信没有说明原因"),
+    N_("客服帐号已删除"),
+    N_("应用已关闭"),
+    N_("超过 48 小时"),
+    N_("会话已结束"),
+    N_("超过 5 条"),
+    N_("没有绑定视频号"),
+    N_("主体未验证"),
+    N_("没有绑定视频号，且主体未验证"),
+    N_("客户拒收"),
+    N_("和我们自己的话一样，对方可能也是机器人"),
+    N_("短时间内自动回复太多，对方可能也是机器人"),
+    N_("没有符合的答案"),
+    N_("几个答案同样合适：%(names)s"),
+    N_("点了菜单“%(words)s”"),
+    N_("说到“%(words)s”"),
+    N_("名称需 1–%(n)s 个字"),
+    N_("问法最多 %(n)s 条"),
+    N_("每条问法需 1–%(n)s 个字"),
+    N_("请填写回复的文字"),
+    N_("回复太长：最多 %(n)s 字节（约 %(m)s 个汉字）"),
+    N_("最多 %(n)s 条自动回复；请先删除不用的"),
+    N_("请选 1–%(n)s 个现有的标签"),
+    N_("请写明原因（1–%(n)s 个字），它会显示在每位客户的标签旁"),
+    N_("请由另一位老板或主管确认"),
+    N_("超过 %(n)s 人，需要另一位老板或主管确认"),
+    N_("去掉标签的任务不能撤销：原来的来由已经没有了"),
+    N_("这个任务已经不在这一步了，请刷新页面"),
+    N_("找不到这位客户"),
+    N_("处理这一行时出错，已记入日志"),
+    N_("与第 %(n)s 行是同一位客户"),
+    N_("这一行没有写是哪位客户"),
+    N_("有多位客户留过这个手机号，请改用客户 ID"),
+    N_("这一行的几列指向不同的客户"),
+    N_("批量打标签：%(reason)s"),
+    N_("文件是空的"),
+    N_("除了表头没有内容"),
+    N_("第一行要写列名，至少要有其中一列：%(wanted)s；文件里的是：%(found)s"),
+    N_("CSV 格式有误（%(why)s），请从表格软件重新另存为 CSV"),
+    N_("这不是 CSV 文本；请在表格软件里另存为“CSV UTF-8”"),
+    N_("文字编码不认识；请在表格软件里另存为“CSV UTF-8”"),
+    N_("最多 %(n)s 行，请分成几个文件"),
+    N_("所选客户里有人不是这位成员的客户，请刷新后重选"),
+    N_("没有可以移交的客户，或都已在移交中"),
+    N_("一次最多移交 %(n)s 位客户，请分批"),
+    N_("没有这位成员"),
+    N_("%(who)s现在不能接客户：未激活、已离职或没有客户联系功能"),
+    N_("给客户的话最多 %(n)s 个字"),
+    N_("离职继承时企业微信不会给客户发话，请把这一栏留空"),
+    N_("观察模式下不能移交客户"),
+    N_("客户拒绝了接替"),
+    N_("移交已取消，没有发出"),
+    N_("企业微信没有这次接替的记录"),
+    N_("请求发出后断线，正在向企业微信核对"),
+    N_("企业微信的回答里没有这位客户，正在核对"),
+    N_("接替没有成功（%(why)s）"),
+    N_("客户不属于本企业可见范围"),
+    N_("原成员还没有离职"),
+    N_("成员未实名认证"),
+    N_("接替成员的客户已达上限"),
+    N_("客户正在接替中"),
+    N_("客户 90 天内已接替过 2 次"),
+    N_("原成员和接替成员是同一人"),
+    N_("客户不是原成员的客户"),
+    N_("待办需 1–%(n)s 个字"),
+    N_("未完成的待办已有 %(n)s 条，请先完成一些"),
+    N_("“%(said)s”已经过去了"),
+    N_("“%(said)s”太远了"),
+    N_("“%(said)s”不是一个数"),
+    N_("没有这一天"),
+    N_("没有这个钟点"),
+    N_("“%(said)s”几点？"),
+    N_("“%(said)s”是几点？"),
 )
 """Sentences that lower floors write into the database or an error, translated where they are shown."""
 

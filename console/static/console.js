@@ -53,25 +53,44 @@ document.addEventListener("submit", (event) => {
 });
 
 // What is under way shows itself anew: every data-fresh seconds, unless somebody is busy on the page or nobody looks.
+// Where a page names its data-live parts only those are shown anew, so that one can write beside them.
 let shownAt = Date.now();
-const busy = () =>
-  document.hidden ||
-  document.querySelector("main :focus-visible, details[data-closes][open]") ||
-  !window.getSelection().isCollapsed;
-const showAnew = async () => {
-  const fresh = document.querySelector("[data-fresh]");
-  if (!fresh || Date.now() - shownAt < 1000 * Number(fresh.dataset.fresh) || busy()) return;
-  shownAt = Date.now();
-  const answer = await fetch(window.location.href).catch(() => null); // the next turn tries again
-  if (!answer || !answer.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const [before, now] = [document.querySelector("#content"), page.querySelector("#content")];
-  if (!now || busy()) return;
+const changed = (field) =>
+  field.type === "checkbox" || field.type === "radio"
+    ? field.checked !== field.defaultChecked
+    : field.value !== field.defaultValue;
+const typedIn = (part) => [...part.querySelectorAll("textarea, input")].some(changed);
+const selectedIn = (part) => {
+  const chosen = window.getSelection();
+  return !chosen.isCollapsed && chosen.containsNode(part, true);
+};
+const busyIn = (part) =>
+  part.querySelector(":focus-visible, details[data-closes][open]") || typedIn(part) || selectedIn(part);
+const takePlace = (before, now) => {
   const opened = before.querySelectorAll("details.more");
   now.querySelectorAll("details.more").forEach((one, place) => {
     if (opened[place]) one.open = opened[place].open;
   });
   offerToPutAway(now);
-  if (!now.isEqualNode(before)) before.replaceWith(now);
+  if (now.isEqualNode(before)) return;
+  const place = before.scrollTop;
+  before.replaceWith(now);
+  now.scrollTop = place;
+};
+const showAnew = async () => {
+  const fresh = document.querySelector("[data-fresh]");
+  if (!fresh || document.hidden || Date.now() - shownAt < 1000 * Number(fresh.dataset.fresh)) return;
+  const whole = document.querySelector("#content");
+  const live = [...document.querySelectorAll("[data-live]")];
+  const parts = (live.length ? live : [whole]).filter((part) => !busyIn(part));
+  if (!parts.length) return;
+  shownAt = Date.now();
+  const answer = await fetch(window.location.href).catch(() => null); // the next turn tries again
+  if (!answer || !answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const before of parts) {
+    const now = page.getElementById(before.id);
+    if (now && before.isConnected && !busyIn(before)) takePlace(before, now);
+  }
 };
 window.setInterval(showAnew, 1000);

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from sqlalchemy import select
 
+from storage.tables import Relation
 from tests.browser.conftest import Open, signed_in
 
 PHONE = {"width": 390, "height": 844}
@@ -55,3 +57,30 @@ def test_the_language_one_chose_stays(page: Page, open_shop: Open) -> None:
     expect(page.get_by_role("heading", name="Today")).to_be_visible()
     page.goto(f"{open_shop.address}/customers")
     expect(page.get_by_role("heading", name="Customers", exact=True)).to_be_visible()
+
+
+WIDER = "[...document.querySelectorAll('.table-box, main')].filter(box => box.scrollWidth > box.clientWidth + 1).length"
+PAGES = ("/customers", "/operations/jobs", "/operations/events", "/operations/calls", "/settings", "/settings/users",
+         "/settings/keys", "/welcomes")  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_nothing_is_cut_off_at_the_width_of_a_phone(page: Page, open_shop: Open, language: str) -> None:
+    with open_shop.counter.shop.db() as db:
+        for relation in db.scalars(select(Relation)):
+            relation.remark = "静安店 每周三来 喜欢埃塞俄比亚日晒 要发票"
+    for path in PAGES:
+        page.goto(f"{open_shop.address}{path}?lang={language}")
+        assert page.evaluate(WIDER) == 0, path
+    page.goto(f"{open_shop.address}/operations/jobs?lang={language}")
+    name = page.locator("table.list td").first.bounding_box()
+    assert name is not None
+    assert name["width"] > 300
+
+
+def test_the_tabs_of_a_group_are_all_in_sight_on_a_phone(page: Page, open_shop: Open) -> None:
+    page.goto(f"{open_shop.address}/settings?lang=en")
+    for tab in page.locator(".tabs a").all():
+        box = tab.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= PHONE["width"]

@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from people import by_hand, persons, sign_in
-from storage.tables import AuditRow, Interaction, Member, Person, Relation, Tag, User
+from storage.tables import AuditRow, Conversation, Interaction, KfAccount, Member, Person, Relation, Tag, User
+from storage.work import Work
 from tests.shop import Shop
 
 PASSWORD = "每天第一杯 please"
@@ -56,11 +57,12 @@ class Visitor:
 
 @dataclass
 class Counter:
-    """A shop with users of every role, and one customer, tag and note for each rep."""
+    """A shop with users of every role, and one customer, tag, note and chat for each rep."""
 
     shop: Shop
     people: dict[str, int] = field(default_factory=dict)
     notes: dict[str, int] = field(default_factory=dict)
+    chats: dict[str, int] = field(default_factory=dict)
     tag_id: int = 0
     channel: str = ""
 
@@ -99,6 +101,17 @@ def people_only(shop: Shop) -> Counter:
     return Counter(shop)
 
 
+def _chat_of(work: Work, person: Person, external_userid: str) -> int:
+    """A chat of this customer with an account that is not ours to answer, so that nothing is asked of WeCom for it."""
+    if work.db.get(KfAccount, "wk1") is None:
+        work.db.add(KfAccount(open_kfid="wk1", name="豆子客服"))
+        work.db.flush()
+    chat = Conversation(open_kfid="wk1", external_userid=external_userid, person_id=person.id, last_at=work.now)
+    work.db.add(chat)
+    work.db.flush()
+    return chat.id
+
+
 def set_up(shop: Shop) -> Counter:
     """Open the shop, let one customer come to each rep, give everybody their users."""
     counter = people_only(shop)
@@ -115,6 +128,7 @@ def set_up(shop: Shop) -> Counter:
             person.phone = f"1380000{len(counter.people) + 1000}"
             by_hand.add_note(work, person, f"{rep}的备注", by=rep, once=f"n-{rep}")
             counter.people[rep] = person.id
+            counter.chats[rep] = _chat_of(work, person, arrival.external_userid)
     with shop.db() as db:
         counter.tag_id = db.scalars(select(Tag.id)).first() or 0
         for rep, person_id in counter.people.items():

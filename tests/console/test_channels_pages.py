@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from storage.tables import AuditRow, Channel, Media, OutboxRow, Tag
+from storage.tables import AuditRow, Channel, Media, OutboxRow, Tag, Welcome
 from tests.console.acting import Counter, Visitor
 from tests.console.drawings import SVG, png
 from tests.shop import TINY_PNG
@@ -20,7 +20,7 @@ def filled(**changes: Any) -> dict[str, Any]:
     return {
         "do": "save",
         "version": "0",
-        "name": "抖音直播间",
+        "name": "抖音短视频",
         "members": ["zhangsan", "lisi"],
         "spare": ["zhaoliu"],
         "new_tags": "来源/抖音，门店/静安店",
@@ -51,20 +51,20 @@ def at_wecom(counter: Counter, channel: Channel) -> Any:
 def test_an_operator_makes_a_code_and_wecom_has_it(quiet: Counter) -> None:
     wangwu = quiet.visitor("wangwu")
     channel = made(quiet, wangwu)
-    assert (channel.name, channel.daily_cap, channel.skip_verify) == ("抖音直播间", 20, True)
+    assert (channel.name, channel.daily_cap, channel.skip_verify) == ("抖音短视频", 20, True)
     assert [(seat.userid, seat.spare) for seat in channel.seats] == [
         ("zhangsan", False),
         ("lisi", False),
         ("zhaoliu", True),
     ]
     way = at_wecom(quiet, channel)
-    assert (way.state, way.users, way.remark) == (channel.code, ("zhangsan", "lisi"), "抖音直播间")
+    assert (way.state, way.users, way.remark) == (channel.code, ("zhangsan", "lisi"), "抖音短视频")
     assert {(tag.group_name, tag.name) for tag in quiet.shop.rows(Tag) if tag.wecom_id} >= {
         ("来源", "抖音"),
         ("门店", "静安店"),
     }
     (line,) = quiet.audit("channel.create")
-    assert (line.actor, line.subject, line.details) == ("wangwu", channel.code, {"name": "抖音直播间"})
+    assert (line.actor, line.subject, line.details) == ("wangwu", channel.code, {"name": "抖音短视频"})
     page = wangwu.get(f"/channels/{channel.code}").text
     assert "已创建，可以下载二维码了" in page
     assert "来源" in page
@@ -136,7 +136,7 @@ def test_a_trap_instead_of_a_picture_is_refused_and_the_form_kept(quiet: Counter
     answer = quiet.visitor("wangwu").post("/channels/new", filled(**rows))
     assert answer.status_code == 422
     assert "第 1 个附件" in answer.text
-    assert 'value="抖音直播间"' in answer.text
+    assert 'value="抖音短视频"' in answer.text
     assert quiet.shop.rows(Media) == []
     assert channels(quiet) == []
 
@@ -182,9 +182,44 @@ def test_a_change_reaches_wecom_and_its_history(quiet: Counter) -> None:
     assert (way.users, way.remark) == (("wangwu",), "抖音直播间二")
     assert len(quiet.shop.world.calls_to(UPDATE)) == before + 1
     (line,) = quiet.audit("channel.change")
-    assert line.details["name"] == ["抖音直播间", "抖音直播间二"]
+    assert line.details["name"] == ["抖音短视频", "抖音直播间二"]
     assert set(line.details) == {"name", "members", "text"}
     assert "抖音直播间二" in wangwu.get(f"/channels/{channel.code}").text
+
+
+def test_a_second_code_of_one_name_is_made_only_when_that_is_meant(quiet: Counter) -> None:
+    wangwu = quiet.visitor("wangwu")
+    first = made(quiet, wangwu)
+    answer = wangwu.post("/channels/new", filled())
+    assert answer.status_code == 422
+    assert "已经有一个叫“抖音短视频”的渠道活码了" in answer.text
+    assert 'name="same_name"' in answer.text
+    assert len(channels(quiet)) == 1
+    assert made(quiet, wangwu, same_name="1").code != first.code
+    keeps_its_name = filled(version=str(first.version), text="欢迎")
+    assert wangwu.post(f"/channels/{first.code}/edit", keeps_its_name).status_code == 303
+    third = made(quiet, wangwu, name="第三个")
+    taken = wangwu.post(f"/channels/{third.code}/edit", filled(version=str(third.version)))
+    assert (taken.status_code, "已经有一个叫" in taken.text) == (422, True)
+
+
+def test_the_form_has_one_name_for_what_it_does(quiet: Counter) -> None:
+    wangwu = quiet.visitor("wangwu")
+    buttons = re.compile(r'name="do" value="save"[^>]*>([^<]+)<')
+    assert buttons.findall(wangwu.get("/channels/new").text) == ["创建", "创建"]
+    assert buttons.findall(wangwu.get(f"/channels/{quiet.channel}/edit").text) == ["保存", "保存"]
+
+
+def test_a_code_says_what_became_of_the_welcomes_that_did_not_go_out(quiet: Counter) -> None:
+    wangwu = quiet.visitor("wangwu")
+    channel = made(quiet, wangwu)
+    for name in ("甲", "乙", "丙"):
+        quiet.shop.world.scan(channel.code, userid="lisi", name=name)
+    quiet.shop.catch_up()
+    with quiet.shop.db() as db:
+        db.query(Welcome).filter_by(channel_id=channel.id).order_by(Welcome.id).first().outcome = "no_code"
+    assert "近 30 天 3 人到来：已送达 2，没有凭证 1" in wangwu.get(f"/channels/{channel.code}").text
+    assert "3 arrivals in 30 days: Sent 2, No code 1" in wangwu.get(f"/channels/{channel.code}?lang=en").text
 
 
 def test_two_people_changing_one_code_do_not_overwrite_each_other(quiet: Counter) -> None:

@@ -2,15 +2,16 @@
 
 import csv
 import io
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from people import persons
+from people import by_hand, consent, persons
 from people.relations import Fact
 from storage import sheets
-from storage.tables import AuditRow, Interaction, Person, PersonTag, Relation, RelationTag, User, Welcome
+from storage.tables import AuditRow, Interaction, Person, PersonTag, Relation, RelationTag, Task, User, Welcome
 from tests.console.acting import REPS, ROLES, SEEN_BY, Counter
 
 HOSTILE = [
@@ -18,7 +19,7 @@ HOSTILE = [
     'say "hi", you', "a\nb", "plain", "138****0000", "",
 ]  # fmt: skip
 
-FILTERS = ("q", "tag", "owner", "channel", "stage", "after", "kinds", "outcome", "day", "before")
+FILTERS = ("q", "tag", "owner", "channel", "stage", "out", "after", "kinds", "outcome", "day", "before")
 
 
 def rows_of(text: str) -> list[list[str]]:
@@ -339,3 +340,192 @@ def test_every_edit_by_hand_leaves_one_line_each(fresh: Counter) -> None:
     ]
     assert {line.address for line in lines} == {"127.0.0.1"}
     assert fresh.count(Interaction, Interaction.kind.in_(("tagged", "untagged", "owner_given"))) == 3
+
+
+# --- who left and came back ------------------------------------------------------------------------------------------
+
+
+def test_who_came_back_is_known_since_the_first_time_and_the_story_says_again(fresh: Counter) -> None:
+    shop, person_id = fresh.shop, fresh.people["lisi"]
+    (relation,) = shop.rows(Relation, Relation.person_id == person_id)
+    first = relation.added_at
+    shop.advance(days=40)
+    shop.world.customer_deletes("lisi", relation.external_userid)
+    shop.catch_up()
+    shop.advance(days=1)
+    shop.world.scan(fresh.channel, external_userid=relation.external_userid, userid="lisi")
+    shop.catch_up()
+    began = first.astimezone(shop.parts.zone).isoformat(timespec="seconds")
+    for path in ("/customers", f"/customers/p_{person_id}"):
+        assert f'datetime="{began}"' in fresh.visitor("lisi").get(path).text.split("经过")[0], path
+    page = fresh.page_of("lisi", "lisi")
+    assert page.count("再次添加了 李四") == 1
+    assert page.count(">添加了 李四<") == 1
+
+
+def test_a_return_is_told_from_a_first_arrival_although_the_news_came_out_of_order(fresh: Counter) -> None:
+    with fresh.shop.work() as work:
+        person = persons.person_of(work, "wmLate")
+        person.name = "迟到的消息"
+        relation = persons.relation_of(work.db, person, "lisi", "wmLate")
+        times = [work.now + timedelta(hours=n) for n in range(3)]
+        persons.record(work, person, relation, Fact("full", times[2]))
+        persons.record(work, person, relation, Fact("deleted_by_customer", times[1]))
+        persons.record(work, person, relation, Fact("full", times[0]))
+        persons.tell(work, person.id, "added", times[2], once="late-2", userid="lisi")
+        persons.tell(work, person.id, "added", times[0], once="late-0", userid="lisi", details={"again": True})
+        number = person.id
+    story = fresh.visitor("lisi").get(f"/customers/p_{number}").text.split('class="story"')[1]
+    assert story.index("再次添加了 李四") < story.index(">添加了 李四<")
+
+
+# --- what a customer wants, follow-ups, privacy -----------------------------------------------------------------------
+
+
+def test_a_rep_notes_in_one_tap_that_a_customer_wants_no_more_and_who_and_when_is_seen(fresh: Counter) -> None:
+    lisi, there = fresh.visitor("lisi"), f"/customers/p_{fresh.people['lisi']}"
+    page = lisi.post(f"{there}/opt-out", follow_redirects=True).text
+    for words in ("不再接收营销消息", "不再主动发消息：李四，", "不再接收消息"):
+        assert words in page, words
+    fresh.shop.advance(minutes=3)
+    lisi.post(f"{there}/opt-out")  # holds already
+    assert "lisi的客人" in fresh.visitor("zhangsan").get("/customers?out=1").text
+    assert "1 人" in fresh.visitor("zhangsan").get("/customers?out=1").text
+    page = lisi.post(f"{there}/opt-in", follow_redirects=True).text
+    assert "客户不想再收到消息" in page
+    assert "没有符合条件的客户" in lisi.get("/customers?out=1").text
+    assert [len(fresh.audit(one)) for one in ("person.opt_out", "person.opt_in")] == [1, 1]
+    assert [line.kind for line in fresh.lines("lisi")][-2:] == ["opted_out", "opted_in"]
+
+
+def test_whoever_else_said_it_is_named_too(fresh: Counter) -> None:
+    with fresh.shop.work() as work:
+        person = work.db.get_one(Person, fresh.people["lisi"])
+        consent.opt_out(work, person, "kf")
+    assert "客户在微信客服里说的" in fresh.page_of("lisi", "lisi")
+
+
+def test_a_follow_up_is_made_in_plain_chinese_put_off_and_finished(fresh: Counter) -> None:
+    lisi, there = fresh.visitor("lisi"), f"/customers/p_{fresh.people['lisi']}"
+    page = lisi.post(
+        f"{there}/tasks", {"text": "问问豆子", "at": "明天下午三点", "once": "1"}, follow_redirects=True
+    ).text
+    assert "已记下，11月23日（周一）15:00 提醒你" in page
+    assert "问问豆子" in page
+    lisi.post(f"{there}/tasks", {"text": "问问豆子", "at": "明天下午三点", "once": "1"})  # sent twice
+    (task,) = fresh.shop.rows(Task)
+    assert (task.userid, task.person_id, task.due_at.hour) == ("lisi", fresh.people["lisi"], 7)
+    lisi.post(f"/tasks/{task.id}/postpone", {"at": "周五上午十点", "next": there})
+    assert fresh.shop.rows(Task)[0].due_at.day == 27
+    assert (
+        "没看懂" in lisi.post(f"/tasks/{task.id}/postpone", {"at": "改天", "next": there}, follow_redirects=True).text
+    )
+    answer = lisi.post(f"/tasks/{task.id}/finish", {"next": there})
+    assert answer.headers["Location"] == there
+    assert fresh.shop.rows(Task)[0].state == "done"
+    page = fresh.page_of("lisi", "lisi")
+    assert "记一件待办" in page
+    assert "李四 完成了待办" in page
+    assert [len(fresh.audit(f"task.{one}")) for one in ("add", "postpone", "finish")] == [2, 1, 1]
+
+
+def test_the_time_may_stand_in_the_words_themselves(fresh: Counter) -> None:
+    fresh.visitor("lisi").post(f"/customers/p_{fresh.people['lisi']}/tasks", {"text": "明天下午三点提醒我联系小雨"})
+    (task,) = fresh.shop.rows(Task)
+    assert (task.text, task.due_at.hour) == ("联系小雨", 7)
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"text": "问问", "at": "改天"}, "没看懂这个时间"),
+        ({"text": "问问", "at": "昨天下午三点"}, "已经过去了"),
+        ({"text": " ", "at": ""}, "待办需 1–200 个字"),
+        ({"text": "长" * 201, "at": "明天"}, "待办需 1–200 个字"),
+    ],
+)
+def test_a_follow_up_that_cannot_be_keeps_what_was_typed(fresh: Counter, sent: dict[str, str], words: str) -> None:
+    answer = fresh.visitor("lisi").post(f"/customers/p_{fresh.people['lisi']}/tasks", sent)
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert not sent["text"].strip() or f'value="{sent["text"]}"' in answer.text
+    assert fresh.shop.rows(Task) == []
+
+
+def test_somebody_elses_follow_up_is_seen_from_above_and_touched_by_nobody_else(fresh: Counter) -> None:
+    there = f"/customers/p_{fresh.people['lisi']}"
+    fresh.visitor("lisi").post(f"{there}/tasks", {"text": "回访", "at": "十分钟后"})
+    (task,) = fresh.shop.rows(Task)
+    boss = fresh.visitor("zhangsan")
+    assert "回访" in boss.get(there).text
+    assert f"/tasks/{task.id}/finish" not in boss.get(there).text
+    assert boss.post(f"/tasks/{task.id}/finish").status_code == 404
+    assert boss.post(f"/tasks/{task.id}/postpone", {"at": "明天"}).status_code == 404
+
+
+def test_today_lists_what_is_due_and_whom_it_is_about(fresh: Counter) -> None:
+    lisi, there = fresh.visitor("lisi"), f"/customers/p_{fresh.people['lisi']}"
+    assert "要跟进" not in lisi.get("/").text
+    lisi.post(f"{there}/tasks", {"text": "今天的", "at": "十分钟后"})
+    lisi.post(f"{there}/tasks", {"text": "明天的", "at": "明天上午九点"})
+    page = lisi.get("/").text
+    for words in ("要跟进", "今天的", f'<a href="{there}">lisi的客人</a>'):
+        assert words in page, words
+    assert "明天的" not in page
+    fresh.shop.advance(minutes=20)
+    assert "已到时间" in lisi.get("/").text
+    assert "要跟进" not in fresh.visitor("zhangsan").get("/").text
+    (task, _later) = fresh.shop.rows(Task)
+    assert lisi.post(f"/tasks/{task.id}/finish", {"next": "/"}).headers["Location"] == "/"
+    assert "要跟进" not in lisi.get("/").text
+
+
+def test_every_phone_says_where_it_is_from_and_stays_masked(fresh: Counter) -> None:
+    with fresh.shop.work() as work:
+        person = work.db.get_one(Person, fresh.people["lisi"])
+        by_hand.add_note(work, person, "老公电话 13912345678", by="lisi", once="tel")
+    page = fresh.page_of("lisi", "lisi")
+    for words in ("139****5678", "备注记录", "江苏"):
+        assert words in page, words
+    assert "13912345678" not in page
+
+
+def test_the_boss_gives_out_everything_that_is_held_and_it_is_noted(fresh: Counter) -> None:
+    there = f"/customers/p_{fresh.people['lisi']}"
+    answer = fresh.visitor("zhangsan").post(f"{there}/held")
+    assert answer.headers["Content-Disposition"] == f"attachment; filename=p_{fresh.people['lisi']}.json"
+    held = answer.get_json()
+    assert held["person"] == f"p_{fresh.people['lisi']}"
+    assert [one["name"] for one in held["tables"]["person"]] == ["lisi的客人"]
+    assert "lisi的备注" in answer.text
+    assert "wangwu的" not in answer.text
+    (line,) = fresh.audit("customer.export")
+    assert (line.actor, line.details["rows"]["person"]) == ("zhangsan", 1)
+
+
+def test_a_customer_is_erased_only_after_their_name_was_typed_and_a_receipt_stays(fresh: Counter) -> None:
+    boss, there = fresh.visitor("zhangsan"), f"/customers/p_{fresh.people['lisi']}"
+    assert "请照着写：lisi的客人" in boss.get(f"{there}/erase").text
+    wrong = boss.post(f"{there}/erase", {"typed": "wangwu的客人"})
+    assert (wrong.status_code, "什么也没有删除" in wrong.text) == (422, True)
+    assert fresh.count(Person) == len(REPS)
+    answer = boss.post(f"{there}/erase", {"typed": "lisi的客人"})
+    page = boss.get(answer.headers["Location"]).text
+    for words in ("删除回执", f"p_{fresh.people['lisi']}", "张三", "person"):
+        assert words in page, words
+    assert fresh.count(Person) == len(REPS) - 1
+    assert boss.get(there).status_code == 404
+    assert "lisi的客人" not in boss.get("/customers").text
+    (line,) = fresh.audit("customer.erase")
+    assert line.subject == f"p_{fresh.people['lisi']}"
+
+
+def test_only_the_boss_gives_out_or_erases(fresh: Counter) -> None:
+    there = f"/customers/p_{fresh.people['lisi']}"
+    for userid in ("wangwu", "zhaoliu", "lisi"):
+        visitor = fresh.visitor(userid)
+        assert "全部资料" not in fresh.page_of(userid, "lisi")
+        answers = [visitor.post(f"{there}/held"), visitor.get(f"{there}/erase"), visitor.get("/erasures/1"),
+                   visitor.post(f"{there}/erase", {"typed": "lisi的客人"})]  # fmt: skip
+        assert [one.status_code for one in answers] == [404] * 4
+    assert fresh.count(Person) == len(REPS)

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from people import api_keys, calendar
-from storage.tables import ApiKey, CalendarDay, Channel, User
+from storage import audit
+from storage.tables import ApiKey, CalendarDay, Channel, Department, Member, User
 from tests.console.acting import Counter, Visitor
 from tests.shop import Shop
 
@@ -33,6 +34,21 @@ def test_members_show_who_serves_and_who_has_left(quiet: Counter) -> None:
     assert "孙七" not in wangwu.get("/settings?who=serving").text
     assert "赵六" in wangwu.get("/settings?department=3").text
     assert "王五" not in re.findall(r"<tr><td>(.*?)</td>", wangwu.get("/settings?department=3").text)
+
+
+def test_departments_stand_below_the_one_they_belong_to_with_all_who_lead_them(quiet: Counter) -> None:
+    with quiet.shop.db() as db:
+        db.add(Department(id=900, name="新店筹备", parent_id=2, order=9))
+        db.add(Department(id=901, name="孤儿", parent_id=777, order=99))
+        db.get_one(Member, "zhangsan").leads = [1]
+    page = quiet.visitor("wangwu").get("/settings").text
+    found = re.findall(r'<li class="deep-(\d)"><a [^>]*>([^<]+)</a><small class="muted">([^<]*)<', page)
+    names = [name for _depth, name, _who in found]
+    assert names.index("新店筹备") == names.index("门店") + 1
+    assert ("0", "豆子咖啡", "张三") in found
+    assert {name: depth for depth, name, _who in found} == {
+        "豆子咖啡": "0", "门店": "1", "新店筹备": "2", "会员服务": "1", "孤儿": "0"
+    }  # fmt: skip
 
 
 def test_a_new_user_comes_in_by_a_link_that_is_shown_once(quiet: Counter) -> None:
@@ -193,6 +209,24 @@ def test_the_log_is_narrowed_proved_and_exported_with_a_line_about_it(quiet: Cou
     (row,) = list(csv.DictReader(io.StringIO(exported)))
     assert (row["做了什么"], row["对象"]) == ("key.create", "'=cmd")
     assert [line.details for line in quiet.audit("audit.export")] == [{"count": 1}]
+
+
+def test_the_log_calls_things_by_their_names(counter: Counter) -> None:
+    boss, person = counter.visitor("zhangsan"), f"p_{counter.people['lisi']}"
+    boss.post(f"/customers/{person}/tags", {"tag": f"t_{counter.tag_id}"})
+    boss.post(f"/customers/{person}/owner", {"owner": "wangwu"})
+    boss.get(f"/channels/{counter.channel}/days.csv")
+    with counter.shop.db() as db:
+        for actor in ("demo", "first start", "command line", "key:收银台"):
+            audit.note(db, actor=actor, action="channel.create", subject="gone", at=counter.shop.now())
+        audit.note(db, actor="lisi", action="sign_in.good", details={"by": "wecom"}, at=counter.shop.now())
+    page = boss.get("/settings/audit").text
+    assert f'href="/customers/{person}" title="{person}">lisi的客人</a>' in page
+    assert f'href="/channels/{counter.channel}" title="{counter.channel}">抖音直播间</a>' in page
+    for words in ("标签 来源/抖音", "改为 王五", "方式 企业微信扫码"):
+        assert words in page, words
+    for words in ("演示", "首次启动", "命令行", "API 密钥“收银台”"):
+        assert f"<td>{words}</td>" in page, words
 
 
 def test_watch_mode_is_shown_as_the_settings_say(sqlite_url: str) -> None:

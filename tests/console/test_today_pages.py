@@ -2,13 +2,14 @@
 
 import csv
 import io
+import re
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from babel.messages.pofile import read_po
 
-from console import words
+from console import today, words
 from console.shown import count, day, lasted, moment, share, yuan
 from people import alarms
 from storage.tables import Progress, Welcome
@@ -69,6 +70,48 @@ def test_each_outcome_of_a_welcome_has_its_word_and_leads_to_its_list(fresh: Cou
         assert f"/welcomes?outcome={outcome}&amp;day=2026-11-22" in page
         listed = boss.get(f"/welcomes?outcome={outcome}&day=2026-11-22").text
         assert [one for one in REPS if f"{one}的客人" in listed] == [rep]
+
+
+def test_welcomes_stand_in_the_order_of_the_arrivals_shown_and_pages_follow(
+    fresh: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fresh.shop.db() as db:
+        for number, welcome in enumerate(db.query(Welcome).order_by(Welcome.id)):
+            welcome.event_at = fresh.shop.now() - timedelta(hours=number % 3)
+    monkeypatch.setattr(today, "PAGE", 2)
+    boss, path, seen = fresh.visitor("zhangsan"), "/welcomes?day=2026-11-22", []
+    while path:
+        page = boss.get(path).text
+        seen += re.findall(r'class="row-link cut"[^>]*>(\w+)的客人<', page)
+        onward = re.search(r'href="([^"]+)" rel="next"', page)
+        path = onward[1].replace("&amp;", "&") if onward else ""
+    assert seen == [REPS[number] for number in (3, 0, 4, 1, 2)]
+    assert boss.get("/welcomes?before=17").status_code == 200
+
+
+def test_a_welcome_shows_what_was_sent(fresh: Counter) -> None:
+    with fresh.shop.db() as db:
+        welcome = db.query(Welcome).order_by(Welcome.id).first()
+        welcome.outcome, welcome.detail, welcome.text = "sent", None, "你好\n我是张三 13800001234"
+        welcome.attachments = [{"kind": "link", "title": "本周豆单"}]
+    page = fresh.visitor("zhangsan").get("/welcomes?outcome=sent").text
+    assert 'title="你好\n我是张三 138****1234\n[链接] 本周豆单"' in page
+    assert "[Link] 本周豆单" in fresh.visitor("zhangsan").get("/welcomes?outcome=sent&lang=en").text
+
+
+def test_a_day_gone_by_does_not_speak_of_todays_relations(counter: Counter) -> None:
+    boss = counter.visitor("zhangsan")
+    assert "现有 5 段关系" in boss.get("/").text
+    assert "现有" not in boss.get("/?day=2026-11-21").text
+
+
+def test_lists_are_written_as_the_language_writes_them(fresh: Counter) -> None:
+    boss = fresh.visitor("zhangsan")
+    path = f"/channels/{fresh.channel}"
+    assert "张三、李四" in boss.get(path).text
+    english = boss.get(f"{path}?lang=en").text
+    assert "张三, 李四" in english
+    assert "、" not in english
 
 
 def test_only_the_day_that_goes_on_shows_itself_anew(counter: Counter) -> None:
