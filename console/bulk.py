@@ -31,7 +31,7 @@ PAGE = 100
 JOBS = 50
 UNDER_WAY = (bulk.RUNNING, bulk.UNDOING)
 LIST, FILE = "list", "file"
-WHAT_WORDS = {bulk.TAG: N_("打标签"), bulk.UNTAG: N_("去掉标签")}
+WHAT_WORDS = {bulk.TAG: N_("打上标签"), bulk.UNTAG: N_("去掉标签")}
 STATE_WORDS: Mapping[str, tuple[str, str]] = {
     bulk.PREVIEW: (N_("等你确认"), "info"),
     bulk.RUNNING: (N_("正在进行"), "info"),

@@ -29,7 +29,7 @@ from storage.database import changed_rows
 from storage.inbox import EVENTS, Arriving
 from storage.tables import Conversation, Identity, Interaction, KfAccount, Person
 from storage.work import Work
-from tagging import answers, rules, wishes
+from tagging import answers, rules, segment, wishes
 from tagging.answers import LATELY, MENU_HUMAN, Chosen, Given, Silence
 from tagging.rules import Words
 from wecom.answers import number, text
@@ -97,6 +97,8 @@ def pull(event: KfWaiting, gateway: Gateway, books: Books) -> Pulled:
         page = gateway.kf.page(event.open_kfid, cursor, (event.token or "") if fresh else "")
     except Refused as error:
         return Pulled(cursor, trouble=str(error), errcode=error.errcode)
+    if any(one.get("msgtype") == "text" for one in page.messages):
+        segment.load()  # here, and not with the database held
     return Pulled(cursor, page.cursor, page.messages, page.more, _customers(page.messages, gateway, books))
 
 

@@ -21,14 +21,24 @@ from people.finding import Found
 from people.tasks import plain, rep_key
 from storage.tables import InboxRow, Member, Person
 from storage.work import Work
+from tagging import segment
 from wecom.commands import TellRep, UpdateCard, cut, text_to
 from wecom.events import CardPressed, MemberEvent, MemberSent, MemberWrote, read_event
+from wecom.gateway import Gateway
 
 MAY_NOT = (2, 5)
 """A member's status at WeCom: disabled, quit."""
 PICK = re.compile(r"pick-(\d{1,15})-([0-9a-f]{16})")
 PERSON = re.compile(r"p_(\d{1,15})")
 MAX_BUTTON_BYTES = 30
+HEARD = (rep_commands.FORWARD, rep_commands.PREVIOUS, rep_commands.UNCLEAR)
+"""Texts that may be a customer's words."""
+
+
+def prepare(event: MemberWrote, gateway: Gateway) -> None:
+    """Whose words are a customer's need the dictionary: load it before the database is held."""
+    if rep_commands.read(event.text or "").kind in HEARD:
+        segment.load()
 
 
 def answer(event: MemberWrote, _: None, work: Work) -> None:

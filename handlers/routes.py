@@ -102,7 +102,7 @@ ROUTES: Mapping[type[Event], Route] = MappingProxyType(
         KfWaiting: PULL,
         KfPullDue: PULL,
         KfAccountsChanged: Route(look=kf.fetch_accounts, steps=(kf.remember_accounts,)),
-        MemberWrote: Route(steps=(rep_bot.answer,)),
+        MemberWrote: Route(look=rep_bot.prepare, steps=(rep_bot.answer,)),
         MemberSent: Route(steps=(rep_bot.answer_other,)),
         CardPressed: Route(steps=(rep_bot.go_on,)),
         AppSuspended: Route(steps=(app.raise_suspended,)),

@@ -159,21 +159,25 @@ def held(work: Work, conversation_id: int) -> Conversation | None:
 
 
 def move(work: Work, conversation: Conversation, state: int, servicer: str | None = None) -> None:
-    """The chat is in these hands now, whoever put it there."""
+    """The chat is in these hands now, whoever put it there; what cannot be said in it any more is not said."""
     if state != conversation.state:
         conversation.state_at = work.now
-        _drop_words(work, conversation)
+        _drop_waiting(work, conversation, state)
     conversation.state, conversation.servicer = state, servicer if state == HUMAN else None
 
 
-def _drop_words(work: Work, conversation: Conversation) -> None:
-    """What a code allows to say about one pair of hands must not reach the customer in the next (WeCom: 95018)."""
+def _drop_waiting(work: Work, conversation: Conversation, state: int) -> None:
+    """What a code allows to say about one pair of hands must not reach the customer in the next (WeCom: 95018).
+
+    Nor may what we planned while the chat was ours, once it is not.
+    """
     own_key = key_of(conversation.open_kfid, conversation.external_userid)
+    names = (SendKfOnEvent.name,) if state in OURS else (SendKfOnEvent.name, *MESSAGES)
     waiting = select(OutboxRow).where(
         one_of(OutboxRow.state.expression, OPEN_STATES),
         OutboxRow.key == own_key,
         OutboxRow.state == "waiting",
-        OutboxRow.name == SendKfOnEvent.name,
+        OutboxRow.name.in_(names),
         OutboxRow.once.not_like(f"{WELCOME}:%"),
     )
     for row in work.db.scalars(waiting.order_by(OutboxRow.id).with_for_update(skip_locked=True)):
@@ -182,6 +186,8 @@ def _drop_words(work: Work, conversation: Conversation) -> None:
             line.details = {**line.details, "fate": LATE, "why": "会话已经到了别人手里"}
             if line.details.get("asks"):
                 conversation.asked_rating_at = None
+    work.db.flush()
+    recount(work, conversation)
 
 
 def customer_wrote(work: Work, conversation: Conversation, at: datetime) -> None:
@@ -407,7 +413,9 @@ def _ask_move(
     if not work.ask(command, once=once, key=key_of(conversation.open_kfid, conversation.external_userid)):
         return False
     if not work.watches(command.sender):
-        move(work, conversation, state, servicer)
+        if state != conversation.state:  # what was planned before this leaves before this: nothing is dropped
+            conversation.state_at = work.now
+        conversation.state, conversation.servicer = state, servicer
         told = {"type": "ended" if state == ENDED else "handed_over", "to": servicer or "", "by": by}
         tell_event(work, conversation, told, once=f"kf-event:{once}", at=work.now)
     return True
@@ -498,6 +506,9 @@ def _move_ended(
     answer: Mapping[str, Any] | None,
 ) -> None:
     if answer is not None:
+        if conversation.state != command.state:  # what we read meanwhile was from before this move
+            move(work, conversation, command.state, command.servicer or None)
+            read_state(work, conversation)
         code = str(answer.get("msg_code") or "")
         if code and command.state == ENDED:
             ask_rating(work, conversation, code, once=f"{claimed.once}:rate", before=work.now + QUICK_CODE)

@@ -65,6 +65,11 @@ def warm_up() -> threading.Thread:
     return thread
 
 
+def load() -> None:
+    """Load the dictionary now, unless it is there: for who is about to need it inside a transaction, before that."""
+    _dictionary()
+
+
 def loaded() -> bool:
     """Whether the dictionary is in memory."""
     return bool(_HELD)
