@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
-from xml.sax.saxutils import escape
 
 from sqlalchemy import select, update
 
@@ -32,6 +31,7 @@ from storage.work import Work
 from tagging import answers, rules, segment, wishes
 from tagging.answers import LATELY, MENU_HUMAN, Chosen, Given, Silence
 from tagging.rules import Words
+from wecom import xml
 from wecom.answers import number, text
 from wecom.commands import SendKf
 from wecom.errors import NO_SUCH_ACCOUNT, Refused, TryLater
@@ -216,13 +216,13 @@ def _keep_without_customer(item: Item, account: KfAccount, work: Work) -> None:
         receiving, stop_type = number(item.payload, "status") == 1, number(item.payload, "stop_type") or 0
         userid = persons.own_spelling(work, item.servicer)
         kf_accounts.servicer_changed(account, userid, receiving=receiving, stop_type=stop_type)
-    raw = escape(json.dumps(item.raw, ensure_ascii=False))
+    raw = json.dumps(item.raw, ensure_ascii=False)
     event = Arriving(
         identity=hashlib.sha256(f"kf:{account.open_kfid}:{item.msgid}".encode()).hexdigest(),
         name=f"kf_item.{item.type}"[:100],
         key=f"kf:{account.open_kfid}",
         lane=EVENTS,
-        xml=f"<xml><Event>kf_item</Event><ChangeType>{escape(item.type)}</ChangeType><Raw>{raw}</Raw></xml>",
+        xml=xml.write({"Event": "kf_item", "ChangeType": item.type, "Raw": raw}),
         event_at=item.at,
     )
     inbox.keep_only(work.db, event, "kept: it concerns no customer", work.now)

@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
-from xml.sax.saxutils import escape
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -18,6 +17,7 @@ from storage.database import insert_new
 from storage.inbox import EVENTS, Arriving
 from storage.tables import KfAccount
 from storage.work import Work
+from wecom import xml
 from wecom.kf import KfAccountFacts
 
 PULL_DUE = "kf_pull_due"
@@ -69,7 +69,7 @@ def wake_pull(work: Work, open_kfid: str) -> bool:
         name=PULL_DUE,
         key=f"kf:{open_kfid}",
         lane=EVENTS,
-        xml=f"<xml><Event>{PULL_DUE}</Event><OpenKfId>{escape(open_kfid)}</OpenKfId></xml>",
+        xml=xml.write({"Event": PULL_DUE, "OpenKfId": open_kfid}),
         event_at=work.now,
     )
     work.lanes.add(f"inbox:{EVENTS}")

@@ -5,7 +5,9 @@ and depth is bounded (200,000 levels pass every parser measured). ``defusedxml``
 which takes 2.3 times as long, twice a callback.
 """
 
+from collections.abc import Mapping
 from xml.parsers import expat
+from xml.sax.saxutils import escape
 
 from wecom.errors import BadEnvelope
 
@@ -72,3 +74,8 @@ def _decode(raw: bytes) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadEnvelope("not UTF-8") from None
+
+
+def write(fields: Mapping[str, str]) -> str:
+    """Plain fields as the XML that ``read`` reads: for events of our own, which take the same road."""
+    return "<xml>" + "".join(f"<{name}>{escape(text)}</{name}>" for name, text in fields.items()) + "</xml>"
