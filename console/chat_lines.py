@@ -97,7 +97,7 @@ def line(row: Interaction, file: KeptFile | None, names: Mapping[str, str]) -> L
     """A line of a chat with everything the page says of it; ``names`` of ours by userid."""
     details = row.details
     if row.kind == KF_EVENT:
-        return Line(row, "event", "", "", _happened(details, names), (), (), (), None)
+        return Line(row, "event", "", "", happened(details, names), (), (), (), None)
     kind = str(details.get("type") or "")
     known = TYPE_WORDS.get(kind)
     return Line(
@@ -123,7 +123,7 @@ def _called(who: object, names: Mapping[str, str]) -> str:
     return _("机器人") if who == BOT else names.get(str(who), str(who)) if who else _("未知")
 
 
-def _happened(details: Mapping[str, Any], names: Mapping[str, str]) -> str:
+def happened(details: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """What an event was, in one line."""
     kind = str(details.get("type") or "")
     values = {

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import TooManyRequests
 
-from console import here
+from console import chat_lines, here
 from console.books import ACTORS
 from console.cursors import read_cursor, write_cursor
 from console.doors import guarded
@@ -27,6 +27,7 @@ from console.words import N_, _, listed, mark, said
 from people import access, by_hand, cards, directory, persons, phones, stages, tasks, unfinished
 from people.access import Sight
 from people.cards import Card
+from people.conversations import BOT, KF_EVENT
 from people.directory import Filter
 from storage import sheets
 from storage.database import reading
@@ -518,6 +519,8 @@ def _line(row: Interaction, names: Mapping[str, str], again: bool) -> Line:
     details = row.details
 
     def called(userid: object) -> str:
+        if userid == BOT:
+            return _("机器人")
         return names.get(str(userid)) or said(str(userid), ACTORS) if userid else _("未知")
 
     values = {
@@ -529,18 +532,20 @@ def _line(row: Interaction, names: Mapping[str, str], again: bool) -> Line:
     }
     spoken = row.kind in SPOKEN
     own = row.kind == by_hand.NOTE and details.get("by") == here.viewer().userid
-    text = str(details.get("text") or "") if spoken else _aside(row)
+    text = str(details.get("text") or "") if spoken else _aside(row, names)
     text = "\n".join([text, *map(attached, details.get("attachments") or [])]).strip() if spoken else text
     return Line(
         row, _(kind.words, **values) if row.kind in KINDS else kind.words, kind.icon, kind.tone, text, spoken, own
     )
 
 
-def _aside(row: Interaction) -> str:
+def _aside(row: Interaction, names: Mapping[str, str]) -> str:
     """What else is known about a line."""
     if row.kind == "edited":
         changed = row.details.get("changed") or {}
         return listed((_change(name, before, after) for name, (before, after) in changed.items()), "；")
+    if row.kind == KF_EVENT:
+        return chat_lines.happened(row.details, names)
     if row.kind == "transfer_failed":
         return str(row.details.get("reason") or "")
     channel = row.details.get("channel")
