@@ -396,7 +396,7 @@ class Day:
         customer, name = str(arrival["external_userid"]), str(arrival["name"])
         said = talk.chat(self.sandbox, self.open_kfid, customer, name, self.chance, self.chance.randint(1, 2))
         for remark in said:
-            became = f" → tag {remark.tag}" if remark.tag else " → answered" if remark.answered else ""
+            became = f" → tags {' '.join(remark.tags)}" if remark.tags else " → answered" if remark.answered else ""
             say(self.settings, f"{name} writes: {remark.text}{became}")
 
     def _tell(self, words: str, arrival: dict[str, object], code: str | None) -> None:

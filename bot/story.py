@@ -203,7 +203,7 @@ def _compare(stage: Stage, before: int) -> list[Line]:
     people = _people(stage.engine) - before
     greeted = Counter((one["userid"], one["external_userid"]) for one in sent)
     scanned = Counter((one["userid"], one["external_userid"]) for one in came)
-    by_words = {(customer, one.tag) for customer, one in stage.said if one.tag}
+    by_words = {(customer, tag) for customer, one in stage.said for tag in one.tags}
     wanted_tags = sum(len(arrival["code"].tags) for arrival in stage.arrivals) + len(by_words)
     outcomes = Counter(one.outcome for one in welcomes)
     seconds = sorted(one["seconds_since_event"] for one in sent)

@@ -40,20 +40,20 @@ GREETING, MENU = "你好，这里是豆子咖啡。想问什么直接打字就�
 
 @dataclass(frozen=True)
 class Remark:
-    """Something a customer says: which rule's tag it earns, and whether an answer comes by itself."""
+    """Something a customer says: which rules' tags it earns, and whether an answer comes by itself."""
 
     text: str
-    tag: str = ""
+    tags: tuple[str, ...] = ()
     answered: bool = False
 
 
 REMARKS: Sequence[Remark] = (
     Remark("你们几点开门？", answered=True),
     Remark("请问门店在哪", answered=True),
-    Remark("那款耶加雪菲多少钱一包", "问价"),
-    Remark("可以开发票吗", "发票"),
+    Remark("那款耶加雪菲多少钱一包", ("问价", "手冲")),
+    Remark("可以开发票吗", ("发票",)),
     Remark("不用发票，谢谢"),
-    Remark("我想学手冲，有课吗", "手冲"),
+    Remark("我想学手冲，有课吗", ("手冲",)),
     Remark("哈哈好的"),
     Remark("豆子太香了，下次还来"),
 )
