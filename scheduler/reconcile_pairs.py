@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, select, update
+from sqlalchemy import ColumnElement, Row, Select, select, update
 from sqlalchemy.orm import Session
 
 from people import groups, persons, privacy, relations
@@ -20,6 +20,7 @@ from people.relations import Fact
 from scheduler.comparing import JUST_NOW
 from scheduler.reconcile_report import Example
 from storage import inbox
+from storage.database import among, packed
 from storage.tables import Identity, Person, PersonalTag, Relation, RelationFact, RelationTag, Tag
 from storage.work import Work
 from tagging import channels, marks, mirror, rules, welcomes
@@ -114,16 +115,18 @@ def compare(db: Session, page: Sequence[Profile], read_at: datetime, since: Sinc
 
 
 def _held(db: Session, page: Sequence[Profile]) -> _Held:
-    rows = db.execute(_pairs(), {"among": list({one.external_userid for one in page})}).all()
+    dialect = db.get_bind().dialect.name
+    customers = packed(dialect, {one.external_userid for one in page})
+    rows = db.execute(_pairs(dialect), {"customers": customers}).all()
     pairs = {(row.external_userid, row.userid.lower()): row for row in rows}
     wanted = [pairs.get(_key(one)) for one in page]
-    ids = [row.id for row in wanted if row is not None]
+    ids = packed(dialect, [row.id for row in wanted if row is not None])
     tags: dict[int, dict[str, AnyRow]] = {}
-    for row in db.execute(_tags(), {"of": ids}):
+    for row in db.execute(_tags(dialect), {"of": ids}):
         tags.setdefault(row.relation_id, {})[row.wecom_id] = row
     personal: dict[int, set[tuple[str, str]]] = {}
     if any(one.follows[0].all_tags for one in page):
-        for relation_id, group, name in db.execute(_personal(), {"of": ids}):
+        for relation_id, group, name in db.execute(_personal(dialect), {"of": ids}):
             personal.setdefault(relation_id, set()).add((group, name))
     known = _known_unionids(db, page), _known_tags(db, page, tags)
     return _Held(pairs, tags, personal, *known, _erased(db, page, pairs))
@@ -134,7 +137,7 @@ def _key(profile: Profile) -> tuple[str, str]:
 
 
 @cache
-def _pairs() -> AnySelect:
+def _pairs(dialect: str) -> AnySelect:
     """Built once: it is asked for every page."""
     columns = (
         Relation.id,
@@ -156,21 +159,21 @@ def _pairs() -> AnySelect:
         Person.profile_at,
     )
     own = select(*columns).join(Person, Person.id == Relation.person_id)
-    return own.where(Relation.external_userid.in_(bindparam("among", expanding=True)))
+    return own.where(among(dialect, Relation.external_userid.expression, "customers"))
 
 
 @cache
-def _tags() -> AnySelect:
+def _tags(dialect: str) -> AnySelect:
     shown = select(
         RelationTag.relation_id, Tag.wecom_id, RelationTag.wanted, RelationTag.at_wecom, RelationTag.changed_at
     ).join(Tag, Tag.id == RelationTag.tag_id)
-    return shown.where(RelationTag.relation_id.in_(bindparam("of", expanding=True)), Tag.wecom_id.is_not(None))
+    return shown.where(among(dialect, RelationTag.relation_id.expression, "of"), Tag.wecom_id.is_not(None))
 
 
 @cache
-def _personal() -> AnySelect:
+def _personal(dialect: str) -> AnySelect:
     own = select(PersonalTag.relation_id, PersonalTag.group_name, PersonalTag.name)
-    return own.where(PersonalTag.relation_id.in_(bindparam("of", expanding=True)))
+    return own.where(among(dialect, PersonalTag.relation_id.expression, "of"))
 
 
 def _known_unionids(db: Session, page: Sequence[Profile]) -> set[str]:

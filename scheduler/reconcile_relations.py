@@ -6,7 +6,7 @@ a seventh of the people each night beyond, so that a week sees everybody.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from people import alarms
 from scheduler import reconcile_pairs as pairs
+from scheduler.ahead import read_ahead
 from scheduler.comparing import AT_ONCE, Comparing
 from scheduler.reconcile_pairs import LISTED, Listed, Since
 from scheduler.reconcile_report import PROFILES, RELATIONS, Example
@@ -25,10 +26,13 @@ from wecom.errors import Refused
 from wecom.gateway import Profile
 
 REPS_A_CALL = 100
+PAGES_AT_ONCE = 5
+"""So many pages are fetched ahead, and compared in one go when they are there."""
 RELATIONS_A_GROUP = 10_000
 """A run that stops in the middle of a group of reps reads that group again; one rep alone may have 50,000."""
 MANY = 50
 """When more than so many, and a fifth, of some reps' relations are missing, WeCom rather shows us less than before."""
+PORTIONS_AHEAD = 1
 READ_ALL_BELOW = 5000
 NIGHTS = 7
 NARROWED = "sync_missing"
@@ -86,9 +90,10 @@ def _compare_group(sync: Comparing, reps: list[str], total: int) -> None:
         refused: set[str] = set()
         seen: set[tuple[str, str]] = set()
         try:
-            for page, read_at in _pages(sync, reps, refused):
+            for some in read_ahead(_pages(sync, reps, refused), PAGES_AT_ONCE):
+                page = [one for profiles, _ in some for one in profiles]
                 seen.update((one.external_userid, one.follows[0].userid.lower()) for one in page)
-                compare_pairs(sync, RELATIONS, page, read_at)
+                compare_pairs(sync, RELATIONS, page, some[0][1])
                 sync.go_on()
                 sync.show(RELATIONS, sync.report.of(RELATIONS).wecom + len(seen), total)
             break
@@ -100,7 +105,7 @@ def _compare_group(sync: Comparing, reps: list[str], total: int) -> None:
 
 
 def _pages(sync: Comparing, reps: list[str], refused: set[str]) -> Iterator[tuple[list[Profile], datetime]]:
-    """The pages of these reps' customers, and when each was asked for; the next is fetched while one is looked at.
+    """The pages of these reps' customers, and when each was asked for.
 
     One rep without customers, or one who may not have any now, can make WeCom refuse the whole group: then each is
     asked for alone, and who is ``refused`` is noted. Raises ``Refused`` when a cursor has died.
@@ -117,12 +122,10 @@ def _pages(sync: Comparing, reps: list[str], refused: set[str]) -> Iterator[tupl
         for rep in reps:
             yield from _pages(sync, [rep], refused)
         return
-    with ThreadPoolExecutor(1) as ahead:
-        while cursor:
-            asked_at, following = sync.clock(), ahead.submit(_read, sync, reps, cursor)
-            yield page, read_at
-            page, cursor = following.result()
-            read_at = asked_at
+    yield page, read_at
+    while cursor:
+        read_at = sync.clock()
+        page, cursor = _read(sync, reps, cursor)
         yield page, read_at
 
 
@@ -274,13 +277,29 @@ def compare_profiles(sync: Comparing) -> None:
     if nights > 1:
         sync.note(PROFILES, f"客户超过 {READ_ALL_BELOW}，个人标签每晚核对七分之一")
     after = str(sync.place.get("after") or "")
-    while portion := _portion(sync, after, nights):
-        _compare_portion(sync, portion, reps)
-        after = portion[-1]
-        sync.count(PROFILES, wecom=len(portion), here=len(portion))
-        sync.reached(after=after)
+    for some in read_ahead(_portions(sync, after, nights), PORTIONS_AHEAD):
+        for portion in some:
+            _compare_portion(sync, portion, reps)
+            sync.count(PROFILES, wecom=len(portion.externals), here=len(portion.externals))
+            sync.reached(after=portion.externals[-1])
+            sync.show(PROFILES, sync.report.of(PROFILES).wecom, None)
+
+
+@dataclass(frozen=True)
+class _Portion:
+    """Some customers, and what WeCom told of each when asked at ``read_at``; who is missing was refused."""
+
+    externals: list[str]
+    read_at: datetime
+    profiles: dict[str, Profile | None]
+
+
+def _portions(sync: Comparing, after: str, nights: int) -> Iterator[_Portion]:
+    while externals := _portion(sync, after, nights):
         sync.go_on()
-        sync.show(PROFILES, sync.report.of(PROFILES).wecom, None)
+        read_at = sync.clock()
+        yield _Portion(externals, read_at, dict(sync.each(sync.gateway.profile, externals)))
+        after = externals[-1]
 
 
 def _portion(sync: Comparing, after: str, nights: int) -> list[str]:
@@ -293,12 +312,11 @@ def _portion(sync: Comparing, after: str, nights: int) -> list[str]:
         return list(db.scalars(own))
 
 
-def _compare_portion(sync: Comparing, externals: Sequence[str], reps: set[str]) -> None:
-    read_at = sync.clock()
-    profiles = dict(sync.each(sync.gateway.profile, externals))
+def _compare_portion(sync: Comparing, portion: _Portion, reps: set[str]) -> None:
+    profiles, read_at = portion.profiles, portion.read_at
     sides = [one for profile in profiles.values() if profile for one in pairs.pairs_of(profile)]
     with reading(sync.engine) as db:
-        ours = pairs.listed(db, Relation.external_userid.in_(externals))
+        ours = pairs.listed(db, Relation.external_userid.in_(portion.externals))
     compare_pairs(sync, PROFILES, sides, read_at)
     seen = {(one.external_userid, one.follows[0].userid.lower()) for one in sides}
     missing = [

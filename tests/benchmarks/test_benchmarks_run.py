@@ -57,11 +57,11 @@ def test_every_event_is_drained(stage: Stage) -> None:
 
 def test_every_relation_is_compared(stage: Stage) -> None:
     folder, wecom, url, _ = stage
-    config = shop.write_config(folder, url, wecom.callback_port, wecom.address)
-    pages, everything = sync._rates(SQLITE, config, url, wecom, 50)
+    rows = sync._rates(SQLITE, folder, url, wecom, 50)
 
-    assert len(pages) == len(everything) == len(sync.HEADS)
-    assert sync._weight(SQLITE, config, 50)[-1] == "✓"
+    assert [row[1] for row in rows] == ["everything", "pages alone", "pages alone"]
+    assert {len(row) for row in rows} == {len(sync.HEADS)}
+    assert sync._weight(SQLITE, folder, url, wecom)[-1] == "✓"
 
 
 def test_the_start_is_measured(stage: Stage) -> None:

@@ -1,13 +1,16 @@
 """F25: everything of ours stands still for a week while the corp goes on living; one sync, and our copy is WeCom's."""
 
+import random
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
+from sandbox.chance import DEEDS, Days
 from sandbox.clock import ManualClock
 from sandbox.facts import READABLE
 from sandbox.world import World
+from scheduler import reconcile_relations
 from scheduler.reconcile import Reconcile
 from scheduler.reconcile_report import Report
 from soak import many
@@ -44,6 +47,9 @@ def lively(seed: int) -> World:
 
 def in_no_fear_of_power_cuts(shop: Shop) -> None:
     """Saves this file a third of its time."""
+
+    if shop.parts.engine.dialect.name != "sqlite":
+        return
 
     @event.listens_for(shop.parts.engine, "connect")
     def trust(connection: Any, _: Any) -> None:
@@ -185,8 +191,17 @@ def writes(world: World, after: int) -> list[str]:
 
 @pytest.mark.parametrize("seed", range(many(3, 200)))
 def test_after_a_week_of_silence_one_sync_makes_our_copy_wecoms(sqlite_url: str, seed: int) -> None:
+    a_week(sqlite_url, seed)
+
+
+@pytest.mark.parametrize("seed", range(300, 300 + many(1, 30)))
+def test_it_does_so_on_postgresql(postgres_url: str, seed: int) -> None:
+    a_week(postgres_url, seed)
+
+
+def a_week(url: str, seed: int) -> None:
     print(f"seed {seed}")
-    shop = build_shop(sqlite_url, lively(seed))
+    shop = build_shop(url, lively(seed))
     in_no_fear_of_power_cuts(shop)
     try:
         shop.open_for_business()
@@ -228,3 +243,43 @@ def check_the_story(shop: Shop) -> None:
     unwelcomed = shop.rows(Welcome, Welcome.detail.contains("核对时才发现"))
     assert unwelcomed
     assert {one.state for one in shop.rows(SyncRun)} == {"done"}
+
+
+# --- amid life -------------------------------------------------------------------------------------------------------
+
+
+HEARD = ("arrive", "second rep", "customer leaves", "rep deletes", "return", "tag", "personal tag", "talk")
+HEARD += ("new tag", "rename tag", "open group", "join group", "leave group", "leave")
+"""What WeCom tells of by an event; edits of phone numbers alone it does not."""
+
+
+@pytest.mark.parametrize("seed", range(many(2, 100)))
+def test_a_sync_amid_a_lively_day_mistakes_nothing(sqlite_url: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its pages customers come and go, and every callback is heard: what it read before is old by then."""
+    print(f"seed {seed}")
+    monkeypatch.setattr(reconcile_relations, "RELATIONS_A_GROUP", 15)
+    shop = build_shop(sqlite_url, lively(seed))
+    in_no_fear_of_power_cuts(shop)
+    try:
+        shop.open_for_business()
+        shop.channel(tags=(("来源", "抖音"),))
+        shop.world.faults.short_page = 0.7
+        days = Days(shop.world, random.Random(seed))
+        asked = shop.parts.gateway.relations
+
+        def amid_life(userids: list[str], cursor: str = "") -> Any:
+            page = asked(userids, cursor)
+            for name in days.chance.choices(HEARD, k=3):
+                shop.clock.advance(days.chance.uniform(1, 30))
+                DEEDS[name][1](days)
+            shop.catch_up()
+            return page
+
+        shop.parts.gateway.relations = amid_life  # type: ignore[method-assign]
+        sync(shop)
+        shop.advance(seconds=10)
+        shop.catch_up()
+        compare(shop)
+        assert [one for one in shop.rows(Interaction) if one.details.get("found") == "sync"] == []
+    finally:
+        close_shop(shop)
