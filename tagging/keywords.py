@@ -23,9 +23,6 @@ from functools import cached_property
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-import ahocorasick_rs
-import re2
-
 from tagging.channels import Invalid
 from tagging.normal import HAN, normalise, simpler
 from tagging.segment import Reading
@@ -403,6 +400,8 @@ class Tagger:
         for ready in self._rules:
             for sought in ready.sought:
                 self._look_for(sought, numbers)
+        import ahocorasick_rs  # this and RE2: 3 MB in every process that tags, and in no other
+
         self._automaton = ahocorasick_rs.AhoCorasick(list(numbers))
 
     @property
@@ -519,6 +518,8 @@ def _phrases(given: object) -> tuple[str, ...]:
 
 def _compiled(pattern: str) -> Any:
     """A regular expression of RE2, which takes time in proportion to the text, whatever the pattern."""
+    import re2
+
     options = re2.Options()
     options.max_mem, options.log_errors = PATTERN_MEMORY, False
     options.never_capture, options.case_sensitive = True, False
@@ -526,6 +527,8 @@ def _compiled(pattern: str) -> Any:
 
 
 def _pattern_problems(pattern: str, shown: str) -> Iterator[str]:
+    import re2
+
     try:
         compiled = _compiled(pattern)
     except re2.error as error:

