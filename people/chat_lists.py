@@ -9,19 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
-from typing import Literal
 
 from sqlalchemy import ColumnElement, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from people.access import Sight
-from people.conversations import ENDED, KF_EVENT, KF_IN, KF_OUT, KINDS, LATE, POOL, REFUSED, WAITING, WINDOW
+from people.conversations import KF_EVENT, KF_IN, KF_OUT, KINDS, LATE, REFUSED, WAITING, WINDOW
 from people.directory import Cursor
 from storage.tables import Conversation, Interaction, KfAccount, Person
 
-Which = Literal["all", "waiting", "mine", "pool"]
-"""All; those who wait for an answer that may still be given; those a servicer (who asks) or their own customers are in;
-those who wait for a servicer to take them."""
 MAX_PAGE = 200
 QUICK = 30.0
 """Seconds: the share of answers within them is what shops are measured by."""
@@ -51,53 +47,6 @@ def in_sight(sight: Sight) -> ColumnElement[bool]:
     return or_(sight.people(), Conversation.servicer.in_(sight.userids))
 
 
-def chats(
-    db: Session,
-    sight: Sight,
-    *,
-    which: Which = "all",
-    viewer: str = "",
-    now: datetime,
-    open_kfid: str | None = None,
-    limit: int = 50,
-    after: Cursor | None = None,
-) -> tuple[list[Chat], Cursor | None]:
-    """One page of chats within sight, the latest first, and where the next begins (None: this is the last).
-
-    ``viewer`` is the userid of whoever looks; ``mine`` needs it.
-    """
-    asked = select(Conversation, Person, KfAccount.name).join(Person, Person.id == Conversation.person_id)
-    asked = asked.join(KfAccount, KfAccount.open_kfid == Conversation.open_kfid)
-    asked = asked.where(in_sight(sight), *_which(which, viewer, now))
-    if open_kfid:
-        asked = asked.where(Conversation.open_kfid == open_kfid)
-    if after is not None:
-        asked = asked.where(tuple_(Conversation.last_at, Conversation.id) < tuple_(*after))
-    most = max(1, min(limit, MAX_PAGE))
-    ordered = asked.order_by(Conversation.last_at.desc(), Conversation.id.desc()).limit(most + 1)
-    found = db.execute(ordered).all()
-    rows = [Chat(chat, person, name, _last(db, chat), unread(db, chat)) for chat, person, name in found[:most]]
-    more = len(found) > most
-    return rows, ((rows[-1].conversation.last_at, rows[-1].conversation.id) if more else None)
-
-
-def _which(which: Which, viewer: str, now: datetime) -> list[ColumnElement[bool]]:
-    if which == "waiting":
-        unanswered = or_(Conversation.answered_at.is_(None), Conversation.answered_at < Conversation.last_customer_at)
-        return [unanswered, Conversation.last_customer_at > now - WINDOW, Conversation.state != ENDED]
-    if which == "mine":
-        return [or_(Conversation.servicer == viewer, Person.owner == viewer)]
-    return [Conversation.state == POOL] if which == "pool" else []
-
-
-def counts(db: Session, sight: Sight, *, viewer: str, now: datetime) -> dict[str, int]:
-    """How many chats each filter holds."""
-    asked = select(func.count()).select_from(Conversation).join(Person, Person.id == Conversation.person_id)
-    asked = asked.where(in_sight(sight))
-    kinds: tuple[Which, ...] = ("all", "waiting", "mine", "pool")
-    return {one: db.scalars(asked.where(*_which(one, viewer, now))).one() for one in kinds}
-
-
 def chat_in_sight(db: Session, sight: Sight, conversation_id: int) -> tuple[Conversation, Person] | None:
     """One chat and its customer; None also when there is no such chat."""
     asked = select(Conversation, Person).join(Person, Person.id == Conversation.person_id)
@@ -109,7 +58,7 @@ def lines(
     db: Session, conversation: Conversation, *, limit: int = 50, after: Cursor | None = None
 ) -> tuple[list[Interaction], Cursor | None]:
     """One page of a chat, the newest first, and where the next begins."""
-    asked = select(Interaction).where(*_of(conversation), Interaction.kind.in_(KINDS))
+    asked = select(Interaction).where(*of_chat(conversation), Interaction.kind.in_(KINDS))
     if after is not None:
         asked = asked.where(tuple_(Interaction.at, Interaction.id) < tuple_(*after))
     most = max(1, min(limit, MAX_PAGE))
@@ -118,20 +67,22 @@ def lines(
     return found, ((found[-1].at, found[-1].id) if more else None)
 
 
-def _of(conversation: Conversation) -> tuple[ColumnElement[bool], ...]:
+def of_chat(conversation: Conversation) -> tuple[ColumnElement[bool], ...]:
+    """The conditions on ``Interaction`` that hold for the lines of this chat."""
     account = Interaction.details["open_kfid"].as_string()
     return Interaction.person_id == conversation.person_id, account == conversation.open_kfid
 
 
-def _last(db: Session, conversation: Conversation) -> Interaction | None:
+def last_line(db: Session, conversation: Conversation) -> Interaction | None:
+    """The latest thing said in a chat; None when nothing was yet."""
     said = Interaction.kind.in_((KF_IN, KF_OUT))
-    asked = select(Interaction).where(*_of(conversation), said)
+    asked = select(Interaction).where(*of_chat(conversation), said)
     return db.scalars(asked.order_by(Interaction.at.desc(), Interaction.id.desc()).limit(1)).one_or_none()
 
 
 def unread(db: Session, conversation: Conversation) -> int:
     """How many messages of the customer nobody of ours has looked at."""
-    asked = select(func.count()).where(*_of(conversation), Interaction.kind == KF_IN)
+    asked = select(func.count()).where(*of_chat(conversation), Interaction.kind == KF_IN)
     if conversation.read_until is not None:
         asked = asked.where(Interaction.at > conversation.read_until)
     return db.scalars(asked).one()

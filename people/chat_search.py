@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from people import chat_lists
 from people.access import Sight
-from people.chat_lists import Chat, in_sight
+from people.chat_lists import Chat, in_sight, of_chat
 from people.conversations import ENDED, KF_IN, KF_OUT, KINDS, OURS, POOL, WINDOW
 from people.directory import Cursor
 from storage import search
@@ -78,7 +78,7 @@ def _at(open_kfid: str) -> ColumnElement[bool]:
 def _rows(db: Session, asked: "Select[Conversation, Person, str]", limit: int) -> list[Chat]:
     ordered = asked.order_by(Conversation.last_at.desc(), Conversation.id.desc()).limit(limit)
     return [
-        Chat(chat, person, name, _last(db, chat), chat_lists.unread(db, chat))
+        Chat(chat, person, name, chat_lists.last_line(db, chat), chat_lists.unread(db, chat))
         for chat, person, name in db.execute(ordered)
     ]
 
@@ -100,16 +100,6 @@ def _turn(turn: Turn, viewer: str, now: datetime) -> ColumnElement[bool]:
             return Conversation.state == ENDED
         case _:
             return true()
-
-
-def _of(conversation: Conversation) -> tuple[ColumnElement[bool], ...]:
-    account = Interaction.details["open_kfid"].as_string()
-    return Interaction.person_id == conversation.person_id, account == conversation.open_kfid
-
-
-def _last(db: Session, conversation: Conversation) -> Interaction | None:
-    asked = select(Interaction).where(*_of(conversation), Interaction.kind.in_((KF_IN, KF_OUT)))
-    return db.scalars(asked.order_by(Interaction.at.desc(), Interaction.id.desc()).limit(1)).one_or_none()
 
 
 # --- what was said ---------------------------------------------------------------------------------------------------
@@ -149,7 +139,7 @@ def place_of(db: Session, conversation: Conversation, line_id: int) -> Cursor | 
 
     None when it is no line of this chat, or one of the newest.
     """
-    own = (*_of(conversation), Interaction.kind.in_(KINDS))
+    own = (*of_chat(conversation), Interaction.kind.in_(KINDS))
     line = db.scalars(select(Interaction).where(*own, Interaction.id == line_id)).one_or_none()
     if line is None:
         return None
@@ -175,4 +165,4 @@ def files_of(db: Session, line_ids: Collection[int]) -> dict[int, KeptFile]:
 def file_in(db: Session, conversation: Conversation, file_id: int) -> KeptFile | None:
     """A file of this very chat; None for any other."""
     asked = select(KeptFile).join(Interaction, Interaction.id == KeptFile.interaction_id)
-    return db.scalars(asked.where(KeptFile.id == file_id, *_of(conversation))).one_or_none()
+    return db.scalars(asked.where(KeptFile.id == file_id, *of_chat(conversation))).one_or_none()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from people import access, chat_lists, consent
+from people import access, chat_lists, chat_search, consent
 from people.access import Viewer
 from storage.tables import Person
 from tagging import wishes
@@ -17,11 +17,11 @@ def desk(shop: Shop) -> KfDesk:
     return open_desk(shop)
 
 
-def names(desk: KfDesk, viewer: Viewer, which: chat_lists.Which = "all") -> list[str]:
+def names(desk: KfDesk, viewer: Viewer, which: chat_search.Turn = "all") -> list[str]:
     now = desk.shop.now()
     with desk.shop.db() as db:
         sight = access.sight_of(db, viewer)
-        rows, _ = chat_lists.chats(db, sight, which=which, viewer=viewer.userid, now=now)
+        rows, _ = chat_search.page(db, sight, which, viewer=viewer.userid, now=now)
         return [one.person.name for one in rows]
 
 
@@ -44,7 +44,13 @@ def test_the_list_shows_who_waits_who_is_mine_and_nobody_elses(desk: KfDesk) -> 
     now = desk.shop.now()
     with desk.shop.db() as db:
         sight = access.sight_of(db, BOSS)
-        assert chat_lists.counts(db, sight, viewer="boss", now=now) == {"all": 3, "waiting": 1, "mine": 0, "pool": 0}
+        counted = chat_search.counts(db, sight, viewer="boss", now=now)
+        assert {one: counted[one] for one in ("all", "waiting", "mine", "pool")} == {
+            "all": 3,
+            "waiting": 1,
+            "mine": 0,
+            "pool": 0,
+        }
         assert chat_lists.chat_in_sight(db, access.sight_of(db, WANGWU), 1) is None
 
 
@@ -58,12 +64,12 @@ def test_pages_of_chats_and_of_lines_meet_without_gap(desk: KfDesk) -> None:
     with desk.shop.db() as db:
         sight, seen, after = access.sight_of(db, BOSS), [], None
         while True:
-            rows, after = chat_lists.chats(db, sight, now=now, limit=1, after=after)
+            rows, after = chat_search.page(db, sight, "all", viewer="", now=now, limit=1, after=after)
             seen += [one.person.name for one in rows]
             if after is None:
                 break
         assert seen == ["林夕", "阿哲", "小雨"]
-        (chat, *_), _ = chat_lists.chats(db, sight, now=now)
+        (chat, *_), _ = chat_search.page(db, sight, "all", viewer="", now=now)
         page, then = chat_lists.lines(db, chat.conversation, limit=4)
         rest, end = chat_lists.lines(db, chat.conversation, limit=4, after=then)
         assert [one.details.get("text") for one in page + rest] == ["4", "3", "2", "1", "0", None]
@@ -75,13 +81,13 @@ def test_unread_is_what_nobody_has_looked_at(desk: KfDesk) -> None:
     desk.say("一")
     desk.say("二")
     with desk.shop.db() as db:
-        (chat,), _ = chat_lists.chats(db, access.sight_of(db, BOSS), now=desk.shop.now())
+        (chat,), _ = chat_search.page(db, access.sight_of(db, BOSS), "all", viewer="", now=desk.shop.now())
         assert (chat.unread, chat.last is not None and chat.last.details["text"]) == (2, "二")
         assert chat_lists.mark_read(chat.conversation, chat.conversation.last_at)
     desk.shop.advance(seconds=2)
     desk.say("三")
     with desk.shop.db() as db:
-        (chat,), _ = chat_lists.chats(db, access.sight_of(db, BOSS), now=desk.shop.now())
+        (chat,), _ = chat_search.page(db, access.sight_of(db, BOSS), "all", viewer="", now=desk.shop.now())
         assert chat.unread == 1
 
 

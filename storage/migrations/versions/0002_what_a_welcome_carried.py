@@ -13,9 +13,3 @@ def upgrade() -> None:
     """Bring the schema to this version."""
     with op.batch_alter_table("welcome") as batch_op:
         batch_op.add_column(sa.Column("attachments", sa.JSON(), nullable=False, server_default="[]"))
-
-
-def downgrade() -> None:
-    """Take this version back."""
-    with op.batch_alter_table("welcome") as batch_op:
-        batch_op.drop_column("attachments")
