@@ -60,7 +60,7 @@ def ready_schema(settings: Settings) -> None:
     engine = open_engine(settings.storage.url)
     try:
         if schema.current(engine) is None:
-            schema.migrate(settings.storage.url)
+            schema.migrate_apart(settings.storage.url)
             log.info("the database was empty: schema %s created", schema.newest())
         elif trouble := schema.trouble(engine):
             raise CannotServe(trouble)

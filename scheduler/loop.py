@@ -91,12 +91,20 @@ class Loop:
         )
 
     def start(self) -> None:
-        """Begin to beat, in threads of APScheduler's own: one for the lead, and each job by itself."""
-        beat = IntervalTrigger(seconds=HEARTBEAT_SECONDS)
-        self._scheduler.add_job(self._lead, beat, next_run_time=utc_wall())
-        for job in self._timetable:
-            self._scheduler.add_job(self._tend, beat, args=[job], next_run_time=utc_wall() + timedelta(seconds=0.5))
+        """Begin to beat, in threads of APScheduler's own: one for the lead, and each job by itself.
+
+        Every job has its own moment within the beat, so that idle jobs share one thread and one connection.
+        """
+        beat = timedelta(seconds=HEARTBEAT_SECONDS)
+        first = utc_wall()
+        self._beat(first, self._lead)
+        for number, job in enumerate(self._timetable, start=1):
+            self._beat(first + beat * number / (len(self._timetable) + 1), self._tend, job)
         self._scheduler.start()
+
+    def _beat(self, first: datetime, work: Callable[..., None], *args: Job) -> None:
+        beat = IntervalTrigger(seconds=HEARTBEAT_SECONDS, start_date=first)
+        self._scheduler.add_job(work, beat, args=args, next_run_time=first)
 
     def stop(self) -> None:
         """Let running jobs end, then give the lead away at once."""

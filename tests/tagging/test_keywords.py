@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from benchmarks import keywords as keywords_bench
 from tagging import segment
 from tagging.channels import Invalid
-from tagging.keywords import MAX_HITS, READS, Keyword, Match, Rule, Tagger
+from tagging.keywords import MAX_HITS, READS, Match, Rule, Tagger
 from tagging.normal import _walked, normalise, simpler
 from tests.tagging.labelled_pairs import FIRST_KEPT, KEPT, KNOWN_MISSES, OPEN, Pair
 
@@ -510,13 +510,6 @@ def test_a_pattern_cannot_run_away() -> None:
 def test_long_messages_are_read_in_part() -> None:
     assert met(ASKS_THE_PRICE, "好。" * (READS // 2 - 2) + "价格")
     assert not met(ASKS_THE_PRICE, "好。" * READS + "价格")
-
-
-def test_fifty_thousand_keywords_are_built_in_a_second() -> None:
-    signs = [chr(code) for code in range(0x4E00, 0x4E00 + 250)]
-    keywords = [Keyword(one + two) for one in signs[:200] for two in signs]
-    rules = [Rule(n, 1, tuple(keywords[n : n + 500])) for n in range(0, 50_000, 500)]
-    assert seconds(lambda: Tagger(rules), times=1) < 1
 
 
 def test_the_dictionary_is_loaded_when_needed_and_leaves_nothing_behind(tmp_path: Path) -> None:
