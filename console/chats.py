@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from console import chat_lines, here
 from console.cursors import read_cursor, write_cursor
-from console.customers import AT_WECOM, STAGES, number_of
+from console.customers import STAGES, number_of
 from console.doors import guarded
 from console.layout import back_to, say
 from console.pace import Pace
+from console.person import AT_WECOM
 from console.words import N_, _, said
 from people import (
     access,

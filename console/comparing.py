@@ -12,10 +12,10 @@ from flask import Blueprint, render_template, request
 from sqlalchemy.orm import Session
 
 from console import here, known
-from console.customers import RELATION_STATES
 from console.doors import guarded
 from console.known import Named
 from console.layout import back_to, say
+from console.person import RELATION_STATES
 from console.shown import moment
 from console.words import N_, _, listed
 from people import alarms

@@ -97,7 +97,7 @@ def customers(db: Session, sight: Sight, external: Iterable[str]) -> dict[str, N
 
 def _person(number: int, name: str) -> Named:
     public = persons.public_id(number)
-    return Named(name or _("（还没有名字）"), url_for("customers.show", person_id=public))
+    return Named(name or _("（还没有名字）"), url_for("person.show", person_id=public))
 
 
 def reps(db: Session, userids: Iterable[str]) -> dict[str, str]:

@@ -54,7 +54,7 @@ class Place:
 PLACES: Sequence[Place] = (
     Place(N_("今日"), "today.show", "sun"),
     Place(N_("引流"), "channels.index", "qr-code", also=("channel_imports", "channel_pictures")),
-    Place(N_("客户"), "customers.index", "people", also=("bulk", "handover", "privacy")),
+    Place(N_("客户"), "customers.index", "people", also=("person", "bulk", "handover", "privacy")),
     Place(N_("聊天"), "chats.index", "chat-dots", also=("answers", "kf_settings", "chat_report")),
     Place(N_("标签"), "tag_list.index", "tags", also=("rules",)),
     Place(N_("运行"), "operations.index", "activity", also=("comparing",)),

@@ -11,9 +11,10 @@ from typing import Any
 from flask import Blueprint, Response, render_template, request
 from sqlalchemy.exc import OperationalError
 
-from console import customers, here, known
+from console import here, known
 from console.doors import guarded
 from console.layout import back_to, say
+from console.person import person_of
 from console.words import _
 from people import consent, persons, privacy
 from storage import wiping
@@ -43,7 +44,7 @@ def opt_in(person_id: str) -> Any:
 
 def _turn(person_id: str, *, out: bool) -> Any:
     with here.working() as work:
-        person = customers.person_of(work.db, person_id)
+        person = person_of(work.db, person_id)
         if person is not None:
             turn = consent.opt_out if out else consent.opt_in
             if turn(work, person, here.viewer().userid):
@@ -51,7 +52,7 @@ def _turn(person_id: str, *, out: bool) -> Any:
     if person is None:
         here.not_here(person_id)
     say(_("记下了，不再主动给这位客户发消息；来问还是会回") if out else _("记下了，可以再主动发消息了"))
-    return back_to("customers.show", person_id=person_id)
+    return back_to("person.show", person_id=person_id)
 
 
 # --- giving out ------------------------------------------------------------------------------------------------------
@@ -62,7 +63,7 @@ def _turn(person_id: str, *, out: bool) -> Any:
 def held(person_id: str) -> Response:
     """Everything held about this customer, as JSON; that it was given out is noted."""
     with here.working() as work:
-        person = customers.person_of(work.db, person_id)
+        person = person_of(work.db, person_id)
         if person is not None:
             found = privacy.held(work.db, person)
             rows = {table: len(some) for table, some in found.items() if some}
@@ -87,7 +88,7 @@ def ask_erase(person_id: str) -> str:
 
 def _form(person_id: str, error: str = "") -> str:
     with here.reading() as db:
-        person = customers.person_of(db, person_id)
+        person = person_of(db, person_id)
         rows = {} if person is None else {table: len(some) for table, some in privacy.held(db, person).items() if some}
     if person is None:
         here.not_here(person_id)
@@ -113,7 +114,7 @@ def erase(person_id: str) -> Any:
     """Forget this customer; the receipt follows."""
     typed, receipt_id = request.form.get("typed", "").strip(), 0
     with here.working() as work:
-        person = customers.person_of(work.db, person_id)
+        person = person_of(work.db, person_id)
         if person is not None and typed in (_typed(person).strip(), person_id):
             wiping.thorough(work.db)
             receipt = privacy.erase(work, person, by=here.viewer().userid)

@@ -9,9 +9,10 @@ from typing import Any
 
 from flask import Blueprint, redirect, request
 
-from console import customers, here
+from console import here
 from console.doors import guarded, safe_return
 from console.layout import back_to, say
+from console.person import page_of, person_of
 from console.words import _, said
 from handlers.rep_acts import ASKING
 from people import tasks, when
@@ -29,7 +30,7 @@ def add(person_id: str) -> Any:
     once = request.form.get("once", "")[:64] or secrets.token_hex(12)
     trouble, task = "", None
     with here.working() as work:
-        person = customers.person_of(work.db, person_id)
+        person = person_of(work.db, person_id)
         if person is not None:
             by = here.viewer().userid
             try:
@@ -41,9 +42,9 @@ def add(person_id: str) -> Any:
     if person is None:
         here.not_here(person_id)
     if trouble or task is None:
-        return customers.page_of(person_id, task=request.form.get("text", ""), task_at=at, task_error=trouble), 422
+        return page_of(person_id, task=request.form.get("text", ""), task_at=at, task_error=trouble), 422
     say(_("已记下，%(at)s 提醒你", at=_in_words(task.due_at)) if task.due_at else _("已记下；没有时间，不会提醒"))
-    return back_to("customers.show", person_id=person_id)
+    return back_to("person.show", person_id=person_id)
 
 
 def _when(text: str, at: str) -> tuple[datetime | None, str]:

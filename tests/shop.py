@@ -118,7 +118,11 @@ class Shop:
     def work(self) -> Iterator[Work]:
         """Work in a transaction."""
         with transaction(self.parts.engine) as db:
-            yield Work(db, self.now(), cause="test", zone=self.parts.zone, watch=self.parts.settings.wecom.watch)
+            yield self.work_in(db)
+
+    def work_in(self, db: Session) -> Work:
+        """Work in a transaction that is open already."""
+        return Work(db, self.now(), cause="test", zone=self.parts.zone, watch=self.parts.settings.wecom.watch)
 
     def rows(self, table: type[Base], *where: Any) -> list[Any]:
         """Every row of a table, oldest first."""

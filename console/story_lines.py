@@ -1,0 +1,140 @@
+"""How each line of a person's story reads: its words, its mark, and whose own words it holds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from console import chat_lines, here
+from console.books import ACTORS
+from console.shown import attached
+from console.words import N_, _, listed, mark, said
+from people import by_hand
+from people.conversations import BOT, KF_EVENT
+from storage.tables import Interaction
+
+EDIT_WORDS = {"remark": N_("备注名"), "description": N_("描述"), "phones": N_("备注电话")}
+
+
+class Kind(NamedTuple):
+    """How a kind of story line looks."""
+
+    words: str
+    icon: str
+    tone: str = ""
+
+
+KINDS: Mapping[str, Kind] = {
+    "added": Kind(N_("添加了 %(rep)s"), "person-plus", "good"),
+    "half_added": Kind(N_("添加了 %(rep)s，待确认"), "person-dash", "warn"),
+    "taken_over": Kind(N_("接入前已是 %(rep)s 的客户"), "person-check"),
+    "edited": Kind(N_("%(rep)s 修改了备注或资料"), "pencil"),
+    "deleted_by_rep": Kind(N_("%(rep)s 删除了客户"), "person-x", "bad"),
+    "deleted_by_customer": Kind(N_("客户删除了 %(rep)s"), "person-x", "bad"),
+    "transferred": Kind(N_("从 %(rep)s 转交给同事"), "arrow-left-right"),
+    "transfer_failed": Kind(N_("转交没有成功"), "arrow-left-right", "warn"),
+    "archive_agreed": Kind(N_("同意了会话存档"), "shield-check"),
+    "welcomed": Kind(N_("收到 %(rep)s 的欢迎语"), "chat-heart", "good"),
+    "note": Kind(N_("%(by)s 写了备注"), "sticky"),
+    "tagged": Kind(N_("%(by)s 添加了标签 %(tag)s"), "tag"),
+    "untagged": Kind(N_("%(by)s 去掉了标签 %(tag)s"), "tag"),
+    "owner_given": Kind(N_("%(by)s 把负责人改为 %(to)s"), "person-badge"),
+    "kf_in": Kind(N_("在微信客服里说"), "chat-left-text"),
+    "kf_out": Kind(N_("%(by)s 在微信客服里回复"), "chat-right-text"),
+    "kf_event": Kind(N_("微信客服"), "headset"),
+    "forwarded": Kind(N_("%(rep)s 转来客户的话"), "chat-left-quote"),
+    "task": Kind(N_("%(by)s 记下待办"), "alarm"),
+    "task_done": Kind(N_("%(by)s 完成了待办"), "check2-square", "good"),
+    "group_joined": Kind(N_("进入客户群 %(group)s"), "people", "good"),
+    "group_left": Kind(N_("离开客户群 %(group)s"), "people"),
+    "opted_out": Kind(N_("不再接收消息"), "bell-slash", "warn"),
+    "opted_in": Kind(N_("重新接收消息"), "bell"),
+    "handed_over": Kind(N_("由 %(by)s 转交给 %(to)s"), "arrow-left-right"),
+}
+SPOKEN = frozenset({"note", "welcomed", "kf_in", "kf_out", "forwarded", "task", "task_done"})
+"""Lines whose text is somebody's own words."""
+AGAIN: Mapping[str, Kind] = {
+    "added": Kind(N_("再次添加了 %(rep)s"), "person-plus", "good"),
+    "half_added": Kind(N_("再次添加了 %(rep)s，待确认"), "person-dash", "warn"),
+}
+"""The same lines about somebody who had left this rep before."""
+FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "relation": (
+        N_("来往"),
+        (
+            "added",
+            "half_added",
+            "taken_over",
+            "deleted_by_rep",
+            "deleted_by_customer",
+            "transferred",
+            "transfer_failed",
+        ),
+    ),
+    "chat": (N_("聊天"), ("kf_in", "kf_out", "kf_event", "forwarded")),
+    "welcome": (N_("欢迎语"), ("welcomed",)),
+    "note": (N_("备注"), ("note",)),
+    "task": (N_("待办"), ("task", "task_done")),
+    "group": (N_("客户群"), ("group_joined", "group_left")),
+    "by_hand": (N_("手动修改"), ("tagged", "untagged", "owner_given", "edited")),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the story as it is shown."""
+
+    row: Interaction
+    words: str
+    icon: str
+    tone: str
+    text: str
+    said: bool
+    """Whether somebody said this, word for word."""
+    own: bool
+
+
+def line_of(row: Interaction, names: Mapping[str, str], again: bool) -> Line:
+    """The line; ``again``: it tells of somebody who had left this rep before."""
+    kind = KINDS.get(row.kind, Kind(row.kind, "dot"))
+    if again:
+        kind = AGAIN.get(row.kind, kind)
+    details = row.details
+
+    def called(userid: object) -> str:
+        if userid == BOT:
+            return _("机器人")
+        return names.get(str(userid)) or said(str(userid), ACTORS) if userid else _("未知")
+
+    values = {
+        "rep": called(row.userid),
+        "by": called(details.get("by")),
+        "to": called(details.get("to")) if details.get("to") else _("自动"),
+        "tag": details.get("tag") or "",
+        "group": details.get("name") or _("（没有名字的群）"),
+    }
+    spoken = row.kind in SPOKEN
+    own = row.kind == by_hand.NOTE and details.get("by") == here.viewer().userid
+    text = str(details.get("text") or "") if spoken else _aside(row, names)
+    text = "\n".join([text, *map(attached, details.get("attachments") or [])]).strip() if spoken else text
+    return Line(
+        row, _(kind.words, **values) if row.kind in KINDS else kind.words, kind.icon, kind.tone, text, spoken, own
+    )
+
+
+def _aside(row: Interaction, names: Mapping[str, str]) -> str:
+    """What else is known about a line."""
+    if row.kind == "edited":
+        changed = row.details.get("changed") or {}
+        return listed((_change(name, before, after) for name, (before, after) in changed.items()), "；")
+    if row.kind == KF_EVENT:
+        return chat_lines.happened(row.details, names)
+    if row.kind == "transfer_failed":
+        return str(row.details.get("reason") or "")
+    channel = row.details.get("channel")
+    return _("来自渠道“%(channel)s”", channel=channel) if channel else ""
+
+
+def _change(name: str, before: Any, after: Any) -> str:
+    words = _(EDIT_WORDS.get(name, name))
+    old, new = ((listed(one) if isinstance(one, list) else str(one)) or _("（空）") for one in (before, after))
+    return f"{words}{mark('：')}{old} → {new}"
