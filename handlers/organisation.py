@@ -1,6 +1,6 @@
 """What follows when our own members and departments change."""
 
-from people import members, persons
+from people import members, persons, renaming
 from storage.work import Work
 from tagging import channels
 from wecom.events import DepartmentChanged, MemberChanged, MemberLeft
@@ -15,7 +15,7 @@ def fetch_member(event: MemberChanged, gateway: Gateway) -> MemberFacts | None:
 def remember_member(event: MemberChanged, facts: MemberFacts | None, work: Work) -> None:
     """Keep the member as WeCom tells it; a renamed one keeps relations and seats."""
     if event.new_userid:
-        members.rename(work, _spelling(work, event.userid), event.new_userid)
+        renaming.rename(work, _spelling(work, event.userid), event.new_userid)
     if facts is not None:
         members.keep(work, [facts])
     elif event.status is not None and event.status.isdecimal():

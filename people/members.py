@@ -3,26 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from people import alarms, persons
-from storage import outbox
+from people import alarms
 from storage.database import insert_new, upsert
-from storage.tables import (
-    Channel,
-    ChannelSeat,
-    Department,
-    Interaction,
-    Interval,
-    Member,
-    Person,
-    Relation,
-    RelationFact,
-    RelationTag,
-    Task,
-    User,
-    Welcome,
-)
+from storage.tables import Department, Member, User
 from storage.work import Work
 from wecom.gateway import DepartmentFacts, MemberFacts
 
@@ -93,90 +78,6 @@ def leave(work: Work, userid: str) -> None:
     own = func.lower(Member.userid) == userid.lower()
     work.db.execute(update(Member).where(own).values(left_at=work.now, status=QUIT, serves=False))
     work.db.execute(update(User).where(func.lower(User.userid) == userid.lower()).values(disabled_at=work.now))
-
-
-def rename(work: Work, old: str, new: str) -> None:
-    """WeCom lets a userid be changed once: everything that names it follows.
-
-    Events may have come under the new name already; then two relations of one customer are one from now on.
-    """
-    db = work.db
-    if old == new:
-        return
-    own = select(Relation.person_id).where(Relation.userid == old)
-    db.execute(select(Person.id).where(Person.id.in_(own)).order_by(Person.id).with_for_update(key_share=True))
-    _rename_member(db, old, new)
-    merged = _merge_relations(db, old, new)
-    taken = select(ChannelSeat.channel_id).where(ChannelSeat.userid == new)
-    db.execute(delete(ChannelSeat).where(ChannelSeat.userid == old, ChannelSeat.channel_id.in_(taken)))
-    for table in (Relation, Interval, Interaction, ChannelSeat, Task):
-        db.execute(update(table).where(table.userid == old).values(userid=new))
-    if db.scalar(select(User.id).where(User.userid == new)) is None:
-        db.execute(update(User).where(User.userid == old).values(userid=new))
-    db.execute(update(Person).where(Person.owner == old).values(owner=new))
-    _rename_in_channels(db, old, new)
-    _rename_as_superior(db, old, new)
-    outbox.rename_rep(db, old, new)
-    for person in db.scalars(select(Person).where(Person.id.in_(merged))).all():
-        persons.refold(work, person)
-    db.flush()
-    greeted = select(Welcome.id).where(Welcome.userid == old).order_by(Welcome.id).with_for_update()
-    db.scalars(greeted).all()  # last, and in order: whoever settles a welcome locks it too
-    db.execute(update(Welcome).where(Welcome.userid == old).values(userid=new))
-
-
-def _rename_member(db: Session, old: str, new: str) -> None:
-    known, already = db.get(Member, old), db.get(Member, new)
-    if known is not None and already is not None:
-        already.serves = already.serves or known.serves
-        db.delete(known)
-    elif known is not None:
-        known.userid = new
-    db.flush()
-
-
-def _merge_relations(db: Session, old: str, new: str) -> set[int]:
-    """Where a customer has relations under both names, the older one takes in the facts of the younger; the people."""
-    young = aliased(Relation)
-    both = select(Relation, young).join(young, young.external_userid == Relation.external_userid)
-    merged = set()
-    for kept, gone in db.execute(both.where(Relation.userid == old, young.userid == new)).all():
-        for table, same in ((RelationFact, ("kind", "at")), (RelationTag, ("tag_id",))):
-            _move(db, table, same, gone.id, kept.id)
-        db.execute(delete(Interval).where(Interval.relation_id == gone.id))
-        db.execute(delete(Relation).where(Relation.id == gone.id))
-        merged.add(kept.person_id)
-    return merged
-
-
-def _move(
-    db: Session, table: type[RelationFact] | type[RelationTag], same: Sequence[str], gone: int, kept: int
-) -> None:
-    """Move the rows of one relation to another that it does not have yet; the rest goes."""
-    twin = aliased(table)
-    alike = [getattr(twin, name) == getattr(table, name) for name in same]
-    known = select(twin.id).where(twin.relation_id == kept, *alike).exists()
-    db.execute(delete(table).where(table.relation_id == gone, known))
-    db.execute(update(table).where(table.relation_id == gone).values(relation_id=kept))
-
-
-def _rename_in_channels(db: Session, old: str, new: str) -> None:
-    for channel in db.scalars(select(Channel).where(Channel.state != "deleted")):
-        channel.at_wecom = _renamed(channel.at_wecom, old, new)
-        channel.timetable = [{**row, "members": _renamed(row["members"], old, new)} for row in channel.timetable]
-
-
-def _rename_as_superior(db: Session, old: str, new: str) -> None:
-    for member in db.scalars(select(Member)):
-        if old in member.superiors:
-            member.superiors = _renamed(member.superiors, old, new)
-    for department in db.scalars(select(Department)):
-        if old in department.leaders:
-            department.leaders = _renamed(department.leaders, old, new)
-
-
-def _renamed(userids: Sequence[str], old: str, new: str) -> list[str]:
-    return list(dict.fromkeys(new if one == old else one for one in userids))
 
 
 def keep_departments(work: Work, facts: Sequence[DepartmentFacts]) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import select
 
-from people import alarms, members
+from people import alarms, members, renaming
 from scheduler.comparing import AT_ONCE, Comparing
 from scheduler.reconcile_pairs import SAME_START
 from scheduler.reconcile_report import CHANNELS, DEPARTMENTS, MEMBERS, TAGS, Example
@@ -99,7 +99,7 @@ def _keep_organisation(
     with transaction(sync.engine) as db:
         work = sync.work(db)
         for old, new in renamed.items():
-            members.rename(work, old, new)
+            renaming.rename(work, old, new)
         members.keep_departments(work, departments)
         gone = members.keep_all(work, facts, serving)
         for userid in gone:

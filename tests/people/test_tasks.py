@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from people import members, persons, tasks
+from people import persons, renaming, tasks
 from storage.tables import Interaction, Member, OutboxRow, Task
 from tests.shop import Shop
 
@@ -119,7 +119,7 @@ def test_who_has_left_is_not_written_to_and_who_takes_over_is(shop: Shop) -> Non
 def test_a_renamed_rep_keeps_their_tasks(shop: Shop) -> None:
     make(shop, "盘点")
     with shop.work() as work:
-        members.rename(work, "lisi", "lisi2")
+        renaming.rename(work, "lisi", "lisi2")
     assert [one.userid for one in shop.rows(Task)] == ["lisi2"]
 
 
