@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from api import here, keys, reading
 from api.problems import BAD_REQUEST, IN_PROGRESS, KEY_REUSED, Kind, Problem
 from api.shapes import Asked, Query, Shape
+from people import api_keys
 from storage import answers, audit
 from storage.answers import Claim, Kept
 from storage.database import transaction
@@ -76,6 +77,10 @@ class Call:
     def actor(self) -> str:
         """How the key is named in the audit and beside what it made."""
         return f"key:{self.key.name}"
+
+    def may(self, subject: str, verb: str) -> bool:
+        """Whether the key has this scope too: for what goes beyond the scope of the operation."""
+        return api_keys.allows(self.key.scopes, subject, verb)
 
     @contextmanager
     def work(self) -> Iterator[Work]:

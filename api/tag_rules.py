@@ -50,7 +50,6 @@ class ScopeAsked(Asked):
     """Where and when a rule looks; what is left out does not narrow it."""
 
     where: tuple[Literal["kf", "forwarded"], ...] = ()
-    who: tuple[Literal["customer", "rep"], ...] = ()
     channels: Annotated[tuple[str, ...], Field(description="Codes the customer came over.")] = ()
     accounts: Annotated[tuple[str, ...], Field(description="open_kfid of 微信客服 accounts.")] = ()
     reps: tuple[Userid, ...] = ()
@@ -170,7 +169,9 @@ class PreviewShape(Shape):
     hits: int
     people: int
     keywords: list[KeywordCount]
-    samples: list[SampleShape]
+    samples: list[SampleShape] = Field(
+        description="What customers said: empty for a key that may not read customers (`customers:read`)."
+    )
     cut: bool = Field(description="Whether there were more messages than are looked at.")
 
 
@@ -245,7 +246,7 @@ def make_rule(call: Call, body: RuleAsked) -> Reply:
         draft = _draft(work.db, Draft(body.name, body.kind), body)
         rule = rules.create(work, draft, by=call.actor)
         call.note(work, "rule.create", f"{PREFIX}{rule.id}", {"name": rule.name})
-        return Reply(201, shown(work.db, rule))
+        return call.keep(work, Reply(201, shown(work.db, rule)))
 
 
 def change_rule(call: Call, rule_id: str, body: RuleChange) -> Reply:
@@ -272,12 +273,16 @@ def delete_rule(call: Call, rule_id: str) -> Reply:
 
 
 def preview_rule(call: Call, rule_id: str, body: PreviewAsked) -> Reply:
-    """Try the rule on what customers said in the last days; changes nothing."""
+    """Try the rule on what customers said in the last days; changes nothing.
+
+    Everybody gets the counts; what was said, and by whom, only a key that may read customers too (`customers:read`).
+    """
     with reading(here.engine()) as db:
         rule = _living(db, rule_id)
         if rule.kind != rules.KEYWORD:
             raise Invalid([("kind", "只有关键词规则可以试算")])
         seen = rule_work.preview(db, rules.draft_of(db, rule), here.now(), body.days)
+    samples = seen.samples if call.may("customers", "read") else []
     return Reply(
         200,
         PreviewShape(
@@ -294,7 +299,7 @@ def preview_rule(call: Call, rule_id: str, body: PreviewAsked) -> Reply:
                     words=one.words,
                     after=one.after,
                 )
-                for one in seen.samples
+                for one in samples
             ],
             cut=seen.cut,
         ),

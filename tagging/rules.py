@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 KEYWORD, ARRIVAL, LOSS = KINDS = ("keyword", "arrival", "loss")
 KF, FORWARDED = SOURCES = ("kf", "forwarded")
 """Where words reach us: chats of 微信客服, and what reps pass on to the bot."""
-CUSTOMER, REP = WRITERS = ("customer", "rep")
 LOST_BY = ("customer", "rep")
 MAX_NAME = 60
 MAX_TAGS = 20
@@ -49,9 +48,7 @@ class Words:
     at: datetime
     open_kfid: str | None = None
     userid: str | None = None
-    """The rep who passed it on, or who wrote it."""
-    who: str = CUSTOMER
-    """Whose words they are: customer or rep."""
+    """The rep who passed it on."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ class Draft:
     definition: Mapping[str, Any] = field(default_factory=dict)
     """keyword: as ``keywords.Rule.read``; arrival: nothing; loss: ``{"by": ["customer", "rep"]}``."""
     scope: Mapping[str, Any] = field(default_factory=dict)
-    """``{"where": [...], "who": [...], "channels": [ids], "accounts": [...], "reps": [...], "days", "from", "to"}``."""
+    """``{"where": [...], "channels": [ids], "accounts": [...], "reps": [...], "days", "from", "to"}``."""
     tags: tuple[tuple[str, str], ...] = ()
     cap: int | None = None
 
@@ -106,11 +103,10 @@ def _check_tags(wanted: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _check_scope(db: Session, scope: Mapping[str, Any]) -> list[tuple[str, str]]:
     problems: list[tuple[str, str]] = []
-    known = {"where", "who", "channels", "accounts", "reps", "days", "from", "to"}
+    known = {"where", "channels", "accounts", "reps", "days", "from", "to"}
     problems += [("scope", f"范围里有不认识的 {name}") for name in sorted(set(scope) - known)]
-    for name, allowed in (("where", SOURCES), ("who", WRITERS)):
-        if not set(scope.get(name) or allowed) <= set(allowed):
-            problems.append(("scope", f"{name} 只能是 {'、'.join(allowed)}"))
+    if not set(scope.get("where") or SOURCES) <= set(SOURCES):
+        problems.append(("scope", f"where 只能是 {'、'.join(SOURCES)}"))
     if not set(scope.get("days") or EVERY_DAY) <= set(EVERY_DAY):
         problems.append(("scope", "days 是 1（周一）到 7（周日）"))
     for name in ("from", "to"):
@@ -348,7 +344,6 @@ def _in_scope(db: Session, rule: TagRule, person: Person, words: Words, zone: Zo
     scope = rule.scope
     plain = (
         words.where in (scope.get("where") or SOURCES)
-        and words.who in (scope.get("who") or (CUSTOMER,))
         and (not scope.get("accounts") or words.open_kfid in scope["accounts"])
         and _in_time(scope, words.at, zone)
     )

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from people import persons
+from storage import answers
 from storage.tables import AuditRow, Person, PersonTag, TagRule
 from tagging import rules
 from tagging.rules import Words
@@ -63,6 +64,19 @@ def test_the_same_idempotency_key_makes_one_rule(shop: Shop, api: Caller) -> Non
     assert len(shop.rows(TagRule)) == 1
 
 
+def test_a_rule_and_the_answer_kept_for_it_are_there_together_or_not_at_all(
+    shop: Shop, api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise RuntimeError("the process dies")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(answers, "keep", dies)
+        problem(api.post("/tag-rules", PRICE, once="k1"), 500, "internal")
+    assert shop.rows(TagRule) == []
+    assert api.post("/tag-rules", PRICE, once="k1").status_code == 201
+
+
 def test_a_rule_is_changed_stopped_and_deleted(shop: Shop, api: Caller) -> None:
     make(api)
     changed = api.patch("/tag-rules/r_1", {"any_keywords": ["怎么卖"], "cap": 3}).get_json()
@@ -85,6 +99,19 @@ def test_a_preview_tells_what_would_have_been_and_changes_nothing(shop: Shop, ap
     assert seen["keywords"] == [{"keyword": "多少钱", "hits": 1}]
     assert seen["samples"][0]["customer_id"] == "p_1"
     assert shop.rows(PersonTag) == []
+
+
+def test_a_key_that_may_not_read_customers_gets_counts_but_nothing_they_said(shop: Shop, api: Caller) -> None:
+    say(shop, "多少钱一斤")
+    make(api)
+    for scopes, samples in (
+        (("tags:read",), 0),
+        (("tags", "customers:write"), 0),
+        (("tags:read", "customers:read"), 1),
+    ):
+        seen = Caller(shop, *scopes, name="+".join(scopes)).post("/tag-rules/r_1/preview", {}).get_json()
+        assert (seen["hits"], seen["people"], len(seen["samples"])) == (1, 1, samples), scopes
+        assert ("一斤" in str(seen)) is bool(samples), scopes
 
 
 def test_backfill_and_undo_are_carried_out_by_the_worker(shop: Shop, api: Caller) -> None:
@@ -111,6 +138,7 @@ def test_backfill_and_undo_are_carried_out_by_the_worker(shop: Shop, api: Caller
         ({**PRICE, "tags": []}, "tags"),
         ({**PRICE, "colour": "red"}, "colour"),
         ({**PRICE, "scope": {"channels": ["cNowhere"]}}, "scope"),
+        ({**PRICE, "scope": {"who": ["rep"]}}, "who"),
         ({**PRICE, "any_keywords": [{"text": "(a+", "mode": "pattern"}]}, "any_keywords"),
     ],
 )
