@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, select, update
 from sqlalchemy.orm import Session
 
-from people import groups, persons, privacy, relations
+from people import groups, handover, persons, privacy, relations
 from people.relations import Fact
 from scheduler.comparing import JUST_NOW
 from scheduler.reconcile_report import Example
@@ -381,17 +381,20 @@ def _follow_up(work: Work, person: Person, relation: Relation, side: Follow, lif
     channel = welcomes.channel_of(work, relation.source_state)
     given = []
     last = persons.last_interval(work.db, relation)
+    handed_over = last is not None and last.origin == "transfer"
+    handover.arrived(work, person, relation, at)
     if life in ARRIVALS:
         if channel is not None and channel.tags:
             name = persons.rep_name(work.db, relation.userid)
             given = channels.give_own_tags(work, channel, person, rep_name=name, at=at)
-        rules.hear_arrival(work, person, relation, at)
+        if not handed_over:
+            rules.hear_arrival(work, person, relation, at)
     if relation in marks.living(work.db, relation.person_id):
         marks.push_all(work, relation, besides={tag.id for tag in given})
     details: dict[str, Any] = {"channel": channel.name if channel else None}
     details |= {"again": True} if last is not None and last.number > 1 else {}
     _tell(work, relation, "added", at, details)
-    if life in ARRIVALS and (last is None or last.origin != "transfer"):
+    if life in ARRIVALS and not handed_over:
         _say_why_no_welcome(work, relation, at)
     if channel is not None and channel.daily_cap and channel.state != "deleted":
         channels.lead(work, channel)
@@ -448,6 +451,8 @@ def end(work: Work, relation_id: int, profile: Profile | None) -> bool:
     persons.record(work, person, relation, Fact(kind, at))
     if kind == relations.DELETED_BY_REP:
         rules.hear_loss(work, person, relation, "rep", at)
+    else:
+        handover.follow(work, person)
     marks.gone_at_wecom(work, relation)
     _tell(work, relation, kind, at, {})
     return True

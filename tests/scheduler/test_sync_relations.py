@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from people import alarms, persons, privacy, today
-from people.access import Sight
-from scheduler import reconcile_relations
+from people import access, alarms, persons, privacy, tasks, today
+from people.access import Sight, Viewer
+from scheduler import handovers, reconcile_relations
+from scheduler.handovers import Wish
 from storage.tables import (
     Alarm,
+    HandoverRow,
     Interaction,
     Interval,
     Person,
@@ -18,9 +20,13 @@ from storage.tables import (
     Relation,
     RelationFact,
     RelationTag,
+    Tag,
     TagGround,
+    Task,
     Welcome,
 )
+from tagging import rules, tags
+from tagging.rules import Draft
 from tests.scheduler.syncing import SETTLED, relation_of, sync, unheard
 from tests.shop import Shop, event_xml
 
@@ -258,6 +264,45 @@ def test_a_transfer_that_was_lost_is_no_loss(shop: Shop) -> None:
     assert origins == ["transfer"]
     assert lines(shop, "deleted_by_rep") == []
     assert shop.rows(Welcome, Welcome.userid == "wangwu") == []
+    assert sync(shop).different == 0
+
+
+def test_after_a_transfer_that_was_lost_everything_is_as_if_it_had_been_told(shop: Shop) -> None:
+    with shop.work() as work:
+        rules.create(work, Draft("来了", kind="arrival", tags=(("时段", "新到"),)), by="boss")
+    external = arrived(shop)
+    with shop.work() as work:
+        (person,) = work.db.query(Person)
+        persons.give_owner(work, person, "lisi")
+        tasks.make(work, "lisi", "回访", None, person=person, once="1")
+        (tag,) = work.db.query(Tag)
+        assert tags.take_away(work, person, tag)
+    with unheard(shop):
+        shop.world.transfer("lisi", "wangwu", external)
+    sync(shop)
+    (kept,) = shop.rows(Person)
+    with shop.db() as db:
+        giver, taker = (access.sight_of(db, Viewer(userid, "rep")) for userid in ("lisi", "wangwu"))
+        assert access.person_in_sight(db, giver, kept.id) is None
+        assert access.person_in_sight(db, taker, kept.id) is not None
+    assert (kept.owner, [one.userid for one in shop.rows(Task)]) == ("wangwu", ["wangwu"])
+    assert shop.rows(TagGround) == []
+    assert shop.world.tag_names(shop.world.relation("wangwu", external)) == []
+
+
+def test_a_handover_of_ours_whose_events_were_lost_is_done_after_the_sync(shop: Shop) -> None:
+    external = arrived(shop)
+    with shop.work() as work:
+        handovers.begin(work, Sight(everybody=True), Wish("lisi", "wangwu"), by="zhangsan")
+    shop.catch_up()
+    with shop.world.unheard():
+        shop.advance(hours=25)
+        shop.catch_up()
+    shop.advance(minutes=SETTLED)
+    sync(shop)
+    assert relation_of(shop, external, "wangwu").state == "active"
+    assert [one.state for one in shop.rows(HandoverRow)] == ["done"]
+    assert len(lines(shop, "handed_over")) == 1
     assert sync(shop).different == 0
 
 
