@@ -72,7 +72,7 @@ def _wants_my_word(db: Session, job: BulkJob) -> bool:
 
 
 def _found(db: Session, job_id: int) -> BulkJob:
-    job = bulk.find(db, job_id) if job_id < 2**53 else None
+    job = bulk.find(db, job_id)
     return job if job is not None and visible(db, job) else here.not_here()
 
 
@@ -227,7 +227,7 @@ def show(job_id: int) -> str:
     """What would be done, or what became of it, row by row."""
     outcome = request.args.get("outcome", "")
     outcome = outcome if outcome in OUTCOME_WORDS else ""
-    after = request.args.get("after", 0, type=int)
+    after = here.number(request.args.get("after")) or 0
     with here.reading() as db:
         job = _found(db, job_id)
         named = here.sight(db).everybody or job.by == here.viewer().userid

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage, MultiDict
 
+from console import here
 from console.words import _
 from storage.tables import Channel, Media, Member
 from storage.work import Work
@@ -118,7 +119,7 @@ def read(sent: MultiDict[str, str]) -> Form:
         skip_verify="skip_verify" in sent,
         daily_cap=sent.get("daily_cap", "").strip(),
         timetable=tuple(_slot(sent, number) for number in _numbers(sent, "t", "holidays")),
-        version=_whole(sent.get("version")) or 0,
+        version=here.number(sent.get("version")) or 0,
         same_name="same_name" in sent,
     )
 
@@ -134,7 +135,7 @@ def _attachment(sent: MultiDict[str, str], number: int) -> dict[str, Any]:
     row: dict[str, Any] = {"kind": kind}
     row |= {name: sent.get(f"a-{number}-{name}", "").strip() for name in TEXTS.get(kind, ())}
     if kind != "link":
-        row["media"] = _whole(sent.get(f"a-{number}-media"))
+        row["media"] = here.number(sent.get(f"a-{number}-media"))
     return row
 
 
@@ -146,10 +147,6 @@ def _slot(sent: MultiDict[str, str], number: int) -> dict[str, Any]:
         "holidays": sent.get(f"t-{number}-holidays", "same"),
         "members": sent.getlist(f"t-{number}-members"),
     }
-
-
-def _whole(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() and len(text) < 18 else None
 
 
 # --- buttons ---------------------------------------------------------------------------------------------------------
@@ -179,7 +176,7 @@ def changed(form: Form, do: str) -> Form:
     if verb == "add" and what == "slot" and len(form.timetable) < MOST_SLOTS:
         return replace(form, timetable=(*form.timetable, {**NEW_SLOT, "members": list(form.members)}))
     letter, _, place = what.partition(":")
-    number = _whole(place)
+    number = here.number(place)
     if number is None:
         return form
     if letter == "t" and verb == "drop":

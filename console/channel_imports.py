@@ -120,7 +120,9 @@ def copy() -> Any:
     with here.reading() as db:
         template = channel_lists.find(db, request.form.get("like", ""))
         userids = request.form.getlist("members")
-        departments = [int(one) for one in request.form.getlist("departments") if one.isdecimal()]
+        departments = [
+            number for one in request.form.getlist("departments") if (number := here.number(one)) is not None
+        ]
         if template is None or not (userids or departments):
             return _copies(db, _("请选择一个样板渠道码，再勾选成员或部门")), 422
         lines = channel_imports.for_members(db, template, userids)

@@ -110,7 +110,7 @@ def index() -> str:
     """Every code that fits the filter, newest first."""
     wanted = list_filter()
     with here.reading() as db:
-        found, following = channel_lists.page(db, wanted, limit=PAGE, before=request.args.get("before", type=int))
+        found, following = channel_lists.page(db, wanted, limit=PAGE, before=here.number(request.args.get("before")))
         return render_template(
             "channels/index.html",
             lines=_lines(db, found),
@@ -132,7 +132,7 @@ def list_filter() -> Filter:
         q=request.args.get("q", "").strip()[:100],
         state=state if state in channel_lists.STATES else "all",
         userid=request.args.get("member") or None,
-        tag_id=request.args.get("tag", type=int),
+        tag_id=here.number(request.args.get("tag")),
     )
 
 

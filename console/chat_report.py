@@ -26,7 +26,7 @@ SPANS = (1, 7, 30)
 @guarded("see_answers")
 def index() -> str:
     """First answers, medians, shares under 30 seconds, satisfaction; and WeCom's own days on a table of their own."""
-    asked = request.args.get("days", type=int)
+    asked = here.number(request.args.get("days"))
     days = asked if asked in SPANS else 7
     last = here.today()
     first = last - timedelta(days=days - 1)

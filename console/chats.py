@@ -164,9 +164,9 @@ def _page(chat_id: int, *, text: str = "", error: str = "") -> str:
     with here.reading() as db:
         sight = here.sight(db)
         chat, person = _chat(db, sight, chat_id)
-        found = request.args.get("line", type=int)
+        found = here.number(request.args.get("line"))
         after = read_cursor(request.args.get("after"))
-        if after is None and found is not None and 0 < found < 2**53:
+        if after is None and found is not None:
             after = chat_search.place_of(db, chat, found)
         rows, following = chat_lists.lines(db, chat, limit=LINES, after=after)
         files = chat_search.files_of(db, [one.id for one in rows])
@@ -227,7 +227,7 @@ def _card(db: Session, sight: Sight, person: Person) -> dict[str, Any]:
 
 def _chat(db: Session, sight: Sight, chat_id: int) -> tuple[Conversation, Person]:
     """The chat of this number and its customer, if the viewer may see it; else the answer is 404."""
-    found = chat_lists.chat_in_sight(db, sight, chat_id) if chat_id < 2**53 else None
+    found = chat_lists.chat_in_sight(db, sight, chat_id)
     return found or here.not_here(f"k_{chat_id}")
 
 
@@ -237,7 +237,7 @@ def file(chat_id: int, file_id: int) -> Response:
     """Something that was sent in this chat: a picture is shown, everything else is only given away to be saved."""
     with here.reading() as db:
         chat, _person = _chat(db, here.sight(db), chat_id)
-        kept = chat_search.file_in(db, chat, file_id) if file_id < 2**53 else None
+        kept = chat_search.file_in(db, chat, file_id)
         served = kept_files.serving(kept) if kept is not None else None
         if kept is None or served is None:
             here.not_here(f"k_{chat_id}")

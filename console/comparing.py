@@ -111,7 +111,7 @@ def index() -> str:
 def show(run_id: int) -> str:
     """One comparison, whole."""
     with here.reading() as db:
-        run = (db.get(SyncRun, run_id) if run_id < 2**53 else None) or here.not_here()
+        run = db.get(SyncRun, run_id) or here.not_here()
         return _page(db, run, reconcile.latest(db, RUNS))
 
 

@@ -88,9 +88,7 @@ def _channel_id(db: Session, code: str) -> int | None:
 
 def number_of(prefix: str, public: str) -> int | None:
     """The number in a public id such as ``p_17``; None for anything else."""
-    digits = public.removeprefix(prefix)
-    fits = public.startswith(prefix) and digits.isascii() and digits.isdecimal() and len(digits) <= 15
-    return int(digits) if fits else None
+    return here.number(public[len(prefix) :]) if public.startswith(prefix) else None
 
 
 @pages.get("/customers")

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, redirect, request, url_for
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.routing import IntegerConverter, Map
 
 from console import here
 from people.access import RIGHTS
@@ -38,6 +39,13 @@ PUBLIC = frozenset(
     }
 )
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class Number(IntegerConverter):
+    """A number in an address. One that no id can be leads nowhere, as if there were no such route."""
+
+    def __init__(self, of: Map) -> None:
+        super().__init__(of, max=here.LARGEST)
 
 
 def guarded(right: str) -> Callable[[View], View]:
@@ -96,6 +104,7 @@ def safe_return(address: str | None) -> str:
 def install(app: Flask) -> None:
     """Keep the doors of this application. A form's token lives as long as the browser's session, not an hour."""
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None, WTF_CSRF_SSL_STRICT=False)
+    app.url_map.converters["int"] = Number
     csrf = CSRFProtect(app)
 
     @app.after_request

@@ -154,7 +154,7 @@ def _choice(db: Session) -> Choice:
         here.not_here()
     resigned = member is None or member.left_at is not None or member.status == QUIT
     left_at = waiting or (member.left_at if member is not None else None)
-    again, asked = request.values.get("again", 0, type=int), asked_for(db)
+    again, asked = here.number(request.values.get("again")) or 0, asked_for(db)
     chosen = _chosen(db, sight, everybody, asked, again)
     return Choice(giver, resigned, left_at, everybody, chosen, asked, again)
 
@@ -237,7 +237,7 @@ def begin() -> Any:
 
 
 def _found(db: Session, handover_id: int) -> Handover:
-    plan, sight = (db.get(Handover, handover_id) if handover_id < 2**53 else None), here.sight(db)
+    plan, sight = db.get(Handover, handover_id), here.sight(db)
     return plan if plan is not None and sight.rep(plan.giver) and sight.rep(plan.taker) else here.not_here()
 
 
@@ -245,7 +245,7 @@ def _found(db: Session, handover_id: int) -> Handover:
 @guarded("hand_over")
 def show(handover_id: int) -> str:
     """How each customer of a plan stands, with WeCom's reason where it said no."""
-    state, after = request.args.get("state", ""), request.args.get("after", 0, type=int)
+    state, after = request.args.get("state", ""), here.number(request.args.get("after")) or 0
     state = state if state in ROW_WORDS else ""
     with here.reading() as db:
         plan = _found(db, handover_id)

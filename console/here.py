@@ -75,6 +75,19 @@ def setting(name: str) -> str:
     return str(current_app.extensions[name])
 
 
+# --- what is asked ---------------------------------------------------------------------------------------------------
+
+LARGEST = 2**53 - 1
+"""No id is larger: every database and JSON hold it exactly."""
+
+
+def number(text: str | None) -> int | None:
+    """The whole number that an address or a form names; None for anything else, and for what no id can be."""
+    if not (text and text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST))):
+        return None
+    return int(text) if int(text) <= LARGEST else None
+
+
 # --- who is looking --------------------------------------------------------------------------------------------------
 
 

@@ -134,7 +134,7 @@ def events() -> str:
     state, name = request.args.get("state", ""), request.args.get("name", "")
     with here.reading() as db:
         rows, following = lists.events(
-            db, state=state, name=name, limit=PAGE, before=request.args.get("before", type=int)
+            db, state=state, name=name, limit=PAGE, before=here.number(request.args.get("before"))
         )
         return render_template(
             "operations/events.html",
@@ -177,7 +177,7 @@ def event(event_id: int) -> str:
 @guarded("replay")
 def replay() -> Any:
     """Run set-aside events again: the one named, or all."""
-    one = request.form.get("id", type=int)
+    one = here.number(request.form.get("id"))
     if one is None and request.form.get("all") != "1":
         return back_to("operations.events", state="aside")
     ids = None if one is None else [one]
@@ -202,7 +202,7 @@ def calls() -> str:
     state, name = request.args.get("state", ""), request.args.get("name", "")
     with here.reading() as db:
         rows, following = lists.calls(
-            db, state=state, name=name, limit=PAGE, before=request.args.get("before", type=int)
+            db, state=state, name=name, limit=PAGE, before=here.number(request.args.get("before"))
         )
         return render_template(
             "operations/calls.html",

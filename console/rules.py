@@ -179,7 +179,7 @@ def show(rule_id: int) -> str:
     """What a rule says, whom it met and why, its versions, and what is under way with it."""
     with here.reading() as db:
         rule = _rule(db, rule_id)
-        found, following = rule_work.hits(db, rule.id, limit=HITS, before=request.args.get("before", type=int))
+        found, following = rule_work.hits(db, rule.id, limit=HITS, before=here.number(request.args.get("before")))
         hits, people = rule_work.counted(db, [rule.id], here.now() - timedelta(days=30)).get(rule.id, (0, 0))
         codes = select(Channel).where(Channel.id.in_(rule.scope.get("channels") or []))
         named = select(Person.id, Person.name).where(Person.id.in_({one.person_id for one in found}))

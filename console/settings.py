@@ -65,7 +65,7 @@ ACTION_WORDS = {
 @guarded("see_settings")
 def index() -> str:
     """Members as WeCom tells them: who serves customers, who has left."""
-    wanted, department = request.args.get("who", ""), request.args.get("department", type=int)
+    wanted, department = request.args.get("who", ""), here.number(request.args.get("department"))
     with here.reading() as db:
         everybody = list(db.scalars(select(Member).order_by(Member.left_at.is_not(None), Member.name, Member.userid)))
         departments = list(db.scalars(select(Department).order_by(Department.order.desc(), Department.id)))
@@ -306,7 +306,7 @@ def revoke_key(key_id: int) -> Any:
 @guarded("see_settings")
 def calendar_page() -> str:
     """A year with its holidays and make-up days."""
-    year = request.args.get("year", here.today().year, type=int)
+    year = here.number(request.args.get("year")) or here.today().year
     year = min(max(year, 2000), 2100)
     with here.reading() as db:
         days = calendar.of_year(db, year)
@@ -341,7 +341,7 @@ def audit_log() -> str:
     """Who did what, when, from where."""
     with here.reading() as db:
         rows, following = lists.audit_rows(
-            db, **_audit_filter(), limit=PAGE, before=request.args.get("before", type=int)
+            db, **_audit_filter(), limit=PAGE, before=here.number(request.args.get("before"))
         )
         problems = audit.verify(db) if "verify" in request.args else None
         subjects = known.subjects(db, here.sight(db), rows)

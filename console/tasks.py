@@ -71,7 +71,7 @@ def _in_words(at: datetime) -> str:
 def finish(task_id: int) -> Any:
     """It is done."""
     with here.working() as work:
-        task = tasks.own(work.db, here.viewer().userid, task_id) if task_id < 2**53 else None
+        task = tasks.own(work.db, here.viewer().userid, task_id)
         if task is not None and tasks.finish(work, task):
             here.note(work, "task.finish", str(task_id))
     return _back(task)
@@ -83,7 +83,7 @@ def postpone(task_id: int) -> Any:
     """Bring it to mind at another time."""
     trouble = ""
     with here.working() as work:
-        task = tasks.own(work.db, here.viewer().userid, task_id) if task_id < 2**53 else None
+        task = tasks.own(work.db, here.viewer().userid, task_id)
         if task is not None:
             try:
                 tasks.postpone(work, task, _moment(request.form.get("at", "").strip()))

@@ -1,5 +1,6 @@
 """Every door of the console, found by walking the route map: who passes, what a form needs, what an answer carries."""
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -92,6 +93,23 @@ def test_an_undecided_route_would_answer_404(counter: Counter, monkeypatch: pyte
     monkeypatch.delattr(counter.shop.app.view_functions["today.show"], "guarded_by")
     assert doors.undecided(counter.shop.app) == ["today.show /"]
     assert counter.visitor("zhangsan").get("/").status_code == 404
+
+
+@pytest.mark.parametrize("number", [2**53, 99999999999999999999])
+def test_a_number_that_no_id_can_be_leads_nowhere(counter: Counter, number: int) -> None:
+    boss = counter.visitor("zhangsan")
+    ask = {"GET": boss.get, "POST": boss.post}
+    for method in ask:
+        for rule in (one for one in rules(counter, method) if "<int:" in one.rule):
+            way = address(counter, rule, "lisi")
+            far = re.sub(r"/\d+(?=/|$)", f"/{number}", way)
+            assert (far != way, ask[method](far).status_code) == (True, 404), rule.rule
+    names = ["before", "after", "line", "days", "tag", "department", "year", "again", "id"]
+    for rule in (one for one in rules(counter, "GET") if not one.arguments or one.endpoint == "rules.show"):
+        for asked in (number, -number, "٣"):
+            query = "&".join(f"{name}={asked}" for name in names)
+            assert boss.get(f"{address(counter, rule, 'lisi')}?{query}").status_code < 500, rule.rule
+    assert boss.post("/operations/events/replay", {"id": str(number)}).status_code == 303
 
 
 def test_a_right_nobody_defined_opens_nothing() -> None:
