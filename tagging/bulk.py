@@ -133,11 +133,15 @@ def _first_numbers(db: Session, job_id: int, person_ids: Collection[int]) -> dic
 
 
 def show(work: Work, job_id: int) -> BulkJob:
-    """All lines are there: the job can be looked at. Older ones of the same person that were never started go."""
+    """All lines are there: the job can be looked at. Older ones of the same person that were never started go.
+
+    But for those that have a second person's word, or wait for it.
+    """
     job = work.db.get_one(BulkJob, job_id, with_for_update=True, populate_existing=True)
     job.state, job.changed_at = PREVIEW, work.now
-    older = select(BulkJob.id).where(BulkJob.by == job.by, BulkJob.state == PREVIEW, BulkJob.id != job.id)
-    _remove(work.db, work.db.scalars(older).all())
+    unconfirmed = (BulkJob.state == PREVIEW, BulkJob.confirmed_by.is_(None))
+    older = select(BulkJob).where(BulkJob.by == job.by, BulkJob.id != job.id, *unconfirmed)
+    _remove(work.db, [one.id for one in work.db.scalars(older).all() if not wants_second(work.db, one)])
     return job
 
 

@@ -336,6 +336,27 @@ def test_more_than_a_thousand_people_need_a_second_persons_word(shop: Shop, tag:
         assert db.get_one(BulkJob, bulk_job).confirmed_by == "lisi"
 
 
+def test_a_new_job_leaves_those_that_have_or_await_a_second_persons_word(shop: Shop, tag: Tag) -> None:
+    people(shop, 1)
+    with shop.work() as work:
+        for userid in ("zhangsan", "lisi"):
+            work.db.add(User(userid=userid, role="boss", created_at=work.now))
+
+    def another(total: int, confirmed: bool = False) -> int:
+        job_id = desk(shop).of_list(ALL, Filter(), order(tag, by="zhangsan"))
+        with shop.work() as work:
+            work.db.get_one(BulkJob, job_id).total = total
+            if confirmed:
+                bulk.confirm(work, job_id, "lisi")
+        return job_id
+
+    awaits, has = another(1001), another(1001, confirmed=True)
+    another(1)
+    newest = another(1)
+    assert [one.id for one in shop.rows(BulkJob)] == [awaits, has, newest]
+    assert {one.job_id for one in shop.rows(BulkRow)} == {awaits, has, newest}
+
+
 @pytest.mark.parametrize(
     ("what", "tag_ids", "reason"), [("tag", [], "x"), ("tag", [999], "x"), ("tag", None, " "), ("gift", None, "x")]
 )
