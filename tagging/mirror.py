@@ -122,6 +122,7 @@ def _merge(work: Work, other: Tag, into: Tag) -> None:
     for holder in holders:
         if other.id in holder.tags:
             holder.tags = list(dict.fromkeys(into.id if one == other.id else one for one in holder.tags))
+            holder.changed_at = work.now  # so that no process goes on with a rule as it was
     db.delete(other)
     db.flush()
 

@@ -104,6 +104,20 @@ def test_a_changed_rule_works_from_the_next_message_on(shop: Shop) -> None:
     assert said == [(2, "问码"), (1, "问价")]
 
 
+def test_a_rule_whose_tag_became_one_of_wecoms_gives_that_from_the_next_message_on(shop: Shop) -> None:
+    make(shop)
+    shop.world.console_tags("意向", ("询价",))
+    shop.catch_up()
+    assert say(shop, person(shop), "有大码吗") == 0  # this process has read the rules
+    shop.advance(minutes=1)
+    shop.world.console_rename_tag("询价", "问价")
+    shop.catch_up()
+    (tag,) = shop.rows(Tag, Tag.group_name == "意向")
+    assert say(shop, person(shop), "多少钱") == 1
+    assert [one.given for one in shop.rows(RuleHit)] == [[tag.id]]
+    assert tag_names(shop, person(shop)) == ["问价"]
+
+
 def test_a_stopped_rule_hears_nothing(shop: Shop) -> None:
     rule, one = make(shop), person(shop)
     with shop.work() as work:
