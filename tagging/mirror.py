@@ -6,12 +6,24 @@ relation, and off the person when no other living relation shows it. Personal ta
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from storage.database import insert_new
-from storage.tables import Channel, Person, PersonalTag, PersonTag, Relation, RelationTag, Tag, TagGround, TagRule
+from storage.tables import (
+    BulkJob,
+    Channel,
+    Person,
+    PersonalTag,
+    PersonTag,
+    Relation,
+    RelationTag,
+    Tag,
+    TagGround,
+    TagRule,
+)
 from storage.work import Work
 from tagging import marks, tags
 from tagging.tags import MAX_NAME, Ground
@@ -118,7 +130,7 @@ def _merge(work: Work, other: Tag, into: Tag) -> None:
         double = tuple_(*columns).in_(there) if len(columns) > 1 else columns[0].in_(there)
         db.execute(delete(table).where(table.tag_id == other.id, double))
         db.execute(update(table).where(table.tag_id == other.id).values(tag_id=into.id))
-    holders: list[Channel | TagRule] = [*db.scalars(select(Channel)).all(), *db.scalars(select(TagRule)).all()]
+    holders: list[Any] = [one for table in (Channel, TagRule, BulkJob) for one in db.scalars(select(table)).all()]
     for holder in holders:
         if other.id in holder.tags:
             holder.tags = list(dict.fromkeys(into.id if one == other.id else one for one in holder.tags))

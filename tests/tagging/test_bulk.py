@@ -275,6 +275,24 @@ def test_undone_is_the_ground_of_this_job_only(shop: Shop, tag: Tag) -> None:
         bulk.undo(work, jobs[0])
 
 
+def test_a_job_whose_tag_became_one_of_wecoms_is_undone_all_the_same(shop: Shop, tag: Tag) -> None:
+    with shop.work() as work:
+        persons.person_of(work, "wm1")  # with nobody of ours, so that WeCom has never heard of the tag
+    job = desk(shop).of_list(ALL, Filter(), order(tag))
+    begin(shop, job)
+    do(shop)
+    shop.world.console_tags("活动", ("双11",))
+    shop.catch_up()
+    shop.world.console_rename_tag("双11", "双十一")
+    shop.catch_up()
+    (merged,) = shop.rows(Tag, Tag.group_name == "活动")
+    assert having(shop, merged) == 1
+    with shop.work() as work:
+        bulk.undo(work, job)
+    do(shop)
+    assert having(shop, merged) == 0
+
+
 def test_untagging_takes_the_tag_away_and_cannot_be_undone(shop: Shop, tag: Tag) -> None:
     ids = people(shop, 2)
     with shop.work() as work:
