@@ -51,6 +51,7 @@ def index() -> str:
             deaf={one.id for one in found if rules.sources_off(db, one)},
             heard=heard,
             talkers=talkers,
+            sees_all=here.sight(db).everybody,
             kinds=KIND_WORDS,
             states=STATE_WORDS,
             lists=LISTS,
@@ -179,7 +180,8 @@ def show(rule_id: int) -> str:
     """What a rule says, whom it met and why, its versions, and what is under way with it."""
     with here.reading() as db:
         rule = _rule(db, rule_id)
-        found, following = rule_work.hits(db, rule.id, limit=HITS, before=here.number(request.args.get("before")))
+        sight, before = here.sight(db), here.number(request.args.get("before"))
+        found, following = rule_work.hits(db, rule.id, sight.people(), limit=HITS, before=before)
         hits, people = rule_work.counted(db, [rule.id], here.now() - timedelta(days=30)).get(rule.id, (0, 0))
         codes = select(Channel).where(Channel.id.in_(rule.scope.get("channels") or []))
         named = select(Person.id, Person.name).where(Person.id.in_({one.person_id for one in found}))
@@ -194,6 +196,7 @@ def show(rule_id: int) -> str:
             following=following,
             count=hits,
             people=people,
+            sees_all=sight.everybody,
             names=dict(db.execute(named).all()),
             reps={userid: name or userid for userid, name in db.execute(reps)},
             versions=rules.versions(db, rule),

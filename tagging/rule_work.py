@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import ColumnElement, Engine, func, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import reading, transaction
@@ -220,9 +220,12 @@ def _words(line: Interaction) -> Words:
 # --- the hit log -----------------------------------------------------------------------------------------------------
 
 
-def hits(db: Session, rule_id: int, *, limit: int, before: int | None = None) -> tuple[list[RuleHit], int | None]:
-    """One page of a rule's hits, newest first, and where the next begins."""
-    own = select(RuleHit).where(RuleHit.rule_id == rule_id).order_by(RuleHit.id.desc()).limit(limit + 1)
+def hits(
+    db: Session, rule_id: int, people: ColumnElement[bool], *, limit: int, before: int | None = None
+) -> tuple[list[RuleHit], int | None]:
+    """One page of a rule's hits, newest first, and where the next begins; ``people``: which ``Person`` counts."""
+    own = select(RuleHit).join(Person, Person.id == RuleHit.person_id).where(RuleHit.rule_id == rule_id, people)
+    own = own.order_by(RuleHit.id.desc()).limit(limit + 1)
     found = list(db.scalars(own.where(RuleHit.id < before) if before is not None else own))
     return found[:limit], (found[limit - 1].id if len(found) > limit else None)
 

@@ -4,9 +4,10 @@ import pytest
 
 from people import persons
 from storage.tables import Person, PersonTag, Tag, TagRule
+from storage.work import Work
 from tagging import rules
 from tagging.rules import Words
-from tests.console.acting import Counter
+from tests.console.acting import REPS, SEEN_BY, Counter
 
 RULE = {
     "name": "问价",
@@ -20,11 +21,15 @@ RULE = {
 
 def say(counter: Counter, text: str, external: str = "wm1") -> None:
     with counter.shop.work() as work:
-        person = persons.person_of(work, external)
-        own = {"person_id": person.id, "userid": None, "kind": "kf_in", "at": work.now}
-        line = persons.told(work, {**own, "details": {"text": text}, "once": f"{external}:{text}"})
-        assert line is not None
-        rules.hear(work, work.db.get_one(Person, person.id), Words(text, line, rules.KF, work.now))
+        told(work, persons.person_of(work, external), text)
+
+
+def told(work: Work, person: Person, text: str) -> None:
+    """Words of a customer, heard by the rules."""
+    own = {"person_id": person.id, "userid": None, "kind": "kf_in", "at": work.now}
+    line = persons.told(work, {**own, "details": {"text": text}, "once": f"{person.id}:{text}"})
+    assert line is not None
+    rules.hear(work, person, Words(text, line, rules.KF, work.now))
 
 
 @pytest.fixture
@@ -106,6 +111,23 @@ def test_tags_are_made_renamed_and_deleted(ruled: Counter) -> None:
     assert (refused.status_code, "已有同名标签" in refused.text) == (422, True)
     assert "1 人不再有它" in wangwu.post(f"/tags/{tag.id}/delete", follow_redirects=True).text
     assert ruled.shop.rows(PersonTag) == []
+
+
+def test_a_manager_sees_whom_a_rule_met_of_their_own_and_no_number_whole(fresh: Counter) -> None:
+    fresh.visitor("wangwu").post("/rules/new", RULE)
+    (rule,) = fresh.shop.rows(TagRule)
+    with fresh.shop.work() as work:
+        for rep, person_id in fresh.people.items():
+            told(work, work.db.get_one(Person, person_id), f"{rep}那款多少钱 13812345678")
+    page, boss = (fresh.visitor(one).get(f"/rules/{rule.id}").text for one in ("zhaoliu", "zhangsan"))
+    for rep in REPS:
+        mine = rep in SEEN_BY["zhaoliu"]
+        assert (f"{rep}那款" in page, f"{rep}的客人" in page, f"{rep}那款" in boss) == (mine, mine, True), rep
+    assert "上面的数字是全店的" in page
+    assert "全店" not in boss
+    assert "13812345678" not in page + boss
+    assert "138****5678" in page
+    assert "全店" in fresh.visitor("zhaoliu").get("/rules").text
 
 
 def test_a_manager_looks_and_a_rep_sees_no_rules(ruled: Counter) -> None:
