@@ -14,7 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import insert_new
@@ -310,7 +310,10 @@ def _meet(
     once: str,
     at: datetime,
 ) -> RuleHit | None:
-    """Keep the hit and give the tags; None when the rule has met this already, or met this customer often enough."""
+    """Keep the hit and give the tags; None when the rule has met this already, or met this customer often enough.
+
+    What was undone since, or met by another version of the rule, is met anew.
+    """
     row = {
         "rule_id": rule.id,
         "version": rule.version,
@@ -320,9 +323,9 @@ def _meet(
         "given": [],
         "at": at,
     }
-    if rule.cap is not None and _met(work.db, rule, person) >= rule.cap:
+    if rule.cap is not None and _met(work.db, row) >= rule.cap:
         return None
-    new = insert_new(work.db, RuleHit, [row], ["once"])
+    new = insert_new(work.db, RuleHit, [row], ["once"]) or _anew(work.db, row)
     if not new:
         return None
     hit = work.db.get_one(RuleHit, new[0])
@@ -332,9 +335,16 @@ def _meet(
     return hit
 
 
-def _met(db: Session, rule: TagRule, person: Person) -> int:
-    own = (RuleHit.rule_id == rule.id, RuleHit.person_id == person.id, RuleHit.undone_at.is_(None))
-    return db.scalar(select(func.count()).where(*own)) or 0
+def _anew(db: Session, row: dict[str, Any]) -> Sequence[int]:
+    stale = or_(RuleHit.undone_at.is_not(None), RuleHit.version != row["version"])
+    met = update(RuleHit).where(RuleHit.once == row["once"], stale).values(**row, undone_at=None)
+    return db.scalars(met.returning(RuleHit.id)).all()
+
+
+def _met(db: Session, row: dict[str, Any]) -> int:
+    """How often the rule has met this customer, but for this time."""
+    own = (RuleHit.rule_id == row["rule_id"], RuleHit.person_id == row["person_id"], RuleHit.undone_at.is_(None))
+    return db.scalar(select(func.count()).where(*own, RuleHit.once != row["once"])) or 0
 
 
 # --- scope -----------------------------------------------------------------------------------------------------------

@@ -231,6 +231,42 @@ def test_undo_takes_back_what_a_rule_gave_and_leaves_what_others_gave(shop: Shop
     assert shop.rows(TagRule)[0].state == "stopped"
 
 
+def backfill(shop: Shop, rule: int) -> None:
+    with shop.work() as work:
+        assert rule_work.begin_backfill(work, work.db.get_one(TagRule, rule))
+    carry_out(shop)
+
+
+def test_what_was_undone_by_mistake_is_given_again_by_the_next_backfill(shop: Shop) -> None:
+    rule, one = make(shop, Draft(PRICE.name, definition=PRICE.definition, tags=PRICE.tags, cap=1)), person(shop)
+    say(shop, one, "多少钱")
+    with shop.work() as work:
+        assert rule_work.begin_undo(work, work.db.get_one(TagRule, rule), by="boss")
+    carry_out(shop)
+    assert tag_names(shop, one) == []
+    with shop.work() as work:
+        rules.turn(work, work.db.get_one(TagRule, rule), "active", by="boss")
+    backfill(shop, rule)
+    assert tag_names(shop, one) == ["问价"]
+    (hit,) = shop.rows(RuleHit)
+    assert (hit.undone_at, len(hit.given)) == (None, 1)
+
+
+def test_a_changed_rule_is_applied_to_what_an_older_version_has_met_once(shop: Shop) -> None:
+    rule, one = make(shop, Draft(PRICE.name, definition=PRICE.definition, tags=PRICE.tags, cap=1)), person(shop)
+    say(shop, one, "多少钱")
+    with shop.work() as work:
+        draft = Draft(PRICE.name, definition=PRICE.definition, tags=(("意向", "想买"),), cap=1)
+        rules.change(work, work.db.get_one(TagRule, rule), draft, by="boss")
+    for _ in range(2):
+        backfill(shop, rule)
+    assert tag_names(shop, one) == ["想买", "问价"]
+    (hit,) = shop.rows(RuleHit)
+    assert (hit.version, len(hit.given)) == (2, 1)
+    (progress,) = shop.rows(Progress, Progress.name.startswith("rule:"))
+    assert progress.done == 0  # the second time there was nothing new
+
+
 @pytest.mark.parametrize(
     ("draft", "field"),
     [
