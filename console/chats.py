@@ -36,10 +36,9 @@ from people import (
 from people.access import Sight
 from people.chat_search import TURNS, Turn
 from people.conversations import BOT_HAS_IT, ENDED, HUMAN, MOST_SENT, NEW, POOL, WINDOW, CannotSend, Message
-from storage.tables import Conversation, KfAccount, Member, Person, Relation, Tag
+from storage.tables import Conversation, KfAccount, Member, Person, Relation
 from storage.work import Work
 from tagging import tags
-from tagging.tags import Ground
 
 pages = Blueprint("chats", __name__, url_prefix="/chats")
 
@@ -366,18 +365,13 @@ def give_tag(chat_id: int) -> Any:
     number = number_of("t_", request.form.get("tag", ""))
     with here.working() as work:
         _found, person = _chat(work.db, here.sight(work.db), chat_id)
-        tag = work.db.get(Tag, number) if number is not None else None
-        if tag is not None:
-            by = here.viewer().userid
-            because = f"{persons.rep_name(work.db, by)}手动添加"
-            if tags.give(work, person, tag, Ground("manual", because, actor=by)):
+        by = here.viewer().userid
+        given = tags.give_by_hand(work, person, number, by=by, called=persons.rep_name(work.db, by))
+        if given is not None:
+            if given.new:
                 once = f"{by_hand.TAGGED}:{secrets.token_hex(12)}"
-                by_hand.tell(work, person, by_hand.TAGGED, by=by, once=once, details=_named(tag))
-            here.note(work, "person.tag", persons.public_id(person.id), {"tag": tags.public_id(tag.id)})
-    if tag is None:
+                by_hand.tell(work, person, by_hand.TAGGED, by=by, once=once, details={"tag": given.name})
+            here.note(work, "person.tag", persons.public_id(person.id), {"tag": tags.public_id(given.tag.id)})
+    if given is None:
         say(_("请先选一个标签"), "warn")
     return back_to("chats.show", chat_id=chat_id)
-
-
-def _named(tag: Tag) -> dict[str, str]:
-    return {"tag": f"{tag.group_name}/{tag.name}"}

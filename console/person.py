@@ -23,7 +23,6 @@ from people import access, by_hand, directory, persons, phones, stages, tasks, u
 from storage.tables import Interaction, Interval, Member, Person, PersonalTag, Relation, Tag
 from storage.work import Work
 from tagging import tags
-from tagging.tags import Ground
 
 pages = Blueprint("person", __name__)
 
@@ -241,16 +240,17 @@ def give_tag(person_id: str) -> Any:
     tag_id = number_of("t_", request.form.get("tag", ""))
     with here.working() as work:
         person = person_of(work.db, person_id)
-        tag = work.db.get(Tag, tag_id) if person is not None and tag_id is not None else None
-        if person is not None and tag is not None:
+        given = None
+        if person is not None:
             by = here.viewer().userid
-            because = f"{persons.rep_name(work.db, by)}手动添加"
-            if tags.give(work, person, tag, Ground("manual", because, actor=by)):
-                _tell(work, person, by_hand.TAGGED, {"tag": f"{tag.group_name}/{tag.name}"})
-            here.note(work, "person.tag", person_id, {"tag": tags.public_id(tag.id)})
+            given = tags.give_by_hand(work, person, tag_id, by=by, called=persons.rep_name(work.db, by))
+        if person is not None and given is not None:
+            if given.new:
+                _tell(work, person, by_hand.TAGGED, {"tag": given.name})
+            here.note(work, "person.tag", person_id, {"tag": tags.public_id(given.tag.id)})
     if person is None:
         here.not_here(person_id)
-    if tag is None:
+    if given is None:
         say(_("请先选一个标签"), "warn")
     return back_to("person.show", person_id=person_id)
 

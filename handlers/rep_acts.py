@@ -26,7 +26,6 @@ from storage.tables import InboxRow, Interaction, Person, PersonTag, Tag
 from storage.work import Work
 from tagging import rules, tags
 from tagging.rules import Words
-from tagging.tags import Ground
 from wecom.commands import TellRep, markdown_to, text_to
 from wecom.events import MemberWrote, read_event
 
@@ -168,15 +167,15 @@ def tag(turn: Turn, person: Person | None, rest: str) -> TellRep:
 
 
 def _tagged(turn: Turn, person: Person, chosen: list[Tag]) -> TellRep:
-    because = f"{turn.rep.member.name or turn.rep.userid}手动添加"
+    by, called = turn.rep.userid, turn.rep.member.name or turn.rep.userid
     new, old = [], []
     for one in chosen:
-        told = f"{one.group_name}/{one.name}"
-        if tags.give(turn.work, person, one, Ground("manual", because, actor=turn.rep.userid)):
+        given = tags.give_by_hand(turn.work, person, one.id, by=by, called=called)
+        if given is not None and given.new:
             once = f"{by_hand.TAGGED}:{turn.once}:{one.id}"
-            by_hand.tell(turn.work, person, by_hand.TAGGED, by=turn.rep.userid, once=once, details={"tag": told})
+            by_hand.tell(turn.work, person, by_hand.TAGGED, by=by, once=once, details={"tag": given.name})
             new.append(_tag_name(one))
-        else:
+        elif given is not None:
             old.append(_tag_name(one))
     _audit(turn, "person.tag", person, {"tags": [tags.public_id(one.id) for one in chosen]})
     lines = [words.TAGGED.format(name=name_of(person), tags="、".join(new))] if new else []

@@ -78,6 +78,31 @@ def give(work: Work, person: Person, tag: Tag, ground: Ground) -> bool:
     return new
 
 
+@dataclass(frozen=True)
+class Given:
+    """A tag that was put on somebody by hand; ``new``: they had not had it."""
+
+    tag: Tag
+    new: bool
+
+    @property
+    def name(self) -> str:
+        """Group and name, as a story tells it."""
+        return f"{self.tag.group_name}/{self.tag.name}"
+
+
+def give_by_hand(work: Work, person: Person, tag_id: int | None, *, by: str, called: str) -> Given | None:
+    """Put a tag on a person at the word of ``by``, who is called so; None when there is no such tag (any more).
+
+    A form that was open since before a tag was deleted does not bring it back.
+    """
+    own = select(Tag).where(Tag.id == tag_id, Tag.deleted_at.is_(None))
+    tag = work.db.scalars(own.with_for_update(read=True, key_share=True)).one_or_none()
+    if tag is None:
+        return None
+    return Given(tag, give(work, person, tag, Ground("manual", f"{called}手动添加", actor=by)))
+
+
 HEAD = ("person_id", "tag_id", "source", "because", "actor", "inbox_id", "at")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.kf_actors import FILES, SAMPLES
 from storage.tables import KeptFile, PersonTag, Tag
+from tagging import tags
 from tests.console.acting import Counter, Visitor
 from tests.handlers.kf_desk import KfDesk, open_desk, refusals
 
@@ -282,6 +283,10 @@ def test_a_tag_by_hand_and_who_wants_nothing_more_are_seen(quiet: Counter, asked
     assert "不再接收营销消息" in page
     assert "请先选一个标签" in wangwu.post(f"{here(asked)}/tags", {"tag": ""}, follow_redirects=True).text
     assert len(quiet.audit("person.tag")) == 1
+    with quiet.shop.work() as work:
+        tags.forget(work, work.db.get_one(Tag, tag.id))
+    wangwu.post(f"{here(asked)}/tags", {"tag": f"t_{tag.id}"})
+    assert (len(quiet.audit("person.tag")), quiet.shop.rows(PersonTag, PersonTag.tag_id == tag.id)) == (1, [])
 
 
 def test_what_came_after_one_looked_stays_unread(quiet: Counter, asked: KfDesk) -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from people import by_hand, consent, persons
 from people.relations import Fact
 from storage import sheets
-from storage.tables import AuditRow, Interaction, Person, PersonTag, Relation, RelationTag, Task, User, Welcome
+from storage.tables import AuditRow, Interaction, Person, PersonTag, Relation, RelationTag, Tag, Task, User, Welcome
+from tagging import tags
 from tests.console.acting import REPS, ROLES, SEEN_BY, Counter
 
 HOSTILE = [
@@ -191,6 +192,16 @@ def test_a_tag_given_by_hand_says_who_gave_it_and_reaches_wecom(fresh: Counter) 
         "person.untag",
         "person.tag",
     ]
+
+
+def test_a_form_that_was_open_since_before_a_tag_was_deleted_does_not_bring_it_back(fresh: Counter) -> None:
+    with fresh.shop.work() as work:
+        tags.forget(work, work.db.get_one(Tag, fresh.tag_id))
+    path = f"/customers/p_{fresh.people['lisi']}"
+    said = fresh.visitor("lisi").post(f"{path}/tags", {"tag": f"t_{fresh.tag_id}"}, follow_redirects=True).text
+    assert "请先选一个标签" in said
+    assert fresh.count(PersonTag, PersonTag.person_id == fresh.people["lisi"]) == 0
+    assert [one.deleted_at is None for one in fresh.shop.rows(Tag, Tag.id == fresh.tag_id)] == [False]
 
 
 def test_what_wecom_refused_is_shown_with_its_reason_and_can_be_tried_again(fresh: Counter) -> None:
