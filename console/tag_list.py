@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from console import here
 from console.doors import guarded
 from console.layout import back_to, say
-from console.words import _
+from console.words import _, said
 from storage.tables import PersonTag, Tag, TagRule
-from tagging import rules, tags
+from tagging import marks, rules, tags
 
 pages = Blueprint("tag_list", __name__, url_prefix="/tags")
 
@@ -33,6 +33,8 @@ def _list(error: str = "", wrong: int = 0) -> str:
             "tags/index.html",
             groups=groups,
             people=dict(db.execute(counted).all()),
+            fixed={one.id for some in groups.values() for one in some if not tags.may_change(one)},
+            leaving=marks.leaving(db),
             pushed=tags.pushed(db, ids),
             by_rules={one: [rule for rule in active if one in rule.tags] for one in ids},
             total=len(ids),
@@ -53,7 +55,7 @@ def create() -> Any:
             tag = tags.tag_named(work, request.form.get("group", ""), request.form.get("name", ""))
             here.note(work, "tag.create", tags.public_id(tag.id), {"name": f"{tag.group_name}/{tag.name}"})
     except ValueError as error:
-        return _list(str(error)), 422
+        return _list(said(str(error))), 422
     say(_("标签已建好；第一次用到时会在企业微信建立"))
     return back_to("tag_list.index")
 
@@ -69,7 +71,7 @@ def rename(tag_id: int) -> Any:
             tags.rename(work, tag, request.form.get("name", ""))
             here.note(work, "tag.rename", tags.public_id(tag.id), {"from": before, "to": tag.name})
     except ValueError as error:
-        return _list(str(error), tag_id), 422
+        return _list(said(str(error)), tag_id), 422
     say(_("已改名；企业微信里也会改"))
     return back_to("tag_list.index")
 
@@ -77,13 +79,19 @@ def rename(tag_id: int) -> Any:
 @pages.post("/<int:tag_id>/delete")
 @guarded("edit_rules")
 def delete(tag_id: int) -> Any:
-    """Delete a tag, off everybody, here and at WeCom."""
-    with here.working() as work:
-        tag = _tag(work.db, tag_id)
-        name = f"{tag.group_name}/{tag.name}"
-        count = tags.remove(work, tag)
-        here.note(work, "tag.delete", tags.public_id(tag.id), {"name": name, "count": count})
-    say(_("标签“%(name)s”已删除，%(n)s 人不再有它", name=name, n=count))
+    """Delete a tag, off everybody, at WeCom and here."""
+    try:
+        with here.working() as work:
+            tag = _tag(work.db, tag_id)
+            name = f"{tag.group_name}/{tag.name}"
+            count = tags.remove(work, tag)
+            here.note(work, "tag.delete", tags.public_id(tag.id), {"name": name, "count": count})
+    except ValueError as error:
+        return _list(said(str(error)), tag_id), 422
+    if tag.deleted_at is not None:
+        say(_("标签“%(name)s”已删除，%(n)s 人不再有它", name=name, n=count))
+    else:
+        say(_("正在企业微信里删除标签“%(name)s”；删好后 %(n)s 人不再有它", name=name, n=count))
     return back_to("tag_list.index")
 
 

@@ -24,13 +24,15 @@ from storage.outbox import Claimed, Outcome
 from storage.tables import Media
 from storage.together import Together
 from storage.work import Work
-from tagging import channels, marks, welcomes
+from tagging import channels, marks, mirror, welcomes
 from wecom.answers import items, number, text
 from wecom.commands import (
     COMMANDS,
     AddCorpTag,
     Command,
     DeleteContactWay,
+    DeleteCorpTags,
+    EditCorpTag,
     FetchFile,
     HandKf,
     KfCommand,
@@ -58,6 +60,8 @@ MAX_TRIES = 12
 GIVE_UP_AFTER = timedelta(days=2)
 LONGEST_WAIT = timedelta(minutes=5)
 ALREADY_GONE = 41044
+NOT_OURS = 81011
+"""A corp tag that our app did not make."""
 CARD_CODE_USED = 60140
 PACED = "one member takes only so many messages a minute"
 NAME_TAKES = timedelta(seconds=1)
@@ -121,6 +125,18 @@ def after_corp_tags(work: Work, calls: Sequence[Made]) -> None:
             marks.tag_refused(work, one.command, one.outcome.words)
 
 
+def after_tag_changes(work: Work, calls: Sequence[Made]) -> None:
+    """A tag that WeCom has deleted is gone here too; where it did not do as we asked, we read what it has."""
+    for one in calls:
+        if not isinstance(one.command, EditCorpTag | DeleteCorpTags):
+            continue
+        wecom_ids = one.command.tag_id if isinstance(one.command, DeleteCorpTags) else [one.command.wecom_id]
+        if one.outcome.state in ("refused", "held"):
+            mirror.change_refused(work, wecom_ids, forbidden=one.outcome.errcode == NOT_OURS)
+        elif one.outcome.state == "done" and isinstance(one.command, DeleteCorpTags):
+            mirror.deleted(work, wecom_ids)
+
+
 def after_ways(work: Work, calls: Sequence[Made]) -> None:
     """A refused change is shown on the channel."""
     for one in calls:
@@ -182,6 +198,8 @@ AFTER: Mapping[type[Command], After] = MappingProxyType(
         SendWelcome: after_welcomes,
         MarkTag: after_marks,
         AddCorpTag: after_corp_tags,
+        EditCorpTag: after_tag_changes,
+        DeleteCorpTags: after_tag_changes,
         UpdateContactWay: after_ways,
         TransferCustomers: after_transfers,
         TransferCustomersOfLeaver: after_transfers,

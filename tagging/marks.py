@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from storage.database import insert_new
-from storage.outbox import Wish
-from storage.tables import Member, PersonTag, Relation, RelationTag, Tag
+from storage.database import insert_new, one_of
+from storage.outbox import OPEN_STATES, Wish
+from storage.tables import Member, OutboxRow, PersonTag, Relation, RelationTag, Tag
 from storage.work import Work
 from wecom.commands import AddCorpTag, DeleteCorpTags, EditCorpTag, MarkTag
 
@@ -127,7 +127,13 @@ def delete(work: Work, tag: Tag) -> None:
     """Ask WeCom to delete a tag; it goes from every customer there by itself."""
     if tag.wecom_id is not None:
         command = DeleteCorpTags([tag.wecom_id])
-        work.ask(command, once=f"delete-tag:{tag.wecom_id}", key=f"corp-tags:{tag.group_name}")
+        work.ask_again(command, stem=f"delete-tag:{tag.wecom_id}", key=f"corp-tags:{tag.group_name}")
+
+
+def leaving(db: Session) -> set[str]:
+    """WeCom's ids of the tags that it is being asked to delete."""
+    under_way = (one_of(OutboxRow.state.expression, OPEN_STATES), OutboxRow.name == DeleteCorpTags.name)
+    return {str(one) for body in db.scalars(select(OutboxRow.body).where(*under_way)) for one in body["tag_id"]}
 
 
 def tag_made(work: Work, command: AddCorpTag, answer: dict[str, Any]) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from storage import inbox
 from storage.database import insert_new
+from storage.inbox import EVENTS, Arriving
 from storage.tables import (
     BulkJob,
     Channel,
@@ -27,10 +29,14 @@ from storage.tables import (
 from storage.work import Work
 from tagging import marks, tags
 from tagging.tags import MAX_NAME, Ground
+from wecom import xml
+from wecom.events import read_event
 from wecom.gateway import CorpTag
 
 BECAUSE_AT_WECOM = "企业微信里已有此标签"
 NO_GROUP = "未分组"
+LIST_DUE = xml.write({"Event": "change_external_tag", "ChangeType": "update"})
+"""What we tell ourselves when the list of corp tags is to be read anew."""
 
 
 # --- the list of corp tags -------------------------------------------------------------------------------------------
@@ -137,6 +143,28 @@ def _merge(work: Work, other: Tag, into: Tag) -> None:
             holder.changed_at = work.now  # so that no process goes on with a rule as it was
     db.delete(other)
     db.flush()
+
+
+# --- what became of our changes --------------------------------------------------------------------------------------
+
+
+def deleted(work: Work, wecom_ids: Collection[str]) -> None:
+    """WeCom has deleted these at our wish."""
+    for tag in work.db.scalars(select(Tag).where(Tag.wecom_id.in_(wecom_ids))).all():
+        tags.forget(work, tag)
+
+
+def change_refused(work: Work, wecom_ids: Collection[str], *, forbidden: bool) -> None:
+    """WeCom did not rename or delete these: its list is read anew, so that ours says the same.
+
+    ``forbidden``: because they are not of our making.
+    """
+    if forbidden:
+        work.db.execute(update(Tag).where(Tag.wecom_id.in_(wecom_ids)).values(made_here=False))
+    event = read_event(LIST_DUE)
+    told = Arriving(event.identity, event.name, event.key, EVENTS, LIST_DUE, event_at=work.now)
+    inbox.wake(work.db, told, work.now)
+    work.lanes.add(f"inbox:{EVENTS}")
 
 
 # --- what one relation shows -----------------------------------------------------------------------------------------

@@ -13,10 +13,11 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from storage.database import insert_new
+from storage.database import changed_rows, insert_new
 from storage.tables import Person, PersonTag, Relation, RelationTag, Tag, TagGround
 from storage.work import Work
 from tagging import marks
+from wecom.commands import EditCorpTag
 
 MAX_NAME = 30
 """WeCom takes up to 30 characters for a group and for a tag."""
@@ -185,8 +186,25 @@ def grounds(db: Session, person_id: int) -> dict[int, list[TagGround]]:
 # --- the tags themselves ---------------------------------------------------------------------------------------------
 
 
+NOT_OURS = "这个标签不是从这里建的，企业微信不让我们改名或删除；请管理员在企业微信管理后台（客户联系 → 企业标签）更改"
+WATCHED = "观察模式下不能更改企业微信里已有的标签"
+
+
+def may_change(tag: Tag) -> bool:
+    """Whether WeCom lets us rename and delete a tag: it does so with those that our app has made."""
+    return tag.wecom_id is None or tag.made_here
+
+
+def _check_change(work: Work, tag: Tag) -> None:
+    if not may_change(tag):
+        raise ValueError(NOT_OURS)
+    if tag.wecom_id is not None and work.watches(EditCorpTag.sender):
+        raise ValueError(WATCHED)
+
+
 def rename(work: Work, tag: Tag, name: str) -> None:
     """Call a tag something else, here and at WeCom. Raises ``ValueError`` with words for the operator."""
+    _check_change(work, tag)
     name = name.strip()
     if not 0 < len(name) <= MAX_NAME:
         raise ValueError(f"标签名需 1–{MAX_NAME} 个字")
@@ -198,18 +216,27 @@ def rename(work: Work, tag: Tag, name: str) -> None:
 
 
 def remove(work: Work, tag: Tag) -> int:
-    """Delete a tag here and at WeCom, off everybody; how many people had it."""
+    """Delete a tag off everybody; how many people have it. Raises ``ValueError`` with words for the operator.
+
+    One that is at WeCom goes there first, and here when it is gone there: a refusal must cost nobody their grounds.
+    """
+    _check_change(work, tag)
+    if tag.wecom_id is None:
+        return forget(work, tag)
     marks.delete(work, tag)
-    return forget(work, tag)
+    return work.db.scalars(select(func.count()).where(PersonTag.tag_id == tag.id)).one()
 
 
 def forget(work: Work, tag: Tag) -> int:
-    """The tag is no more: take it off everybody here; how many people had it. A code or rule may bring it back."""
+    """The tag is no more: take it off everybody here; how many people had it. A code or rule may bring it back.
+
+    In three statements, however many people they are.
+    """
     work.db.execute(delete(TagGround).where(TagGround.tag_id == tag.id))
     work.db.execute(delete(RelationTag).where(RelationTag.tag_id == tag.id))
-    gone = work.db.scalars(delete(PersonTag).where(PersonTag.tag_id == tag.id).returning(PersonTag.id)).all()
+    gone = changed_rows(work.db, delete(PersonTag).where(PersonTag.tag_id == tag.id))
     tag.deleted_at, tag.wecom_id, tag.wecom_group_id, tag.made_here = work.now, None, None, False
-    return len(gone)
+    return gone
 
 
 def page(db: Session, *, limit: int, after: int = 0) -> tuple[list[tuple[Tag, int]], int | None]:

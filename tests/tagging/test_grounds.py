@@ -2,8 +2,10 @@
 
 import pytest
 
-from storage.tables import Channel, Person, PersonalTag, PersonTag, RelationTag, Tag, TagGround
-from tagging import tags
+from people import persons
+from storage.tables import Channel, OutboxRow, Person, PersonalTag, PersonTag, RelationTag, Tag, TagGround
+from storage.work import Work
+from tagging import marks, tags
 from tagging.tags import Ground
 from tests.shop import Shop
 
@@ -141,3 +143,69 @@ def test_an_operator_renames_and_deletes_a_tag_here_and_at_wecom(shop: Shop, ext
     shop.catch_up()
     assert shown(shop, external) == []
     assert not any("抖音" in tag.name for group in shop.world.tag_groups.values() for tag in group.tags.values())
+
+
+def test_a_tag_goes_from_here_only_when_wecom_has_deleted_it(shop: Shop, external: str) -> None:
+    with shop.work() as work:
+        assert tags.remove(work, work.db.query(Tag).one()) == 1
+    assert names(shop) == ["抖音"]
+    (tag,) = shop.rows(Tag)
+    with shop.db() as db:
+        assert marks.leaving(db) == {tag.wecom_id}
+    shop.catch_up()
+    assert (names(shop), shop.rows(TagGround), shop.rows(RelationTag)) == ([], [], [])
+    assert shop.rows(Tag)[0].deleted_at is not None
+
+
+def test_a_tag_that_wecom_made_elsewhere_is_neither_renamed_nor_deleted_by_us(shop: Shop, external: str) -> None:
+    shop.world.console_tags("口味", ("拿铁",))
+    shop.catch_up()
+    shop.world.rep_tags("lisi", external, add=["拿铁"])
+    shop.catch_up()
+    for change in (lambda work, tag: tags.rename(work, tag, "燕麦拿铁"), tags.remove):
+        with pytest.raises(ValueError, match="请管理员在企业微信管理后台"), shop.work() as work:
+            change(work, work.db.query(Tag).filter(Tag.name == "拿铁").one())
+    shop.catch_up()
+    assert names(shop) == ["抖音", "拿铁"]
+    assert shop.rows(OutboxRow, OutboxRow.name.in_(("EditCorpTag", "DeleteCorpTags"))) == []
+
+
+@pytest.mark.parametrize("wish", ["rename", "remove"])
+def test_what_wecom_refuses_to_change_is_here_as_it_is_there(shop: Shop, external: str, wish: str) -> None:
+    """Its group is somebody else's, though the tag in it is ours: that cannot be known before."""
+    group = next(one for one in shop.world.tag_groups.values() if one.name == "来源")
+    group.agent_id = 0
+    before = [(one.source, one.source_id) for one in shop.rows(TagGround)]
+    with shop.work() as work:
+        tag = work.db.query(Tag).one()
+        tags.rename(work, tag, "抖音来的") if wish == "rename" else tags.remove(work, tag)
+    shop.catch_up()
+    (kept,) = shop.rows(Tag)
+    assert (kept.name, kept.deleted_at, kept.made_here) == ("抖音", None, False)
+    assert [(one.source, one.source_id) for one in shop.rows(TagGround)] == before
+    assert (names(shop), shown(shop, external)) == (["抖音"], ["抖音"])
+    assert not tags.may_change(kept)
+
+
+def test_a_tag_that_was_gone_already_when_we_wished_to_delete_it_is_gone_here(shop: Shop, external: str) -> None:
+    with shop.world.unheard():
+        shop.world.console_delete_tag(shop.rows(Tag)[0].wecom_id)
+    with shop.work() as work:
+        tags.remove(work, work.db.query(Tag).one())
+    shop.catch_up()
+    assert (names(shop), shop.rows(TagGround)) == ([], [])
+
+
+def test_a_tag_that_was_never_at_wecom_is_changed_at_once(shop: Shop) -> None:
+    with shop.work() as work:
+        tag = tags.tag_named(work, "意向", "问价")
+        tags.give(work, persons.person_of(work, "wm1"), tag, Ground("manual", "李四手动添加"))
+        tags.rename(work, tag, "问过价")
+        assert tags.remove(work, tag) == 1
+    assert names(shop) == []
+
+
+def test_while_tags_are_only_watched_those_at_wecom_are_left_alone(shop: Shop, external: str) -> None:
+    with shop.db() as db, pytest.raises(ValueError, match="观察模式"):
+        tags.remove(Work(db, shop.now(), watch=("tags",)), db.query(Tag).one())
+    assert names(shop) == ["抖音"]
