@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from werkzeug.datastructures import MultiDict
 
+from console import forms, here
 from console.rule_form import FIELDS, read_keyword, shown_keyword
 from console.words import _
 from storage.tables import Answer
@@ -34,19 +35,17 @@ class Form:
         """What the form asks for. Raises ``Invalid`` for what cannot even be read."""
         if not (self.place.isascii() and self.place.isdecimal() and len(self.place) <= 4):
             raise Invalid([("place", _("请填 0–9999 的整数"))])
-        lists = {name: [read_keyword(line) for line in _lines(getattr(self, FIELDS[name]))] for name in LISTS}
+        lists = {name: [read_keyword(line) for line in forms.entries(getattr(self, FIELDS[name]))] for name in LISTS}
         return Draft(
             name=self.name,
-            definition={name: value for name, value in {**lists, "questions": _lines(self.questions)}.items() if value},
+            definition={
+                name: value for name, value in {**lists, "questions": forms.entries(self.questions)}.items() if value
+            },
             text=self.text.strip(),
-            menu=tuple(_lines(self.menu)),
+            menu=tuple(forms.entries(self.menu)),
             hand_over=self.hand_over,
             place=int(self.place),
         )
-
-
-def _lines(text: str) -> list[str]:
-    return [one.strip() for one in text.splitlines() if one.strip()]
 
 
 def of_answer(answer: Answer) -> Form:
@@ -79,5 +78,5 @@ def read(sent: "MultiDict[str, str]") -> Form:
         menu=sent.get("menu", ""),
         hand_over="hand_over" in sent,
         place=sent.get("place", "").strip() or "0",
-        version=int(sent["version"]) if sent.get("version", "").isdecimal() else 0,
+        version=here.number(sent.get("version")) or 0,
     )

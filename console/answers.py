@@ -9,7 +9,7 @@ from flask import Blueprint, render_template, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import answer_form, here
+from console import answer_form, forms, here
 from console.answer_form import Form
 from console.doors import guarded
 from console.layout import back_to, say
@@ -101,10 +101,7 @@ def change(answer_id: int) -> Any:
     try:
         with here.working() as work:
             answer = _answer(work.db, answer_id, lock=True)
-            if answer.version != form.version:
-                raise Invalid(
-                    [("", _("你打开之后有人改过这条自动回复，你的修改还没有保存。请在新标签页打开它，对照后再改。"))]
-                )
+            forms.same_version(form.version, answer.version)
             if answers.change(work, answer, form.draft()):
                 here.note(work, "answer.change", f"a_{answer_id}", {"name": answer.name})
     except Invalid as error:
@@ -114,10 +111,9 @@ def change(answer_id: int) -> Any:
 
 
 def _wrong(form: Form, error: Invalid, answer_id: int | None = None) -> Any:
-    errors = {name: said(words) for name, words in error.problems}
     with here.reading() as db:
         answer = _answer(db, answer_id) if answer_id is not None else None
-        return _form(replace(form, errors=errors), answer), 422
+        return _form(replace(form, errors=forms.told(error.problems)), answer), 422
 
 
 def _form(form: Form, answer: Answer | None = None) -> str:

@@ -13,7 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage, MultiDict
 
-from console import here
+from console import forms, here
+from console.forms import Problems
 from console.words import _
 from storage.tables import Channel, Media, Member
 from storage.work import Work
@@ -27,14 +28,12 @@ TEXTS = {"image": (), "link": ("title", "url", "desc", "picurl"), "miniprogram":
 MOST_SLOTS = 20
 CUSTOMER = "小雨"
 """Who looks at the drawn phone."""
-NEW_TAGS = re.compile(r"[\n,，;；|]")
 NEW_SLOT = {"days": [1, 2, 3, 4, 5], "from": "09:00", "to": "18:00", "holidays": "same", "members": []}
-Problems = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Form:
-    """The fields as they stand on the page. ``tags`` are ``group/name``; rows are dictionaries as in ``Draft``."""
+    """The fields as they stand on the page. ``tags`` are as ``forms.tag_value`` says; rows as in ``Draft``."""
 
     name: str = ""
     members: tuple[str, ...] = ()
@@ -58,33 +57,21 @@ class Form:
     def draft(self) -> Draft:
         """What the form asks for. Raises ``Invalid`` for what cannot even be read."""
         problems: Problems = []
-        tags = [_tag(one, problems) for one in (*self.tags, *_split(self.new_tags))]
-        if self.daily_cap and not (self.daily_cap.isdecimal() and len(self.daily_cap) <= 6):
-            problems.append(("daily_cap", "请填整数；不限请留空"))
+        tags = forms.tags(self.tags, self.new_tags, problems)
+        daily_cap = forms.whole(self.daily_cap, "daily_cap", problems)
         if problems:
             raise Invalid(problems)
         return Draft(
             name=self.name,
             members=self.members,
-            tags=tuple(dict.fromkeys(tags)),
+            tags=tags,
             text=self.text,
             attachments=self.attachments,
             skip_verify=self.skip_verify,
             spare=self.spare,
-            daily_cap=int(self.daily_cap) if self.daily_cap else None,
+            daily_cap=daily_cap,
             timetable=self.timetable,
         )
-
-
-def _split(text: str) -> list[str]:
-    return [one.strip() for one in NEW_TAGS.split(text) if one.strip()]
-
-
-def _tag(text: str, problems: Problems) -> tuple[str, str]:
-    group, slash, name = text.partition("/")
-    if not slash:
-        problems.append(("tags", f"新标签写作 组/标签，例如 来源/抖音：“{text}”"))
-    return group.strip(), name.strip()
 
 
 def of_channel(db: Session, channel: Channel) -> Form:
@@ -93,7 +80,7 @@ def of_channel(db: Session, channel: Channel) -> Form:
         name=channel.name,
         members=tuple(seat.userid for seat in channel.seats if not seat.spare),
         spare=tuple(seat.userid for seat in channel.seats if seat.spare),
-        tags=tuple(f"{group}/{name}" for group, name in channels.tag_names(db, channel)),
+        tags=tuple(forms.tag_value(*one) for one in channels.tag_names(db, channel)),
         text=str(channel.welcome.get("text") or ""),
         attachments=tuple(channel.welcome.get("attachments") or ()),
         skip_verify=channel.skip_verify,

@@ -13,9 +13,10 @@ from flask import Blueprint, Response, abort, render_template, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import channel_charts, channel_form, here, shown
-from console.channel_form import Form, Problems
+from console import channel_charts, channel_form, forms, here, shown
+from console.channel_form import Form
 from console.doors import guarded
+from console.forms import Problems
 from console.layout import back_to, say
 from console.today import OUTCOMES
 from console.words import N_, _, listed, mark
@@ -324,8 +325,7 @@ def _save(code: str, form: Form) -> Problems:
     try:
         with here.working() as work:
             channel = _locked(work.db, code)
-            if channel.version != form.version:
-                return [("", _("你打开之后有人改过这个渠道码，你的修改还没有保存。请在新标签页打开它，对照后再改。"))]
+            forms.same_version(form.version, channel.version)
             _change(work, channel, form)
     except Invalid as error:
         return error.problems
@@ -344,10 +344,7 @@ def _change(work: Work, channel: Channel, form: Form) -> None:
 
 
 def _form(db: Session, form: Form, problems: Sequence[tuple[str, str]] = (), *, channel: Channel | None = None) -> str:
-    errors: dict[str, str] = {}
-    for name, words in problems:
-        field, said = "text" if name == "welcome" else name, _(words)
-        errors[field] = listed([errors[field], said], "；") if field in errors else said
+    errors = forms.told(("text" if name == "welcome" else name, words) for name, words in problems)
     return render_template(
         "channels/form.html",
         form=form,
@@ -355,7 +352,8 @@ def _form(db: Session, form: Form, problems: Sequence[tuple[str, str]] = (), *, 
         channel=channel,
         members=_serving(db, also=(*form.members, *form.spare)),
         departments={one.id: one.name for one in db.scalars(select(Department))},
-        tags=[f"{one.group_name}/{one.name}" for one in channel_lists.tags_in_use(db)],
+        tags=[forms.tag_value(one.group_name, one.name) for one in channel_lists.tags_in_use(db)],
+        tag_of=forms.tag_of,
         most_bytes=channels.MAX_TEXT_BYTES,
         weekdays=WEEKDAYS,
         holidays=[(name, _(words)) for name, words in HOLIDAY_WORDS.items()],

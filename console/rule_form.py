@@ -1,11 +1,16 @@
 """The form of a tag rule: keywords one a line, kept as typed until they are right.
 
 A line may say more than its word: ``=在吗`` is the whole message, ``"大衣"`` a word of its own, ``/尺码[0-9]+/`` a
-regular expression, ``充电 !充电器 !充电宝`` a word with phrases in which it does not count.
+regular expression, ``充电 !充电器 !充电宝`` a word with phrases in which it does not count, ``价格 !!`` one that does
+not count after a denial. A keyword that no such line can say (as /a/ meant literally) stands there as the API has it.
+
+A rule that was made through the API is the same after it was opened here and saved: what the form does not ask of its
+scope stays as it was.
 """
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,18 +18,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from console.words import _
+from console import forms, here
+from console.forms import Problems
 from storage.tables import Tag, TagRule
 from tagging import rules
 from tagging.channels import Invalid
-from tagging.keywords import ALL, ANY, EXACT, LISTS, NOT, PATTERN, WORD
+from tagging.keywords import ALL, ANY, CONTAINS, EXACT, LISTS, NOT, PATTERN, WORD
 from tagging.rules import Draft
 
 FIELDS = {ANY: "any", ALL: "all", NOT: "none"}
 """Our field for each list of a rule."""
 SIGNS = {EXACT: "={}", WORD: '"{}"', PATTERN: "/{}/"}
-SPLIT = re.compile(r"[\n]")
-NEW_TAGS = re.compile(r"[\n,，;；|]")
+PHRASES = re.compile(r"\s+[!！]")
+EXPRESSION = re.compile(r"/(.+)/((?:\s+[!！].*)?)")
+GUARD = "!!"
+NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -52,21 +60,20 @@ class Form:
     version: int = 0
     errors: Mapping[str, str] = field(default_factory=dict)
 
-    def draft(self) -> Draft:
-        """What the form asks for. Raises ``Invalid`` for what cannot even be read."""
-        problems: list[tuple[str, str]] = []
-        tags = [_tag(one, problems) for one in (*self.tags, *_lines(NEW_TAGS, self.new_tags))]
-        if self.cap and not (self.cap.isdecimal() and len(self.cap) <= 6):
-            problems.append(("cap", _("请填整数；不限请留空")))
+    def draft(self, scope: Mapping[str, Any] = NOTHING) -> Draft:
+        """What the form asks for; ``scope`` is the rule's as it is. Raises ``Invalid`` for what cannot even be read."""
+        problems: Problems = []
+        tags = forms.tags(self.tags, self.new_tags, problems)
+        cap = forms.whole(self.cap, "cap", problems)
         if problems:
             raise Invalid(problems)
         return Draft(
             name=self.name,
             kind=self.kind,
             definition=self._definition(),
-            scope=self._scope(),
-            tags=tuple(dict.fromkeys(tags)),
-            cap=int(self.cap) if self.cap else None,
+            scope={**scope, **self._scope()},
+            tags=tags,
+            cap=cap,
         )
 
     def _definition(self) -> dict[str, Any]:
@@ -74,28 +81,35 @@ class Form:
             return {"by": list(self.lost_by)}
         if self.kind != rules.KEYWORD:
             return {}
-        lists = {name: [read_keyword(line) for line in _lines(SPLIT, getattr(self, FIELDS[name]))] for name in LISTS}
+        lists = {name: [read_keyword(line) for line in forms.entries(getattr(self, FIELDS[name]))] for name in LISTS}
         return {**lists, "guard": self.guard}
 
     def _scope(self) -> dict[str, Any]:
+        """What the form of this kind asks of a scope."""
         scope: dict[str, Any] = {"channels": list(self.channels), "reps": list(self.reps)}
-        if self.kind == rules.KEYWORD and set(self.where) != set(rules.SOURCES):
+        if self.kind != rules.LOSS:
+            scope |= {"days": list(self.days), "from": self.starts, "to": self.ends}
+        if self.kind == rules.KEYWORD:
             scope["where"] = list(self.where)
-        if set(self.days) != set(rules.EVERY_DAY):
-            scope["days"] = list(self.days)
-        return scope | {"from": self.starts, "to": self.ends}
+        return scope
 
 
-def _lines(split: "re.Pattern[str]", text: str) -> list[str]:
-    return [one.strip() for one in split.split(text) if one.strip()]
+# --- keywords --------------------------------------------------------------------------------------------------------
 
 
 def read_keyword(line: str) -> Any:
     """One line of a list as the rule reads it."""
-    if line.startswith("/") and line.endswith("/") and len(line) > 2:
-        return {"text": line[1:-1], "mode": PATTERN}
-    word, *exclude = [one.strip() for one in re.split(r"\s+[!！]", line)]
-    more: dict[str, Any] = {"exclude": exclude} if exclude else {}
+    if (row := _row(line)) is not None:
+        return row
+    expression = EXPRESSION.fullmatch(line)
+    word, *phrases = [one.strip() for one in PHRASES.split(expression[2] if expression else line)]
+    more: dict[str, Any] = {}
+    if exclude := [one for one in phrases if one not in ("", "!", "！")]:
+        more["exclude"] = exclude
+    if not {"!", "！"}.isdisjoint(phrases):
+        more["guard"] = True
+    if expression:
+        return {"text": expression[1], "mode": PATTERN, **more}
     if word.startswith(("=", "＝")) and len(word) > 1:
         return {"text": word[1:].strip(), "mode": EXACT, **more}
     if len(word) > 2 and word[0] in '"“' and word[-1] in '"”':
@@ -103,32 +117,52 @@ def read_keyword(line: str) -> Any:
     return {"text": word, **more} if more else word
 
 
-def shown_keyword(keyword: Any) -> str:
-    """A keyword of a rule as its line in the form."""
-    if isinstance(keyword, str):
-        return keyword
-    word = SIGNS.get(str(keyword.get("mode")), "{}").format(keyword["text"])
-    return " !".join([word, *keyword.get("exclude", [])])
+def _row(line: str) -> Any:
+    """The keyword of a line that writes it as the API does; None for any other line."""
+    if not line.startswith("{"):
+        return None
+    try:
+        row = json.loads(line)
+        json.dumps(row, ensure_ascii=False).encode()  # half a character would break the page it stands on
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("text"), str) else None
 
 
-def _tag(text: str, problems: list[tuple[str, str]]) -> tuple[str, str]:
-    group, slash, name = text.partition("/")
-    if not slash:
-        problems.append(("tags", _("新标签写作 组/标签，例如 来源/抖音：“%(text)s”", text=text)))
-    return group.strip(), name.strip()
+def shown_keyword(keyword: Any, guard: bool = False) -> str:
+    """A keyword of a rule as its line in the form; ``guard``: the form says for all that they are guarded."""
+    text, mode, exclude, guarded = whole = _whole(keyword)
+    signs = [GUARD] if guarded and not guard else []
+    line = " ".join([SIGNS.get(mode, "{}").format(text), *(f"!{one}" for one in exclude), *signs])
+    if _whole(read_keyword(line), guard) == whole:
+        return line
+    return json.dumps({"text": text, "mode": mode, "exclude": exclude, "guard": guarded}, ensure_ascii=False)
+
+
+def _whole(keyword: Any, guard: bool = False) -> tuple[str, str, Any, bool]:
+    """Everything there is to a keyword; ``guard`` where it says nothing of its own."""
+    row: Mapping[str, Any] = {"text": keyword} if isinstance(keyword, str) else keyword
+    return row["text"], row.get("mode") or CONTAINS, row.get("exclude") or [], bool(row.get("guard", guard))
+
+
+# --- reading and showing ---------------------------------------------------------------------------------------------
 
 
 def of_rule(db: Session, rule: TagRule) -> Form:
     """The form of a rule as it is."""
-    named = {tag.id: f"{tag.group_name}/{tag.name}" for tag in db.scalars(select(Tag).where(Tag.id.in_(rule.tags)))}
-    keywords: Sequence[Any] = [one for name in LISTS for one in rule.definition.get(name) or []]
-    guarded = not keywords or any(isinstance(one, Mapping) and one.get("guard") for one in keywords)
+    own = db.scalars(select(Tag).where(Tag.id.in_(rule.tags)))
+    named = {tag.id: forms.tag_value(tag.group_name, tag.name) for tag in own}
+    wanted = [one for name in (ANY, ALL) for one in rule.definition.get(name) or []]
+    guard = all(_whole(one)[3] for one in wanted)
     scope = rule.scope
-    lists = {FIELDS[name]: "\n".join(map(shown_keyword, rule.definition.get(name) or [])) for name in LISTS}
+    lists = {
+        FIELDS[name]: "\n".join(shown_keyword(one, guard and name != NOT) for one in rule.definition.get(name) or [])
+        for name in LISTS
+    }
     return Form(
         name=rule.name,
         kind=rule.kind,
-        guard=guarded,
+        guard=guard,
         where=tuple(scope.get("where") or rules.SOURCES),
         channels=tuple(scope.get("channels") or ()),
         reps=tuple(scope.get("reps") or ()),
@@ -155,7 +189,7 @@ def read(sent: MultiDict[str, str]) -> Form:
         none=sent.get("none", ""),
         guard="guard" in sent,
         where=tuple(sent.getlist("where")) or rules.SOURCES,
-        channels=tuple(int(one) for one in sent.getlist("channels") if one.isdecimal() and len(one) < 16),
+        channels=tuple(number for one in sent.getlist("channels") if (number := here.number(one)) is not None),
         reps=tuple(sent.getlist("reps")),
         days=tuple(int(one) for one in sent.getlist("days") if one in "1234567" and one) or rules.EVERY_DAY,
         starts=sent.get("starts", "").strip()[:5],
@@ -165,5 +199,5 @@ def read(sent: MultiDict[str, str]) -> Form:
         tags=tuple(sent.getlist("tags")),
         new_tags=sent.get("new_tags", ""),
         text=sent.get("text", "")[:2000],
-        version=int(sent["version"]) if sent.get("version", "").isdecimal() else 0,
+        version=here.number(sent.get("version")) or 0,
     )

@@ -1,6 +1,6 @@
 """Tag rules (规则): made, tried on a sentence and on the last thirty days, applied to the past, undone; their hits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,12 +9,12 @@ from flask import Blueprint, render_template, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import here, rule_form
+from console import forms, here, rule_form
 from console.doors import guarded
 from console.layout import back_to, say
 from console.rule_form import Form
 from console.words import N_, _
-from storage.tables import Channel, Member, Person, Tag, TagRule
+from storage.tables import Channel, KfAccount, Member, Person, Tag, TagRule
 from tagging import rule_work, rules
 from tagging.channels import Invalid
 from tagging.keywords import LISTS
@@ -23,6 +23,7 @@ pages = Blueprint("rules", __name__, url_prefix="/rules")
 
 PAGE = 50
 HITS = 50
+MOST_CODES = 200
 KIND_WORDS: Mapping[str, str] = {
     "keyword": N_("说了什么"),
     "arrival": N_("什么时候来"),
@@ -114,11 +115,8 @@ def change(rule_id: int) -> Any:
     try:
         with here.working() as work:
             rule = _rule(work.db, rule_id, lock=True)
-            if rule.version != form.version:
-                raise Invalid(
-                    [("", _("你打开之后有人改过这条规则，你的修改还没有保存。请在新标签页打开它，对照后再改。"))]
-                )
-            if rules.change(work, rule, form.draft(), by=here.viewer().userid):
+            forms.same_version(form.version, rule.version)
+            if rules.change(work, rule, form.draft(rule.scope), by=here.viewer().userid):
                 here.note(work, "rule.change", f"r_{rule_id}", {"name": rule.name, "version": rule.version})
     except Invalid as error:
         return _wrong(form, error, rule_id)
@@ -131,24 +129,21 @@ def _tried(form: Form, rule_id: int | None = None) -> Any:
     with here.reading() as db:
         rule = _rule(db, rule_id) if rule_id is not None else None
         try:
-            draft = form.draft()
+            draft = form.draft(rule.scope if rule is not None else {})
             if request.form.get("do") == "try":
                 return _form(db, form, rule, findings=rule_work.explain(draft, form.text))
             return _form(db, form, rule, preview=rule_work.preview(db, draft, here.now()))
         except Invalid as error:
-            problems = dict(error.problems)
-            return _form(db, replace(form, errors=problems), rule), 422
+            return _form(db, replace(form, errors=forms.told(error.problems)), rule), 422
 
 
 def _wrong(form: Form, error: Invalid, rule_id: int | None = None) -> Any:
     with here.reading() as db:
         rule = _rule(db, rule_id) if rule_id is not None else None
-        return _form(db, replace(form, errors=dict(error.problems)), rule), 422
+        return _form(db, replace(form, errors=forms.told(error.problems)), rule), 422
 
 
 def _form(db: Session, form: Form, rule: TagRule | None = None, **tried: Any) -> str:
-    members = select(Member).where(Member.left_at.is_(None), Member.serves.is_(True)).order_by(Member.name)
-    codes = select(Channel).where(Channel.state != "deleted").order_by(Channel.id.desc()).limit(200)
     known = select(Tag).where(Tag.deleted_at.is_(None)).order_by(Tag.group_name, Tag.name)
     preview = tried.get("preview")
     people = {one.person_id for one in preview.samples} if preview else set()
@@ -157,9 +152,10 @@ def _form(db: Session, form: Form, rule: TagRule | None = None, **tried: Any) ->
         form=form,
         rule=rule,
         errors=form.errors,
-        members=list(db.scalars(members)),
-        codes=list(db.scalars(codes)),
-        tags=[f"{one.group_name}/{one.name}" for one in db.scalars(known)],
+        members=_members(db, form.reps),
+        codes=_codes(db, form.channels),
+        tags=[forms.tag_value(one.group_name, one.name) for one in db.scalars(known)],
+        tag_of=forms.tag_of,
         kinds=KIND_WORDS,
         where_words=WHERE_WORDS,
         lost_words=LOST_WORDS,
@@ -169,6 +165,22 @@ def _form(db: Session, form: Form, rule: TagRule | None = None, **tried: Any) ->
         preview=preview,
         names=dict(db.execute(select(Person.id, Person.name).where(Person.id.in_(people))).all()),
     )
+
+
+def _members(db: Session, chosen: Sequence[str]) -> dict[str, str]:
+    """Whom to choose from, by userid: the chosen first, gone or not, then everybody who serves."""
+    serving = Member.left_at.is_(None) & Member.serves.is_(True)
+    asked = select(Member.userid, Member.name).where(serving | Member.userid.in_(chosen)).order_by(Member.name)
+    names = {userid: name or userid for userid, name in db.execute(asked)}
+    return {userid: names.get(userid, userid) for userid in (*chosen, *names)}
+
+
+def _codes(db: Session, chosen: Sequence[int]) -> dict[int, str]:
+    """The codes to choose from: the chosen first, however old or deleted, then the newest."""
+    named = select(Channel.id, Channel.name)
+    newest = named.where(Channel.state != "deleted").order_by(Channel.id.desc()).limit(MOST_CODES)
+    own = db.execute(named.where(Channel.id.in_(chosen)).order_by(Channel.id))
+    return dict([*own.all(), *db.execute(newest).all()])
 
 
 # --- one rule --------------------------------------------------------------------------------------------------------
@@ -184,6 +196,7 @@ def show(rule_id: int) -> str:
         found, following = rule_work.hits(db, rule.id, sight.people(), limit=HITS, before=before)
         hits, people = rule_work.counted(db, [rule.id], here.now() - timedelta(days=30)).get(rule.id, (0, 0))
         codes = select(Channel).where(Channel.id.in_(rule.scope.get("channels") or []))
+        accounts = select(KfAccount.name).where(KfAccount.open_kfid.in_(rule.scope.get("accounts") or []))
         named = select(Person.id, Person.name).where(Person.id.in_({one.person_id for one in found}))
         reps = select(Member.userid, Member.name)
         return render_template(
@@ -192,6 +205,7 @@ def show(rule_id: int) -> str:
             form=rule_form.of_rule(db, rule),
             tags=_tag_names(db, [rule]),
             codes=list(db.scalars(codes)),
+            accounts=list(db.scalars(accounts)),
             found=found,
             following=following,
             count=hits,

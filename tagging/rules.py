@@ -155,10 +155,24 @@ def change(work: Work, rule: TagRule, draft: Draft, *, by: str) -> bool:
 
 
 def _apply(work: Work, rule: TagRule, draft: Draft) -> None:
-    rule.definition = Rule.read(draft.definition).row() if draft.kind == KEYWORD else dict(draft.definition)
-    rule.scope = {name: value for name, value in draft.scope.items() if value}
-    rule.tags = [tags.tag_named(work, group, name).id for group, name in dict.fromkeys(draft.tags)]
+    rule.definition = _definition(draft)
+    rule.scope = _narrowing(draft.scope)
+    rule.tags = sorted({tags.tag_named(work, group, name).id for group, name in draft.tags})
     rule.cap = draft.cap
+
+
+def _definition(draft: Draft) -> dict[str, Any]:
+    """What makes a rule of this kind, in one form: two that mean the same are the same."""
+    if draft.kind == KEYWORD:
+        return Rule.read(draft.definition).row()
+    return {"by": sorted(set(draft.definition.get("by") or LOST_BY))} if draft.kind == LOSS else {}
+
+
+def _narrowing(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a scope narrows anything, in one form: lists in order, nothing twice."""
+    whole = {"where": sorted(SOURCES), "days": sorted(EVERY_DAY)}
+    plain = {name: sorted(set(value)) if isinstance(value, list) else value for name, value in scope.items() if value}
+    return {name: value for name, value in plain.items() if value != whole.get(name)}
 
 
 def said(rule: TagRule) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -40,6 +41,12 @@ class Visitor:
         if not self.token:
             self.learn_token()
         return self.client.post(path, data={"csrf_token": self.token, **(data or {})}, buffered=True, **more)
+
+    def sends_as_it_is(self, path: str, **more: Any) -> TestResponse:
+        """Opens a form and sends it back as the page shows it."""
+        reader = FormReader("version")
+        reader.feed(self.get(path).text)
+        return self.post(path, {**reader.sent, **more})
 
     def learn_token(self) -> str:
         for path in ("/my-sign-in", "/sign-in?stay=1"):
@@ -89,6 +96,34 @@ class Counter:
 
     def lines(self, rep: str) -> list[Interaction]:
         return self.shop.rows(Interaction, Interaction.person_id == self.people[rep])
+
+
+class FormReader(HTMLParser):
+    """What a browser would send of the form that holds this field, as its page shows it, without any button."""
+
+    def __init__(self, holding: str) -> None:
+        super().__init__()
+        self._holding, self._area, self._text = holding, "", ""
+        self._fields: dict[str, list[str]] = {}
+        self.sent: dict[str, list[str]] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        own = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self._fields = {}
+        elif tag == "textarea":
+            self._area, self._text = own["name"], ""
+        elif tag == "input" and "name" in own and (own.get("type") not in ("checkbox", "radio") or "checked" in own):
+            self._fields.setdefault(own["name"], []).append(own.get("value", "on"))
+
+    def handle_data(self, data: str) -> None:
+        self._text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea":
+            self._fields[self._area] = [self._text.replace("\n", "\r\n")]
+        elif tag == "form" and self._holding in self._fields:
+            self.sent = self._fields
 
 
 def people_only(shop: Shop) -> Counter:

@@ -230,7 +230,7 @@ def test_two_people_changing_one_code_do_not_overwrite_each_other(quiet: Counter
     assert wangwu.post(f"/channels/{channel.code}/edit", one).status_code == 303
     answer = quiet.visitor("zhangsan").post(f"/channels/{channel.code}/edit", other)
     assert answer.status_code == 422
-    assert "有人改过这个渠道码" in answer.text
+    assert "你打开之后有人改过它" in answer.text
     assert [row.name for row in channels(quiet)] == ["第一个"]
 
 
