@@ -70,6 +70,16 @@ CALL_WORDS: Mapping[str, str] = MappingProxyType(
         "UpdateCard": N_("更新卡片"),
     }
 )
+FILL_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "members": N_("成员名单"),
+        "tags": N_("企业标签"),
+        "ways": N_("联系我"),
+        "relations": N_("客户"),
+        "done": N_("完成"),
+    }
+)
+"""The steps of the first fill, in order."""
 JOB_WORDS: Mapping[str, str] = MappingProxyType(
     {
         "make imported codes": N_("批量创建渠道活码"),
@@ -93,6 +103,10 @@ JOB_WORDS: Mapping[str, str] = MappingProxyType(
         "list kf accounts": N_("读客服账号"),
         "read unassigned": N_("读离职成员留下的客户"),
         "blank old texts": N_("清空过期的聊天文字"),
+        "know regions": N_("查手机号归属地"),
+        "settle newcomers": N_("判断新客户的生命周期"),
+        "settle life cycles": N_("判断每位客户的生命周期"),
+        "measure segments": N_("重新数分层的人数"),
     }
 )
 OUTCOMES: tuple[tuple[str, str], ...] = (
@@ -137,6 +151,10 @@ OUTCOMES: tuple[tuple[str, str], ...] = (
     ("accounts: %(n)s", N_("%(n)s 个客服账号")),
     ("chats over: %(n)s, waiting too long: %(waiting)s", N_("结束 %(n)s 个会话，%(waiting)s 位客户等得太久")),
     ("days: %(n)s, reps: %(reps)s", N_("读了 %(n)s 天，%(reps)s 名成员")),
+    ("people looked at: %(n)s, moved: %(moved)s", N_("看了 %(n)s 位客户，%(moved)s 位换了阶段")),
+    ("newcomers: %(n)s", N_("新客户 %(n)s 位")),
+    ("numbers looked at: %(n)s", N_("查了 %(n)s 个手机号")),
+    ("segments: %(n)s", N_("数了 %(n)s 个分层")),
     ("texts let go of: %(n)s", N_("清空了 %(n)s 段文字")),
     ("not for us: %(why)s", N_("没有微信客服的权限：%(why)s")),
     ("not now: %(why)s", N_("现在不行：%(why)s")),
@@ -234,6 +252,11 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "rule.delete": N_("删除规则"),
         "rule.backfill": N_("补打规则"),
         "rule.undo": N_("收回规则打的标签"),
+        "segment.create": N_("新建分层"),
+        "segment.change": N_("修改分层"),
+        "segment.snapshot": N_("把分层存成名单"),
+        "segment.delete": N_("删除分层"),
+        "life_cycle.rules": N_("修改生命周期的规则"),
         "tag.create": N_("新建标签"),
         "tag.rename": N_("标签改名"),
         "tag.delete": N_("删除标签"),
@@ -275,6 +298,7 @@ DETAILS: Mapping[str, str] = MappingProxyType(
     {
         "name": N_("名称"),
         "count": N_("数量"),
+        "kind": N_("种类"),
         "missing": N_("缺少"),
         "dry": N_("只看不改"),
         "reason": N_("用途"),

@@ -108,7 +108,7 @@ def line(row: Interaction, file: KeptFile | None, names: Mapping[str, str]) -> L
         text=str(details.get("text") or ""),
         carried=tuple(_carried(details)) if known else (),
         menu=tuple(str(one) for one in details.get("menu") or ()),
-        marks=tuple(_marks(row, file, names)),
+        marks=tuple(_marks(row, file)),
         file=file,
     )
 
@@ -160,7 +160,7 @@ def _listed(given: object) -> list[Mapping[str, Any]]:
     return [one for one in given[:MOST_ITEMS] if isinstance(one, Mapping)] if isinstance(given, list) else []
 
 
-def _marks(row: Interaction, file: KeptFile | None, names: Mapping[str, str]) -> Iterator[Mark]:
+def _marks(row: Interaction, file: KeptFile | None) -> Iterator[Mark]:
     details = row.details
     if details.get("blanked"):
         yield Mark(_("内容已过保存期限，已删除"))

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from console import here, known, masking
-from console.books import CALL_WORDS, EVENT_WORDS, JOB_WORDS
+from console.books import CALL_WORDS, EVENT_WORDS, FILL_WORDS, JOB_WORDS
 from console.doors import guarded
 from console.layout import back_to, say
 from console.words import N_, _
@@ -40,14 +40,7 @@ CALL_STATES = {
     "dropped": (N_("不再发送"), "quiet"),
     "watched": (N_("观察模式，未发送"), "info"),
 }
-FILL_STEPS = ("members", "tags", "ways", "relations", "done")
-FILL_WORDS = {
-    "members": N_("成员名单"),
-    "tags": N_("企业标签"),
-    "ways": N_("联系我"),
-    "relations": N_("客户"),
-    "done": N_("完成"),
-}
+FILL_STEPS = tuple(FILL_WORDS)
 
 
 def state_of_event(row: InboxRow) -> str:

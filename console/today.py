@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from console import chart, here
+from console.books import FILL_WORDS
 from console.cursors import read_cursor, write_cursor
 from console.doors import guarded
 from console.words import N_, _
@@ -40,13 +41,6 @@ OUTCOMES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "watched": (N_("观察模式，未发送"), "info", N_("只展示会发什么")),
     }
 )
-FILL_STEPS = {
-    "members": N_("成员名单"),
-    "tags": N_("企业标签"),
-    "ways": N_("联系我"),
-    "relations": N_("客户"),
-    "done": N_("完成"),
-}
 
 
 def day_asked() -> date:
@@ -89,7 +83,7 @@ def show() -> str:
         words=OUTCOMES,
         median=median,
         longest=longest,
-        fill_steps=FILL_STEPS,
+        fill_steps=FILL_WORDS,
         new_channel=_new_channel(),
         **facts,
     )
