@@ -19,7 +19,7 @@ from storage import answers, inbox, outbox, shared
 from storage.database import Clock, reading, transaction
 from storage.tables import CalendarDay, InboxRow, Member, Person, User
 from storage.work import Work
-from tagging import bulk, channel_imports, channels, rule_work
+from tagging import bulk, channel_imports, channels, marks, rule_work
 from tagging.channel_desk import Desk
 from wecom.commands import TellMembers
 from wecom.errors import Refused
@@ -129,6 +129,14 @@ def do_bulk_work(hands: Hands) -> str:
     if count:
         hands.ring()
     return f"bulk rows settled: {count}"
+
+
+def mark_waiting(hands: Hands) -> str:
+    """Bring a tag that WeCom has made to the rest of those who waited for it."""
+    portions = marks.go_on(hands.engine, partial(hands.work, cause="mark waiting"), hands.stopping)
+    if portions:
+        hands.ring()
+    return f"portions marked: {portions}"
 
 
 def read_unassigned(hands: Hands) -> str:
@@ -318,6 +326,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("carry out rules", Every(timedelta(seconds=5)), carry_out_rules),
     Job("remind reps", Every(timedelta(seconds=30)), remind_reps),
     Job("do bulk work", Every(timedelta(seconds=5)), do_bulk_work),
+    Job("mark waiting", Every(timedelta(seconds=5)), mark_waiting),
     Job("lead channel codes", Every(timedelta(minutes=1)), lead_codes),
     Job("tell admins", Every(timedelta(minutes=1)), tell_admins),
     Job("pull kf accounts", Every(timedelta(minutes=1)), kf_jobs.pull_accounts),

@@ -4,17 +4,22 @@ A tag at WeCom hangs on one relation and needs WeCom's own id. So: the tag is ma
 then marked (``MarkTag``) on each relation; ``relation_tag`` says for each whether WeCom shows it, or why not.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import Engine, or_, select, update
 from sqlalchemy.orm import Session
 
-from storage.database import insert_new, one_of
+from storage.database import insert_new, one_of, reading, transaction, upsert
 from storage.outbox import OPEN_STATES, Wish
-from storage.tables import Member, OutboxRow, PersonTag, Relation, RelationTag, Tag
+from storage.tables import Member, OutboxRow, PersonTag, Progress, Relation, RelationTag, Tag
 from storage.work import Work
 from wecom.commands import AddCorpTag, DeleteCorpTags, EditCorpTag, MarkTag
+
+PORTION = 500
+"""Relations that are marked in one transaction."""
+PREFIX = "marks:"
+"""Begins the name of what says how far the marking of a tag has come."""
 
 
 def ensure_at_wecom(work: Work, tag: Tag) -> None:
@@ -158,17 +163,62 @@ def tag_refused(work: Work, command: AddCorpTag, refusal: str) -> None:
 
 
 def mark_waiting(work: Work, tag: Tag) -> None:
-    """Mark everybody whose tag waited for its id, or was only watched and is so no more."""
-    states = ("pending",) if work.watches(MarkTag.sender) else ("pending", "watched")
+    """Mark everybody whose tag waited for its id, or was only watched and is so no more.
+
+    The first of them now; where there are many, ``go_on`` marks the rest, so that nobody who writes waits long.
+    """
+    after = _mark_some(work, tag, 0)
+    if after is not None:
+        rest = {"name": f"{PREFIX}{tag.id}", "state": "running", "at": {"after": after}, "done": 0}
+        rows = [{**rest, "started_at": work.now, "changed_at": work.now}]
+        upsert(work.db, Progress, rows, ["name"], ["state", "at", "started_at", "changed_at"])
+
+
+def _mark_some(work: Work, tag: Tag, after: int) -> int | None:
+    """Mark a portion of those that wait; after which row the next begins, None when these were the last."""
+    watched = work.watches(MarkTag.sender)
+    states = ("pending",) if watched else ("pending", "watched")
     waiting = (
         select(RelationTag, Relation)
         .join(Relation, Relation.id == RelationTag.relation_id)
         .where(RelationTag.tag_id == tag.id, RelationTag.at_wecom.in_(states), Relation.state == "active")
+        .where(RelationTag.id > after)
     )
-    for row, relation in work.db.execute(waiting).all():
-        if row.at_wecom == "watched":
+    found = work.db.execute(waiting.order_by(RelationTag.id).limit(PORTION)).all()
+    for row, _ in found:
+        if watched:
+            row.at_wecom = "watched"
+        elif row.at_wecom == "watched":
             row.at_wecom, row.round = "pending", row.round + 1
-        _ask(work, relation, tag, row)
+    work.ask_many([_mark(work, relation, tag, row) for row, relation in found])
+    return found[-1][0].id if len(found) == PORTION else None
+
+
+def go_on(engine: Engine, open_work: Callable[[Session], Work], stopping: Callable[[], bool]) -> int:
+    """Mark the rest of those that waited, until all are marked or we are to stop; how many portions."""
+    portions = 0
+    while not stopping():
+        with reading(engine) as db:
+            own = select(Progress.name).where(Progress.name.startswith(PREFIX), Progress.state == "running")
+            name = db.scalars(own.order_by(Progress.started_at).limit(1)).first()
+        if name is None:
+            break
+        with transaction(engine) as db:
+            _go_on_with(open_work(db), name)
+        portions += 1
+    return portions
+
+
+def _go_on_with(work: Work, name: str) -> None:
+    progress = work.db.get(Progress, name, with_for_update=True)
+    if progress is None:
+        return
+    tag = work.db.get(Tag, int(name.removeprefix(PREFIX)))
+    after = _mark_some(work, tag, int(progress.at["after"])) if tag is not None and tag.wecom_id is not None else None
+    if after is None:
+        work.db.delete(progress)
+    else:
+        progress.at, progress.changed_at = {"after": after}, work.now
 
 
 def _first_group(answer: dict[str, Any]) -> dict[str, Any]:
