@@ -97,6 +97,7 @@ JOB_WORDS: Mapping[str, str] = MappingProxyType(
         "tidy": N_("清理过期记录"),
         "remind reps": N_("到时间提醒成员"),
         "do bulk work": N_("批量打标签"),
+        "mark waiting": N_("把新建的标签带给等着的客户"),
         "pull kf accounts": N_("取微信客服的新消息"),
         "tend conversations": N_("照看微信客服的会话"),
         "settle handovers": N_("问客户交接的结果"),
