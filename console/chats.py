@@ -77,7 +77,8 @@ def index() -> str:
     if q:
         SEARCHES.step(here.viewer().user_id, here.now())
     with here.reading() as db:
-        sight, mine = here.sight(db), here.viewer().userid
+        sight = here.sight(db)
+        looked: dict[str, Any] = {"viewer": here.viewer().userid, "now": here.now(), "open_kfid": open_kfid}
         known = chat_lists.accounts(db)
         narrowed: dict[str, Any] = {
             "turn": turn if turn != "all" else None,
@@ -89,9 +90,7 @@ def index() -> str:
             rows = [] if after else chat_search.called(db, sight, q, open_kfid=open_kfid)
             heard, following = chat_search.said(db, sight, q, open_kfid=open_kfid, limit=PAGE, after=after)
         else:
-            rows, following = chat_search.page(
-                db, sight, turn, viewer=mine, now=here.now(), open_kfid=open_kfid, limit=PAGE, after=after
-            )
+            rows, following = chat_search.page(db, sight, turn, **looked, limit=PAGE, after=after)
         told = [*(one.line for one in heard), *(one.last for one in rows if one.last is not None)]
         names = _names(db, {*chat_lines.people_in(told), *(one.conversation.servicer or "" for one in rows)})
         return render_template(
@@ -102,7 +101,7 @@ def index() -> str:
             turn=turn,
             open_kfid=open_kfid,
             narrowed=narrowed,
-            counts=chat_search.counts(db, sight, viewer=mine, now=here.now(), open_kfid=open_kfid),
+            counts={} if q or here.shown_anew() else chat_search.counts(db, sight, **looked),
             accounts=known,
             waits=_waits(one.conversation for one in rows),
             lines={one.id: chat_lines.line(one, None, names) for one in told},

@@ -88,6 +88,11 @@ def number(text: str | None) -> int | None:
     return int(text) if int(text) <= LARGEST else None
 
 
+def shown_anew() -> bool:
+    """Whether an open page asks for its live parts only, as ``console.js`` does every few seconds."""
+    return "X-Shown-Anew" in request.headers
+
+
 # --- who is looking --------------------------------------------------------------------------------------------------
 
 

@@ -85,7 +85,7 @@ const showAnew = async () => {
   const parts = (live.length ? live : [whole]).filter((part) => !busyIn(part));
   if (!parts.length) return;
   shownAt = Date.now();
-  const answer = await fetch(window.location.href).catch(() => null); // the next turn tries again
+  const answer = await fetch(window.location.href, { headers: { "X-Shown-Anew": "1" } }).catch(() => null); // the next turn tries again
   if (!answer || !answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const before of parts) {

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from people import chat_search
 from sandbox.kf_actors import FILES, SAMPLES
 from storage.tables import KeptFile, PersonTag, Tag
 from tagging import tags
@@ -49,6 +50,19 @@ def test_the_list_shows_who_waits_what_they_said_and_what_may_be_sent(quiet: Cou
     for turn, there in {"waiting": True, "bot": True, "pool": False, "ended": False, "nonsense": True}.items():
         assert ("小雨" in quiet.visitor("wangwu").get(f"/chats?turn={turn}").text) is there, turn
     assert "小雨" not in quiet.visitor("wangwu").get("/chats?account=wk-other").text
+
+
+def test_an_open_list_shows_itself_anew_without_counting_every_chat(
+    quiet: Counter, asked: KfDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wangwu = quiet.visitor("wangwu")
+    whole = wangwu.get("/chats").text
+    asked.say("还在吗")
+    monkeypatch.delattr(chat_search, "counts")
+    anew = wangwu.get("/chats", headers={"X-Shown-Anew": "1"}).text
+    assert ("还在吗" in anew, "全部 <small" in whole, "全部 <small" in anew) == (True, True, False)
+    for page in (whole, anew, wangwu.get("/chats?account=wk-other", headers={"X-Shown-Anew": "1"}).text):
+        assert 'id="chats" data-live data-fresh' in page
 
 
 def test_a_reply_reaches_the_customer_once_however_often_it_is_sent(quiet: Counter, asked: KfDesk) -> None:

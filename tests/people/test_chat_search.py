@@ -7,7 +7,7 @@ from sqlalchemy import delete
 
 from people import access, chat_lists, chat_search, rep_figures
 from people.access import Viewer
-from storage.tables import RepDay
+from storage.tables import Person, RepDay
 from tagging import answer_uses
 from tests.handlers.kf_desk import KfDesk, open_desk
 from tests.shop import Shop
@@ -53,6 +53,18 @@ def test_every_filter_holds_what_it_says_and_counts_it(desk: KfDesk) -> None:
         nothing = chat_search.counts(db, sight, viewer="boss", now=now, open_kfid="wk-other")
         assert set(nothing.values()) == {0}
     assert names(desk, BOSS, "all", "wk-other") == names(desk, WANGWU, "all") == []
+
+
+def test_ones_own_customers_chats_are_ones_own_and_counted_within_sight(desk: KfDesk) -> None:
+    with desk.shop.db() as db:
+        person = db.get_one(Person, desk.chat().person_id)
+        person.owner, person.owner_by_hand = "wangwu", True
+    with desk.shop.db() as db:
+        for viewer, everything in ((WANGWU, 1), (BOSS, 3)):
+            sight, now = access.sight_of(db, viewer), desk.shop.now()
+            counted = chat_search.counts(db, sight, viewer="wangwu", now=now)
+            assert (counted["all"], counted["mine"], counted["ended"]) == (everything, 1, 1)
+    assert names(desk, WANGWU, "mine") == ["林夕"]
 
 
 def test_pages_meet_without_gap(desk: KfDesk) -> None:
