@@ -5,16 +5,18 @@ The lines of the story stay, and say that there was a message; its words, what w
 portions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from types import MappingProxyType
 from typing import Any, cast
 
-from sqlalchemy import Select, and_, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from people.privacy import MESSAGES
 from storage import search
-from storage.database import changed_rows, insert_new
+from storage.database import insert_new
 from storage.outbox import FINAL_STATES
 from storage.tables import InboxRow, Interaction, KeptFile, OutboxRow, Progress, RuleHit, TagGround
 
@@ -30,73 +32,110 @@ LATE = timedelta(days=7)
 """So much later than it was written a message may have reached us."""
 
 
-def next_portion(db: Session, before: datetime, most: int) -> int:
-    """Blank up to ``most`` rows of each kind written before this moment; how many there were."""
-    return sum(part(db, before, most) for part in PARTS)
+Place = list[Any]
+"""Where a portion ended: the key of its last row, as JSON keeps it; empty before the first."""
+Portion = tuple[int, Place | None]
+"""How many rows there were, and where they ended; None where there are no more."""
+Part = Callable[[Session, datetime, Place, int], Portion]
+"""(db, before, after, most): does up to ``most`` rows that were written before this moment, from that place on."""
 
 
-def blank_lines(db: Session, before: datetime, most: int) -> int:
-    """The words of the story's lines go, with what was sent along and what finds them."""
-    old = (Interaction.kind.in_(SAID), Interaction.at < before, Interaction.at >= _done_until(db) - LATE)
-    unblanked = Interaction.details[BLANKED].as_boolean().is_(None)
-    lines = db.scalars(select(Interaction).where(*old, unblanked).order_by(Interaction.at).limit(most)).all()
+def next_portion(db: Session, before: datetime, most: int, now: datetime) -> tuple[int, bool]:
+    """Blank up to ``most`` rows of each kind written before this moment; how many there were, and whether that is all.
+
+    Each portion begins where the one before ended, also after a restart, so that a night goes through each kind once.
+    """
+    kept = _kept(db, now)
+    run = kept.at.get("run") or {"before": before.isoformat(), "after": {}}
+    until = datetime.fromisoformat(run["before"])
+    count, ended = 0, dict(run["after"])
+    for name, part in PARTS.items():
+        after = ended.get(name, [])
+        if after is not None:
+            found, ended[name] = part(db, until, after, most)
+            count += found
+    over = all(after is None for after in ended.values())
+    done = max(until, _done_until(kept)) if over else _done_until(kept)
+    kept.at = {"until": done.isoformat(), **({} if over else {"run": {**run, "after": ended}})}
+    kept.changed_at = now
+    return count, over and until >= before
+
+
+def _kept(db: Session, now: datetime) -> Progress:
+    row = {"name": PLACE, "state": "done", "at": {}, "done": 0, "started_at": now, "changed_at": now}
+    insert_new(db, Progress, [row], ["name"], returning="name")
+    return db.get_one(Progress, PLACE)
+
+
+def _done_until(kept: Progress) -> datetime:
+    """Up to when everything is blanked already, so that the whole story is not read every night.
+
+    A longer term than before changes nothing of that.
+    """
+    return datetime.fromisoformat(kept.at.get("until") or "2000-01-01T00:00:00+00:00")
+
+
+def blank_lines(kind: str, db: Session, before: datetime, after: Place, most: int) -> Portion:
+    """The words of the story's lines of this kind go, with what was sent along and what finds them."""
+    late = _done_until(db.get_one(Progress, PLACE)) - LATE
+    old = (Interaction.kind == kind, Interaction.at < before, Interaction.at >= late)
+    wanted = select(Interaction).where(*old, Interaction.details[BLANKED].as_boolean().is_(None))
+    if after:
+        at = datetime.fromisoformat(after[0])
+        wanted = wanted.where(Interaction.at >= at, or_(Interaction.at > at, Interaction.id > after[1]))
+    lines = db.scalars(wanted.order_by(Interaction.at, Interaction.id).limit(most)).all()
     ids = [one.id for one in lines]
     for one in lines:
         one.details = {**{name: value for name, value in one.details.items() if name in BARE}, BLANKED: True}
     search.forget(db, ids)
     gone = {"content": None, "state": "erased", "name": "", "media_id": "", "detail": None}
     db.execute(update(KeptFile).where(KeptFile.interaction_id.in_(ids)).values(**gone))
-    return len(lines)
+    return len(lines), [lines[-1].at.isoformat(), lines[-1].id] if len(lines) == most else None
 
 
-def blank_evidence(db: Session, before: datetime, most: int) -> int:
+def blank_evidence(
+    table: type[TagGround] | type[RuleHit], db: Session, before: datetime, after: Place, most: int
+) -> Portion:
     """Of what a rule met its own words stay, the sentence around them goes."""
-    return _unquote(db, TagGround, before, most) + _unquote(db, RuleHit, before, most)
-
-
-def _unquote(db: Session, table: "type[TagGround | RuleHit]", before: datetime, most: int) -> int:
     quoted = table.evidence["quote"].as_string().is_not(None)
-    old = select(table).where(table.at < before, quoted).order_by(table.id).limit(most)
+    old = select(table).where(table.at < before, quoted, table.id > _last(after)).order_by(table.id).limit(most)
     rows = cast(Sequence[TagGround | RuleHit], db.scalars(old).all())
     for one in rows:
         one.evidence = {name: value for name, value in one.evidence.items() if name != "quote"}
-    return len(rows)
+    return len(rows), [rows[-1].id] if len(rows) == most else None
 
 
-def forget_calls(db: Session, before: datetime, most: int) -> int:
+def forget_calls(db: Session, before: datetime, after: Place, most: int) -> Portion:
     """Messages that were sent go; the welcome's text stays with the welcome."""
     over = and_(OutboxRow.api.in_(MESSAGES), OutboxRow.state.in_(FINAL_STATES), OutboxRow.asked_at < before)
-    return _forget(db, OutboxRow, select(OutboxRow.id).where(over), most)
+    return _forget(db, OutboxRow, over, after, most)
 
 
-def forget_callbacks(db: Session, before: datetime, most: int) -> int:
+def forget_callbacks(db: Session, before: datetime, after: Place, most: int) -> Portion:
     """What reps wrote to the app goes."""
     over = and_(InboxRow.name.startswith("message."), InboxRow.state == "done", InboxRow.received_at < before)
-    return _forget(db, InboxRow, select(InboxRow.id).where(over), most)
+    return _forget(db, InboxRow, over, after, most)
 
 
-def _forget(db: Session, table: type[InboxRow] | type[OutboxRow], which: Select[Any], most: int) -> int:
-    return changed_rows(db, delete(table).where(table.id.in_(which.limit(most))))
+def _forget(
+    db: Session, table: type[InboxRow] | type[OutboxRow], which: ColumnElement[bool], after: Place, most: int
+) -> Portion:
+    old = select(table.id).where(which, table.id > _last(after)).order_by(table.id).limit(most)
+    ids = db.scalars(old).all()
+    db.execute(delete(table).where(table.id.in_(ids)))
+    return len(ids), [ids[-1]] if len(ids) == most else None
 
 
-PARTS: tuple[Callable[[Session, datetime, int], int], ...] = (
-    blank_lines,
-    blank_evidence,
-    forget_calls,
-    forget_callbacks,
+def _last(after: Place) -> int:
+    return int(after[0]) if after else 0
+
+
+PARTS: Mapping[str, Part] = MappingProxyType(
+    {
+        **{f"lines {kind}": partial(blank_lines, kind) for kind in SAID},
+        "grounds": partial(blank_evidence, TagGround),
+        "hits": partial(blank_evidence, RuleHit),
+        "calls": forget_calls,
+        "callbacks": forget_callbacks,
+    }
 )
-
-
-def _done_until(db: Session) -> datetime:
-    """Up to when everything is blanked already, so that the whole story is not read every night."""
-    place = db.get(Progress, PLACE)
-    until = (place.at if place else {}).get("until")
-    return datetime.fromisoformat(until) if until else datetime.fromisoformat("2000-01-01T00:00:00+00:00")
-
-
-def note_done(db: Session, before: datetime, now: datetime) -> None:
-    """Remember that everything up to this moment is blanked; a longer term than before changes nothing of that."""
-    row = {"name": PLACE, "state": "done", "at": {}, "done": 0, "started_at": now, "changed_at": now}
-    insert_new(db, Progress, [row], ["name"], returning="name")
-    place = db.get_one(Progress, PLACE, populate_existing=True)
-    place.at, place.changed_at = {"until": max(before, _done_until(db)).isoformat()}, now

@@ -164,11 +164,10 @@ def blank_old_texts(hands: Hands) -> str:
     before, count = hands.clock() - timedelta(days=hands.keep_text_days), 0
     while not hands.stopping():
         with transaction(hands.engine) as db:
-            turn = retention.next_portion(db, before, BLANK_A_TURN)
-            if not turn:
-                retention.note_done(db, before, hands.clock())
-                break
+            turn, over = retention.next_portion(db, before, BLANK_A_TURN, hands.clock())
         count += turn
+        if over:
+            break
     return f"texts let go of: {count}"
 
 
