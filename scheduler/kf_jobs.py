@@ -14,6 +14,8 @@ PULLS_A_RUN = 5
 """Without a callback's token WeCom allows few pulls a minute, and does not say how few."""
 PATIENCE = timedelta(minutes=10)
 WAITING = "kf_waiting"
+SWITCHED_OFF = 95017
+"""The corp lets nobody use the API of 微信客服."""
 
 
 def pull_accounts(hands: "Hands") -> str:
@@ -34,11 +36,18 @@ def list_accounts(hands: "Hands") -> str:
     try:
         found = hands.gateway.kf.accounts()
     except Answered as error:
+        if not _means_no_right(error.errcode):
+            raise
         return f"not for us: {error}"
     with transaction(hands.engine) as db:
         count = kf_accounts.remember(hands.work(db, "list kf accounts"), found)
     hands.ring()
     return f"accounts: {count}"
+
+
+def _means_no_right(errcode: int) -> bool:
+    """WeCom's codes from 48001 on say that our app may not use an API."""
+    return errcode // 1000 == 48 or errcode == SWITCHED_OFF
 
 
 def tend_conversations(hands: "Hands") -> str:
