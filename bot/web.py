@@ -36,11 +36,14 @@ def create_app(parts: Parts) -> Flask:
     app.register_error_handler(RequestEntityTooLarge, _too_large)
     console.register(app)
     api.register(app)
-    app.extensions["door"] = door = callback.create_door(
-        parts, headers.always(parts.settings.wecom.oauth_base, parts.settings.web.base_url)
-    )
+    app.extensions["door"] = door = create_door(parts)
     app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {callback.BELOW: door})  # type: ignore[method-assign]
     return app
+
+
+def create_door(parts: Parts) -> Flask:
+    """The callback alone, under the headers that every answer of the house carries."""
+    return callback.create_door(parts, headers.always(parts.settings.wecom.oauth_base, parts.settings.web.base_url))
 
 
 def _looked_up_in_views(parts: Parts) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import requests
@@ -15,11 +15,15 @@ from flask.testing import FlaskClient
 from requests.adapters import BaseAdapter
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import NotFound
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
 
 from bot.assembly import Parts, assemble
+from bot.callback import BELOW
 from bot.settings import Settings
 from bot.ticking import work_off
-from bot.web import create_app
+from bot.web import create_app, create_door
 from sandbox.adapter import SandboxAdapter
 from sandbox.callbacks import Deliverer
 from sandbox.clock import ManualClock
@@ -95,10 +99,22 @@ class Shop:
     world: World
     clock: ManualClock
     parts: Parts
-    app: Flask
-    client: FlaskClient
+    door: Client
+    """Where callbacks are posted: the callback's own application, as it stands below the whole one."""
     deliverer: Deliverer
     jobs_run: list[tuple[str, str]] = field(default_factory=list)
+
+    @cached_property
+    def app(self) -> Flask:
+        """The whole application, built for whoever looks at a page."""
+        app = create_app(self.parts)
+        app.testing = True
+        return app
+
+    @cached_property
+    def client(self) -> FlaskClient:
+        """A browser that is not signed in."""
+        return self.app.test_client()
 
     def now(self) -> datetime:
         """The shop's time."""
@@ -174,7 +190,7 @@ class Shop:
     def post(self, xml: str, path: str = "/wecom/callback") -> int:
         """Deliver this XML as WeCom would; the status of the answer."""
         query, body = self.seal(xml)
-        return self.client.post(path, query_string=query, data=body, content_type="text/xml").status_code
+        return self.door.post(path, query_string=query, data=body, content_type="text/xml").status_code
 
 
 def build_shop(url: str, world: World | None = None, **wecom: Any) -> Shop:
@@ -186,10 +202,8 @@ def build_shop(url: str, world: World | None = None, **wecom: Any) -> Shop:
     parts = assemble(
         settings, clock=lambda: datetime.fromtimestamp(clock.now(), UTC), http=line_to(world), bell=LocalBell()
     )
-    app = create_app(parts)
-    app.testing = True
-    client = app.test_client()
-    return Shop(world, clock, parts, app, client, Deliverer.into(world, client))
+    door = Client(DispatcherMiddleware(NotFound(), {BELOW: create_door(parts)}))
+    return Shop(world, clock, parts, door, Deliverer.into(world, door))
 
 
 def close_shop(shop: Shop) -> None:
