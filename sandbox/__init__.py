@@ -11,6 +11,8 @@ What it cannot prove, and a first real corp must: the exact spacing of callback 
 several reps; risk control (spam blocks, bans of members); the real mass-message quota of a corp; delivery delays;
 silent drops nobody documented; settings that exist only in the admin console. The errcode for a few refusals (an app
 editing another's tag, an unknown API path, a second use of a template card's task_id, a group transfer that is one too
-many) is a guess: see `errors`; so are the limit on pulling 微信客服 messages without a token, and the hour from which
-yesterday's statistics can be read: see `knobs`.
+many) is a guess: see `errors`; so are the limit on pulling 微信客服 messages without a token, the hour from which
+yesterday's statistics can be read, and what add_msg_template knows of quotas already: see `knobs`; that a customer who
+has deleted the member fails only when he sends: see `endpoints.mass`; and how the client words a few of its refusals:
+see `js_client`.
 """

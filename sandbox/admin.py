@@ -14,6 +14,7 @@ from sandbox.clock import ManualClock
 from sandbox.facts import Json, Member
 from sandbox.views import everything, person_view, words_in
 from sandbox.views_kf import account_view
+from sandbox.views_mass import task_view
 from sandbox.world import World
 
 admin = Blueprint("admin", __name__, url_prefix="/sandbox")
@@ -104,6 +105,27 @@ def kf_sent() -> list[Json]:
     return [asdict(one) for one in world().kf_sent[-int(request.args.get("limit", SEEN)) :]]
 
 
+def mass() -> list[Json]:
+    """The latest mass messages, and how far each member is with his part."""
+    return [task_view(one) for one in list(world().mass_tasks.values())[-int(request.args.get("limit", SEEN)) :]]
+
+
+def mass_todos() -> list[Json]:
+    """What a member is asked to send."""
+    return [asdict(one) for one in world().mass_todos(request.args["userid"])]
+
+
+def mass_received() -> list[Json]:
+    """Every mass message that reached somebody."""
+    with world().lock:
+        return [asdict(one) for one in world().mass_received()]
+
+
+def room_chat() -> list[Json]:
+    """What mass messages a group has received."""
+    return [asdict(one) for one in world().room_chat(request.args["chat_id"])]
+
+
 def view() -> Json:
     """What the person page shows, for one customer, one rep and one 微信客服 account."""
     found: Deliverer | None = current_app.extensions["deliverer"]
@@ -128,6 +150,10 @@ VIEWS: Mapping[str, Callable[[], Any]] = {
     "kf_accounts": kf_accounts,
     "kf_chat": kf_chat,
     "kf_sent": kf_sent,
+    "mass": mass,
+    "mass_todos": mass_todos,
+    "mass_received": mass_received,
+    "room_chat": room_chat,
     "view": view,
     "words": words,
 }
@@ -200,7 +226,8 @@ METHODS = (
     *("console_shuffle", "open_group", "join_group", "leave_group", "rename_group", "announce_in_group"),
     *("give_group", "dismiss_group", "kf_authorise", "kf_close", "kf_enter", "kf_follow_link", "kf_say", "kf_click"),
     *("kf_send_file", "kf_refuse", "kf_recall", "kf_take", "kf_servicer_says", "kf_pass_on", "kf_end"),
-    *("kf_receiving", "kf_reject", "kf_fail"),
+    *("kf_receiving", "kf_reject", "kf_fail", "confirm_mass", "member_mass"),
+    *("js_config", "js_agent_config", "js_invoke"),
 )
 """Acts that are methods of the world, under the same name and with the same arguments."""
 
@@ -208,6 +235,7 @@ ACTS: Mapping[str, Callable[..., Any]] = {
     **{name: method(name) for name in METHODS},
     "faults": lambda **body: turn(world().faults, body),
     "limits": lambda **body: turn(world().limits, body),
+    "habits": lambda **body: turn(world().habits, body),
     "clock": advance,
     "app": app_settings,
     "half_add": half_add,

@@ -45,6 +45,8 @@ class App:
     """An app from before June 2022, which still reads mobiles and avatars."""
     home: str = ""
     """Its home page (应用主页); the person page leads there."""
+    toolbar: str = ""
+    """Its page in the chat's toolbar (聊天工具栏); where none is set, /sidebar beside its home page or callback."""
 
     def envelope(self, corp_id: str) -> Envelope:
         """The seal of this app's callbacks."""
@@ -236,7 +238,7 @@ class SentWelcome:
 class ChatLine:
     """One thing the customer and the rep see in their chat. A notice's text is a name, worded for each side."""
 
-    who: Literal["customer", "rep", "welcome", "notice"]
+    who: Literal["customer", "rep", "welcome", "mass", "notice"]
     text: str
     at: float
     attachments: tuple[Json, ...] = ()
@@ -309,6 +311,74 @@ class Transfer:
     takeover_time: int = 0
     resigned: bool = False
     """The old rep had left the corp: there is no relation of his to end."""
+
+
+MASS_UNSENT, MASS_SENT, MASS_NO_FRIEND, MASS_QUOTA = range(4)
+"""What became of a mass message for one receiver, in the numbers of get_groupmsg_send_result."""
+FROM_CORP, FROM_MEMBER = 0, 1
+"""Who made a mass message: the corp through the API, or a member in the client."""
+ChatType = Literal["single", "group"]
+
+
+@dataclass(slots=True)
+class MassParcel:
+    """A mass message for one receiver: a customer by external_userid, a group by chat_id."""
+
+    receiver: str
+    status: int = MASS_UNSENT
+    send_time: int = 0
+
+
+@dataclass(slots=True)
+class MassErrand:
+    """One member's part of a mass message: a to-do until he sends it."""
+
+    msgid: str
+    userid: str
+    parcels: list[MassParcel]
+    send_time: int = 0
+    reminders: int = 0
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the member has confirmed."""
+        return self.send_time > 0
+
+
+@dataclass(slots=True)
+class MassTask:
+    """A mass message 企业群发 on its way. `creator` is empty when an app made it."""
+
+    msgid: str
+    chat_type: ChatType
+    text: str
+    attachments: tuple[Json, ...]
+    created_at: float
+    create_type: int = FROM_CORP
+    creator: str = ""
+    allow_select: bool = False
+    errands: dict[str, MassErrand] = field(default_factory=dict)
+    cancelled: bool = False
+    reminded_at: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class MassReceived:
+    """A mass message that really reached a customer or a group."""
+
+    msgid: str
+    userid: str
+    receiver: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class JsGrant:
+    """A page's leave to use the client: whose app, and which of its functions. agent_id 0: only wx.config so far."""
+
+    agent_id: int
+    url: str
+    functions: frozenset[str]
 
 
 KF_NEW, KF_ASSISTANT, KF_POOL, KF_HUMAN, KF_ENDED = range(5)

@@ -1,4 +1,4 @@
-"""What can be turned: how much goes wrong (`Faults`) and how much is allowed (`Limits`).
+"""What can be turned: how much goes wrong (`Faults`), how much is allowed (`Limits`), what members do (`Habits`).
 
 `Faults()` is a WeCom in which nothing goes wrong. `Faults.realistic()` is the one described in the notes on a faithful
 simulator. Names of endpoints are written without the leading `/cgi-bin/`, as in `externalcontact/get`.
@@ -6,6 +6,7 @@ simulator. Names of endpoints are written without the leading `/cgi-bin/`, as in
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 SHANGHAI = 8 * HOUR
@@ -73,6 +74,8 @@ OWN_WINDOWS: Mapping[str, tuple[tuple[int, int], ...]] = {
 }
 """Endpoints with windows of their own, as (seconds, calls); no window means not counted."""
 
+QuotaMode = Literal["day_1", "week_7", "month_days"]
+
 PULL_WITHOUT_TOKEN = "kf/sync_msg without token"  # noqa: S105  no secret: a name to count under
 """The name under which pulls of messages without a good token are counted."""
 
@@ -124,6 +127,17 @@ class Limits:
     kf_code_seconds: float = 48 * HOUR
     kf_quick_code_seconds: float = 20
     """The life of a welcome code, and of the code of an ending."""
+    mass_quota: QuotaMode = "month_days"
+    """How many mass messages a customer or a group may get, see `quota` (wecom.md §4.9)."""
+    mass_quota_at_creation: bool = True
+    """Whether those who have had their quota are in the fail_list already; WeCom does not say."""
+    mass_dispatch_seconds: float = 5.0
+    """So long after its making a task is still being handed out to the members: 41063."""
+    mass_list_lag_seconds: float = 0.0
+    """So long a new task is missing from get_groupmsg_list_v2."""
+    mass_reminders_per_day: int = 3
+    mass_customers: int = 10_000
+    mass_groups: int = 2000
 
     def windows(self, path: str) -> tuple[tuple[int, int], ...]:
         """The (seconds, calls) windows of an endpoint."""
@@ -136,3 +150,14 @@ class Limits:
     def scaled(cls, factor: float) -> "Limits":
         """The call windows times a factor; everything else as it is."""
         return cls(per_minute=max(1, int(10_000 * factor)), per_hour=max(1, int(150_000 * factor)))
+
+
+@dataclass(slots=True)
+class Habits:
+    """What members do by themselves; with `Habits()` nothing."""
+
+    mass_confirm: float = 0.0
+    """The probability that a member sends a mass message he was asked to send; a reminder lets him decide anew."""
+    mass_soonest_seconds: float = 60.0
+    mass_latest_seconds: float = 4.0 * HOUR
+    """The range of time he takes for it, from when the task has reached him."""

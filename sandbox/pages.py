@@ -16,6 +16,9 @@ from sandbox.world import World
 
 pages = Blueprint("pages", __name__)
 
+POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'self'; form-action 'self'; base-uri 'none'"
+CLIENT_COOKIE = "sandbox_client"
+"""Whose client the browser shows: a page in its toolbar is signed in without being asked."""
 COLOURS = ("#0B6B60", "#A9531F", "#3B6FB6", "#7A5FA3", "#86701A", "#5C6670")
 
 
@@ -130,18 +133,61 @@ def picture(name: str) -> Response:
     return Response(found.data, mimetype=found.content_type)
 
 
+# --- the rep's client -----------------------------------------------------------------------------------------
+
+
+@pages.get("/client")
+def client() -> Response:
+    """A rep's chat with a customer on a computer, and an app's page in the toolbar beside it.
+
+    `userid` and `external_userid` say whose; `agentid` which app's page, where several have one.
+    """
+    rep = world().find_member(request.args.get("userid", "")) or next(iter(world().members.values()))
+    external_userid = request.args.get("external_userid", "") or newest_customer(rep.userid)
+    toolbar = toolbar_address()
+    answer = page("client.html", rep=rep, external_userid=external_userid, toolbar=toolbar)
+    if toolbar:
+        parts = urlsplit(toolbar)
+        answer.headers["Content-Security-Policy"] = f"{POLICY}; frame-src 'self' {parts.scheme}://{parts.netloc}"
+    answer.set_cookie(CLIENT_COOKIE, rep.userid, httponly=True, samesite="Lax")
+    return answer
+
+
+def newest_customer(userid: str) -> str:
+    """The customer a rep has had the shortest time, if any."""
+    rows = [row for row in world().relations.of_member(userid) if row.status == "active"]
+    return rows[-1].external_userid if rows else ""
+
+
+def toolbar_address() -> str:
+    """The page of the app asked for, or of the first that has one."""
+    asked = app_of(request.args.get("agentid", ""))
+    found = (world().toolbar_of(one) for one in ([asked] if asked else world().apps.values()))
+    return next((one for one in found if one), "")
+
+
+@pages.get("/open/js/jweixin-1.2.0.js")
+@pages.get("/wwopen/js/jwxwork-1.0.0.js")
+def js_sdk() -> Response:
+    """The stand-in for WeCom's two scripts, under their own paths."""
+    return current_app.send_static_file("wx.js")
+
+
 # --- signing in -----------------------------------------------------------------------------------------------
 
 
 @pages.get("/connect/oauth2/authorize")
 @pages.get("/wwlogin/sso/login")
 @pages.get("/wwopen/sso/qrConnect")
-def sign_in() -> Response:
-    """Choose who you are; WeCom itself knows, and does not ask."""
+def sign_in() -> AnyResponse:
+    """Choose who you are; WeCom itself knows, and does not ask. In the toolbar of the rep's client we know it too."""
     app = app_signed_into()
     problem = sign_in_problem(app)
     if problem:
         return page("refused.html", status=403, problem=problem)
+    rep = world().find_member(request.cookies.get(CLIENT_COOKIE, ""))
+    if rep is not None and request.headers.get("Sec-Fetch-Dest") == "iframe":
+        return redirect(grant_address(userid=rep.userid))
     members = [one for one in world().members.values() if one.in_range and one.status == 1]
     customers = list(world().customers.values())[-6:] if "oauth2" in request.path else []
     return page("sign_in.html", app=app, members=members, customers=customers, asked=request.args)

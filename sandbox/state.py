@@ -21,12 +21,15 @@ from sandbox.facts import (
     Department,
     Event,
     GroupChat,
+    JsGrant,
     Json,
     KfAccount,
     KfCode,
     KfSent,
     KfSession,
     LoggedCall,
+    MassErrand,
+    MassTask,
     Media,
     Member,
     Relation,
@@ -36,9 +39,10 @@ from sandbox.facts import (
     Transfer,
     WelcomeCode,
 )
-from sandbox.knobs import Faults, Limits
+from sandbox.knobs import Faults, Habits, Limits
 from sandbox.limits import Gates
 from sandbox.log import CallLog
+from sandbox.quota import Quota
 from sandbox.relations import Relations
 
 CORP_ID = "wwsandbox000000001"
@@ -56,6 +60,7 @@ class State:
         seed: int = 1,
         faults: Faults | None = None,
         limits: Limits | None = None,
+        habits: Habits | None = None,
         corp_id: str = CORP_ID,
         corp_name: str = "沙盒小店",
         base_url: str = "http://sandbox.invalid",
@@ -67,11 +72,13 @@ class State:
         self.agenda = self.clock.agenda()
         self.faults = faults or Faults()
         self.limits = limits or Limits()
+        self.habits = habits or Habits()
         self.rng = random.Random(seed)  # noqa: S311  chance, not secrecy
         self.lock = threading.RLock()
         self._people()
         self._business()
         self._kf()
+        self._mass(seed)
         self._record()
         self._doors(seed)
 
@@ -108,12 +115,19 @@ class State:
         self.kf_sent: list[KfSent] = []
         self.kf_msgids: set[tuple[str, str]] = set()
 
+    def _mass(self, seed: int) -> None:
+        self.mass_tasks: dict[str, MassTask] = {}
+        self.mass_errands: defaultdict[str, list[MassErrand]] = defaultdict(list)
+        self.mass_quota = Quota(self.limits)
+        self.mass_chance = random.Random(f"mass {seed}")  # noqa: S311  chance, not secrecy
+
     def _record(self) -> None:
         self.log = CallLog()
         self.sent: list[SentWelcome] = []
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self.events_made = 0
         self.chats: defaultdict[tuple[str, str], list[ChatLine]] = defaultdict(list)
+        self.room_lines: defaultdict[str, list[ChatLine]] = defaultdict(list)
         self.app_messages: dict[str, AppMessage] = {}
         self.app_chats: defaultdict[tuple[int, str], list[ChatLine]] = defaultdict(list)
         self.person_times: Counter[tuple[int, int]] = Counter()
@@ -126,6 +140,7 @@ class State:
         self.tokens = Tokens(self.clock, self.limits, self.new_id)
         self.tickets = Tickets(self.clock, self.limits, self.new_id)
         self.sign_in = SignIn(self.clock, self.limits, self.new_id)
+        self.js_grants: dict[str, JsGrant] = {}
         self.cursors = Cursors(self.clock, self.limits, f"cursor-{self.corp_id}-{seed}")
         self.gates = Gates(self.limits)
         self.trusted_ips: frozenset[str] | None = None

@@ -6,8 +6,9 @@ from itertools import islice
 from typing import TypeVar
 
 from sandbox.callbacks import Deliverer, Delivery, what_of
-from sandbox.facts import ChatLine, ContactWay, Event, Json, LoggedCall, Relation
+from sandbox.facts import ContactWay, Event, Json, LoggedCall, Relation
 from sandbox.views_kf import apps, counters, desk, kf_view
+from sandbox.views_mass import line_view, mass_view, rooms_of
 from sandbox.words import words_in
 from sandbox.world import World
 
@@ -34,6 +35,7 @@ def everything(world: World) -> Json:
             "tag_groups": [asdict(one) for one in world.tag_groups.values()],
             "faults": asdict(world.faults),
             "limits": asdict(world.limits),
+            "habits": asdict(world.habits),
             "welcomes": len(world.sent),
             "events": world.events_made,
         }
@@ -58,6 +60,8 @@ def person_view(
             "kf": kf_view(world, open_kfid, external_userid),
             "desk": desk(world, userid),
             "apps": apps(world, userid),
+            "mass": mass_view(world, userid),
+            "rooms": rooms_of(world, external_userid),
             "events": ticker(world, deliverer),
             "calls": [call_row(one) for one in latest(world.calls, SHOWN_CALLS)],
         }
@@ -153,21 +157,8 @@ def chat(world: World, userid: str, external_userid: str) -> Json | None:
         "remark": row.remark,
         "channel": channel(world, row.state),
         "tags": world.tag_names(row),
-        "lines": [line(one) for one in lines],
+        "lines": [line_view(one) for one in lines],
     }
-
-
-def line(one: ChatLine) -> Json:
-    """One bubble; an attachment is named by its title or kind."""
-    attachments = [title_of(item) for item in one.attachments]
-    return {"who": one.who, "text": one.text, "at": one.at, "attachments": attachments, "after": one.after}
-
-
-def title_of(attachment: Json) -> str:
-    """What a bubble says of an attachment."""
-    kind = str(attachment.get("msgtype", ""))
-    part = attachment.get(kind) or {}
-    return str(part.get("title") or kind)
 
 
 def ticker(world: World, deliverer: Deliverer | None) -> list[Json]:

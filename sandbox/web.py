@@ -18,12 +18,11 @@ from sandbox.admin import admin
 from sandbox.api import Answer, answer
 from sandbox.call import Request
 from sandbox.callbacks import Deliverer
-from sandbox.pages import pages
+from sandbox.pages import POLICY, pages
 from sandbox.world import World
 
 API = "/cgi-bin/"
 THREADS = 64
-POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'self'; form-action 'self'; base-uri 'none'"
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -45,8 +44,8 @@ def create_app(world: World, deliverer: Deliverer | None = None) -> Flask:
 
 
 def with_policy(response: Response) -> Response:
-    """Nothing but our own files runs on a page."""
-    response.headers["Content-Security-Policy"] = POLICY
+    """Nothing but our own files runs on a page; a page that frames another has said so itself."""
+    response.headers.setdefault("Content-Security-Policy", POLICY)
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 

@@ -2,8 +2,9 @@
 
 Build one with `World.small_shop()` (a coffee shop with its members and one app), `World.demo(...)` (the same with some
 history) or `World(...)` and `add_app`, `add_member`. `populate` gives it a big past cheaply. What the world can be
-asked and made to do is spread over the floors below: `kf_actors` and `kf` (微信客服), `office` (members and apps),
-`rooms` (groups), `console` (tags), `actors` (customers and reps), `events` (telling), `state` (looking up, knobs).
+asked and made to do is spread over the floors below: `js_client` (pages in the chat's toolbar), `mass` (企业群发),
+`kf_actors` and `kf` (微信客服), `office` (members and apps), `rooms` (groups), `console` (tags), `actors` (customers,
+reps), `events` (telling), `state` (looking up, knobs).
 """
 
 import random
@@ -14,9 +15,8 @@ from dataclasses import replace
 from sandbox.actors import about, state_of
 from sandbox.chance import ACTS_A_DAY, play
 from sandbox.clock import Clock
-from sandbox.credentials import js_signature
 from sandbox.facts import App, ContactWay, Customer, Department, Event, Media, Member
-from sandbox.kf_actors import KfActors
+from sandbox.js_client import JsClient
 from sandbox.knobs import Faults, Limits
 
 AGENT_ID = 1000002
@@ -33,7 +33,7 @@ STAFF = (
 CUSTOMER_NAMES = ("小雨", "阿哲", "林夕", "陈晨", "周周", "大鹏", "Momo", "吴老师", "何叶", "乐乐", "老谢", "沈一一")
 
 
-class World(KfActors):
+class World(JsClient):
     """A simulated corp."""
 
     @classmethod
@@ -162,13 +162,6 @@ class World(KfActors):
             name = self.new_hex(24)
             self.pictures[name] = Media(name, "image", name, content_type, data, self.clock.now())
             return f"{self.base_url}/img/{name}"
-
-    def check_js_signature(
-        self, kind: str, agent_id: int, noncestr: str, timestamp: str | int, url: str, signature: str
-    ) -> bool:
-        """Whether wx.config (kind "jsapi") or wx.agentConfig ("agent_config") would accept this signature."""
-        ticket, _ = self.tickets.ask(kind, agent_id)
-        return js_signature(ticket, noncestr, timestamp, url) == signature
 
 
 def copy_of(member: Member) -> Member:

@@ -10,9 +10,13 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from wecom import attachments as limits
+
 PLACEHOLDER = re.compile(r"\{(name|rep|channel)\}")
 NAME_WITH_SPACE = re.compile(r"[ \u3000]*\{name\}")
 MAX_WELCOME_BYTES = 4000
+MAX_MASS_CUSTOMERS, MAX_MASS_GROUPS = 10_000, 2000
+"""Receivers of one mass message (wecom.md §4.9)."""
 
 
 @dataclass(frozen=True)
@@ -222,13 +226,15 @@ class TransferCustomersOfLeaver(TransferCustomers):
 
 @dataclass(frozen=True)
 class UploadMedia(Command):
-    """Bring a picture to WeCom, where it lives for three days."""
+    """Bring a picture or another file to WeCom, where it lives for three days."""
 
     name = "UploadMedia"
     api = "media/upload"
 
     media: int
     """Our own id of it; its bytes are read at the moment of sending."""
+    kind: str = "image"
+    """``image``, ``video`` or ``file``."""
 
 
 @dataclass(frozen=True)
@@ -338,6 +344,96 @@ class UpdateCard(Command):
             "response_code": self.response_code,
             "button": {"replace_name": self.words},
         }
+
+
+@dataclass(frozen=True)
+class MassCommand(Command):
+    """Anything about one mass message 企业群发; they leave in a lane of their own."""
+
+    lane = "mass"
+    sender = "mass"
+
+    task: int
+    """Our own id of it."""
+
+
+@dataclass(frozen=True)
+class MakeMass(MassCommand):
+    """Ask a rep to send something to customers of hers (wecom.md §4.9). Nothing is sent until she confirms.
+
+    Not harmless, and WeCom knows no id of ours: twice would be two to-dos. When an answer fails to come, ask first
+    whether the task is there (``Gateway.mass``). The answer has ``msgid`` and ``fail_list``, those who cannot get it;
+    when nobody is left WeCom makes none (41048). Raises ``ValueError`` for what WeCom would refuse by its size.
+    """
+
+    name = "MakeMass"
+    api = "externalcontact/add_msg_template"
+    harmless = False
+    most: ClassVar[int] = MAX_MASS_CUSTOMERS
+
+    userid: str
+    receivers: list[str]
+    """external_userids."""
+    text: str = field(repr=False)
+    attachments: list[dict[str, Any]] = field(default_factory=list)
+    allow_select: bool = False
+    """Whether the rep may change the receivers."""
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.receivers) <= self.most:
+            raise ValueError(f"a mass message has 1 to {self.most} receivers, not {len(self.receivers)}")
+        limits.check(self.text, self.attachments)
+
+    def request(self) -> dict[str, Any]:
+        """The JSON that WeCom wants."""
+        said: dict[str, Any] = {"text": {"content": self.text}} if self.text else {}
+        files = {"attachments": self.attachments} if self.attachments else {}
+        return {**self.addressed(), "sender": self.userid, "allow_select": self.allow_select, **said, **files}
+
+    def addressed(self) -> dict[str, Any]:
+        """To whom."""
+        return {"chat_type": "single", "external_userid": self.receivers}
+
+
+@dataclass(frozen=True)
+class MakeGroupMass(MakeMass):
+    """The same to groups the rep owns; ``receivers`` are their chat_ids."""
+
+    name = "MakeGroupMass"
+    most = MAX_MASS_GROUPS
+
+    def addressed(self) -> dict[str, Any]:
+        """To which groups."""
+        return {"chat_type": "group", "chat_id_list": self.receivers}
+
+
+@dataclass(frozen=True)
+class RemindMass(MassCommand):
+    """Ask the reps again who have not sent it. WeCom takes three in 24 hours; twice would nag them twice."""
+
+    name = "RemindMass"
+    api = "externalcontact/remind_groupmsg_send"
+    harmless = False
+
+    msgid: str
+
+    def request(self) -> dict[str, Any]:
+        """WeCom's own id."""
+        return {"msgid": self.msgid}
+
+
+@dataclass(frozen=True)
+class CancelMass(MassCommand):
+    """Let nobody send it who has not yet. A second time is refused with 41093: then it is done."""
+
+    name = "CancelMass"
+    api = "externalcontact/cancel_groupmsg_send"
+
+    msgid: str
+
+    def request(self) -> dict[str, Any]:
+        """WeCom's own id."""
+        return {"msgid": self.msgid}
 
 
 @dataclass(frozen=True)
@@ -473,6 +569,10 @@ COMMANDS: Mapping[str, type[Command]] = MappingProxyType(
             TellMembers,
             TellRep,
             UpdateCard,
+            MakeMass,
+            MakeGroupMass,
+            RemindMass,
+            CancelMass,
             SendKf,
             ReplyKf,
             SendKfOnEvent,

@@ -59,6 +59,12 @@ class Refused(Answered):
     """WeCom understood and said no; asking again would not help."""
 
 
+class EnoughForToday(Answered, TryLater):
+    """WeCom takes no more of these within 24 hours (41094: three reminders of one mass message)."""
+
+    wait = timedelta(hours=24)
+
+
 class TooLarge(Refused):
     """A file of more bytes than we keep; the rest of it was never read."""
 
@@ -73,13 +79,19 @@ class Unclear(WeComError):
 
 STALE_TOKEN = frozenset({40001, 40014, 42001})
 """Fetch a new token once, and make the call once more."""
-BUSY = frozenset({-1, 6000, 45033, 41096, 41063})
+STILL_DISPATCHING = 41063
+"""A mass message that has just been made is still on its way to the members."""
+BUSY = frozenset({-1, 6000, 45033, 41096, STILL_DISPATCHING})
 TOO_OFTEN = 45009
 OURS_TO_FIX = frozenset({40001, 40013, 40014, 40091, 42001, 48001, 48002, 48004, 48006, 50003, 60020, 301042, 301002})
 BAD_CURSOR, BAD_KF_TOKEN, NO_SUCH_ACCOUNT = 50100, 95007, frozenset({95000, 95004})
 KF_FIVE_SENT, KF_BAD_MOVE, NOT_A_SERVICER, SERVICER_PAUSED = 95001, 95016, 95014, 95019
 KF_STATE_IS_OTHER = frozenset({95013, KF_BAD_MOVE, 95018})
 """WeCom has a session of 微信客服 in another state than we thought."""
+
+NOBODY_TO_SEND_TO, MASS_CANCELLED, REMINDED_ENOUGH = 41048, 41093, 41094
+"""Of a mass message: no receiver was left, so that none was made; it was cancelled before; no more reminders today."""
+NO_SUCH_MASS = frozenset({41046, 41047})
 
 ALREADY_WELCOMED, CODE_DEAD, OTHER_APP_SENDING, NOT_RELATED = 41051, 41050, 41096, 84061
 
@@ -95,6 +107,7 @@ WORDS: Mapping[int, str] = MappingProxyType(
         40058: "参数不符合要求",
         40068: "标签无效",
         40071: "标签重名",
+        40093: "JS-SDK 签名不对",
         40096: "客户不属于本企业可见范围",
         40097: "原成员还没有离职",
         40098: "成员未实名认证",
@@ -107,12 +120,27 @@ WORDS: Mapping[int, str] = MappingProxyType(
         41041: "联系我的成员超过 100 人",
         41044: "联系我配置不存在",
         41045: "联系我数量已达上限",
+        41046: "缺少群发任务 id",
+        41047: "群发任务不存在",
+        41048: "没有可以发送的客户",
         41050: "欢迎语凭证已失效（超过 20 秒或已使用）",
         41051: "已开始聊天或已发过欢迎语",
         41053: "客户未同意会话存档，不能发欢迎语",
         41054: "成员未激活",
+        41063: "群发任务正在下发给成员",
+        41064: "附件太多",
+        41065: "附件类型不对",
+        41080: "附件太大",
+        41081: "附件分辨率不对",
+        41082: "附件时长不对",
+        41090: "附件格式不对",
+        41093: "群发任务已被取消",
+        41094: "24 小时内已提醒 3 次",
         41096: "另一个应用正在发送欢迎语",
         42001: "access_token 过期",
+        42012: "jsapi_ticket 不可用（agentConfig 要用应用的 ticket）",
+        44004: "内容为空",
+        45002: "内容太长",
         45009: "调用过于频繁，接口被暂停",
         45033: "并发调用过多",
         48002: "应用没有该接口的权限（客户联系 → API → 可调用接口的应用）",
@@ -153,4 +181,6 @@ def error_for(api: str, errcode: int) -> WeComError:
         return Misconfigured(api, errcode)
     if errcode in BUSY:
         return Busy(api, errcode)
+    if errcode == REMINDED_ENOUGH:
+        return EnoughForToday(api, errcode)
     return Refused(api, errcode)

@@ -26,8 +26,10 @@ from wecom.commands import (
 )
 from wecom.errors import NOT_RELATED, Refused, TryLater, Unclear, WeComError
 from wecom.groups import Groups
+from wecom.jssdk import JsSdk
 from wecom.kf import Kf
 from wecom.line import TIMEOUT, Answer, Line
+from wecom.mass import MassMessages
 from wecom.statistics import Statistics
 from wecom.transfers import Transfers
 
@@ -137,6 +139,8 @@ class Gateway:
         self.groups = Groups(self._read)
         self.statistics = Statistics(self._read)
         self.transfers = Transfers(self._read)
+        self.mass = MassMessages(self._read)
+        self.js = JsSdk(app, agent_id)
         self.kf = Kf(kf or app)
 
     # --- what we ask -------------------------------------------------------------------------------------------------
@@ -153,7 +157,7 @@ class Gateway:
             case UploadMedia():
                 if content is None:
                     raise ValueError("UploadMedia needs its bytes")
-                return self._contact.call(command.api, params={"type": "image"}, files={"media": content})
+                return self._contact.call(command.api, params={"type": command.kind}, files={"media": content})
             case AddCorpTag():
                 return self._add_tag(command)
             case KfCommand() | FetchFile():

@@ -200,6 +200,30 @@ class Line(WeChatClient):  # type: ignore[misc]  # wechatpy has no types
         """The living access token, fetched if there is none."""
         return self._tokens.get(self._token_name) or self._new_token(stale=None)
 
+    def ticket(self, kind: str, api: str, params: dict[str, Any], stale: str | None = None) -> str:
+        """The living ticket of this kind, kept and shared like the token; fetched anew where it is ``stale``.
+
+        WeCom allows few fetches (wecom.md §4.2), so that one is made for all threads and processes.
+        """
+        name = f"{self._token_name}:{kind}"
+        known = self._tokens.get(name)
+        if known is not None and known != stale:
+            return known
+        with self._tokens.one_at_a_time(name):
+            known = self._tokens.get(name)
+            if known is not None and known != stale:
+                return known
+            return self._fetch_ticket(name, api, params)
+
+    def _fetch_ticket(self, name: str, api: str, params: dict[str, Any]) -> str:
+        try:
+            content = self.call(api, params=params)
+            ticket, seconds = str(content["ticket"]), float(content["expires_in"])
+        except (Unclear, KeyError, ValueError):
+            raise TryLater(f"{api}: the answer holds no ticket") from None
+        self._tokens.put(name, ticket, max(1.0, seconds - TOKEN_MARGIN_SECONDS))
+        return ticket
+
     def _new_token(self, stale: str | None) -> str:
         """One fetch for all threads and processes that found the same token dead."""
         with self._tokens.one_at_a_time(self._token_name):

@@ -17,8 +17,12 @@ HANDFUL = 100
 BLOCK = timedelta(seconds=61)
 LOOK_AGAIN = timedelta(seconds=1)
 PULL_WITHOUT_TOKEN = "kf/sync_msg without token"  # noqa: S105  # no secret: what such pulls are counted under  # nosec B105
-FEWER: Mapping[str, int] = MappingProxyType({PULL_WITHOUT_TOKEN: 10})
-"""Calls a minute where WeCom allows far fewer. (It does not say how many pulls without a callback's token.)"""
+FEWER: Mapping[str, int] = MappingProxyType({PULL_WITHOUT_TOKEN: 10, "get_jsapi_ticket": 6, "ticket/get": 2})
+"""Calls a minute where WeCom allows far fewer: 400 corp tickets and 100 app tickets an hour (wecom.md §4.2).
+
+Two app tickets a minute are one and its repetition with a new token. How many pulls without a callback's token it
+allows, WeCom does not say.
+"""
 
 
 class Ledger(Protocol):

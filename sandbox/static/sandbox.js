@@ -2,68 +2,18 @@
 "use strict";
 
 const POLL_MS = 1000;
-const $ = (id) => document.getElementById(id);
 const chosen = new URLSearchParams(location.search);
 const lang = $("stage").dataset.lang;
 // What lies open on either phone: nothing (""), their chat ("chat"), a 微信客服 chat ("kf"), the rep's chat with an app ("app").
 const open = { customer: chosen.get("open") === "kf" ? "kf" : chosen.has("open") ? "chat" : "", rep: chosen.has("open") && chosen.get("open") !== "kf" ? "chat" : "" };
-const drawn = {};
-let words = {};
 let view = null;
 let notice = ""; // what the customer's latest scan led to
 
-// --- small helpers for drawing ---------------------------------------------------------------------------------
-
-function el(tag, attributes, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value === true) node.setAttribute(name, "");
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value);
-  }
-  node.append(...children.filter((one) => one !== null && one !== undefined && one !== false));
-  return node;
-}
-
-// Draw a part only when what it shows has changed, so that nothing flickers and no half-written word is lost.
-function redraw(id, facts, draw) {
-  const key = JSON.stringify(facts);
-  if (drawn[id] === key) return;
-  drawn[id] = key;
-  const focus = document.activeElement && $(id).contains(document.activeElement) ? document.activeElement.id : "";
-  const kept = focus ? $(focus).value : "";
-  $(id).replaceChildren(...[draw(facts)].flat());
-  if (focus && $(focus)) {
-    if (kept) $(focus).value = kept;
-    $(focus).focus();
-  }
-}
-
-const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString("zh-CN", { hour12: false });
-const face = (who) => el("img", { src: `/avatar/${encodeURIComponent(who)}.svg`, alt: "" });
-const state = (name, side) => el("span", { class: `state ${name.split(" ")[0]}` }, seenBy(side, name));
-// What has become of the two reads differently on either phone.
-const seenBy = (side, name) => words[`${side} ${name}`] || words[name] || name;
-const spoken = (line, side) => (line.who === "notice" ? seenBy(side, line.text) : line.text);
-const empty = (text, ...more) => el("div", { class: "empty" }, text, ...more);
-
-// --- talking to the sandbox -------------------------------------------------------------------------------------
-
-async function ask(path) {
-  const answer = await fetch(path);
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
-  return answer.json();
-}
+// --- acting -----------------------------------------------------------------------------------------------------
 
 async function act(name, body) {
   notice = "";
-  const answer = await fetch(`/sandbox/${name}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body || {}),
-  });
-  if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
-  const done = await answer.json();
+  const done = await post(name, body);
   await refresh();
   return done;
 }
@@ -123,26 +73,28 @@ function showPhone() {
 
 function drawCustomer(facts) {
   if (facts.open === "kf" && facts.kf) return kfChat(facts.kf, "customer", facts.customer);
+  if (facts.open === "room") return roomChat(facts.rooms, facts.customer);
   if (facts.open === "chat" && facts.chat) {
     const head = chatHead("customer", facts.chat.rep, facts.chat.status, words.delete_rep, "customer_deletes", facts);
     return [head, bubbles(facts.chat, "customer", facts), writer("customer", facts)];
   }
   const rows = facts.friends.map((one) => listItem("customer", one, one.last && spoken(one.last, "customer"), () => choose(null, one.id, true)));
   return el("div", { class: "list" }, el("h3", {}, words.friends), ...(rows.length ? rows : [empty(words.no_friends)]),
-    ...counterItems(facts.counters, facts.customer));
+    ...roomItems(facts.rooms), ...counterItems(facts.counters, facts.customer));
 }
 
 // --- the rep's phone --------------------------------------------------------------------------------------------
 
 function drawRep(facts) {
   if (facts.open === "kf" && facts.kf) return kfChat(facts.kf, "rep", facts.customer, facts.rep);
+  if (facts.open === "mass") return massScreen(facts.mass, facts.rep);
   if (facts.open === "app" && facts.apps.length) return appChat(facts.apps.find((one) => String(one.id) === chosen.get("app")) || facts.apps[0], facts.rep);
   if (facts.open === "chat" && facts.chat) {
     const name = facts.chat.remark || facts.chat.customer;
     const head = chatHead("rep", name, facts.chat.status, words.delete_customer, "member_deletes", facts);
-    return [head, knowledge(facts), bubbles(facts.chat, "rep", facts), writer("rep", facts)];
+    return [head, knowledge(facts), bubbles(facts.chat, "rep", facts), writer("rep", facts), clientLink(facts)];
   }
-  const list = el("div", { class: "list" }, ...facts.apps.map(appItem), ...deskItems(facts.desk, facts.rep));
+  const list = el("div", { class: "list" }, massItem(facts.mass), ...facts.apps.map(appItem), ...deskItems(facts.desk, facts.rep));
   if (facts.requests.length) list.append(el("h3", {}, words.requests), ...facts.requests.map((one) => requestItem(one, facts.rep)));
   const rows = facts.clients.map((one) => clientItem(one));
   list.append(el("h3", {}, words.customers_of), ...(rows.length ? rows : [empty(words.no_customers)]));
@@ -173,6 +125,11 @@ function knowledge({ chat, rep, customer }) {
     el("dt", {}, words.channel), el("dd", {}, ...channelWords(chat.channel)),
     el("dt", {}, words.tags), el("dd", {}, ...tags),
     el("dt", {}, words.remark), el("dd", {}, el("form", { onsubmit: save }, remark, el("button", { class: "plain" }, words.save))));
+}
+
+// The same chat on a computer, with the product's page in the toolbar beside it.
+function clientLink({ rep, customer }) {
+  return el("p", { class: "beside" }, el("a", { href: `/client?${new URLSearchParams({ userid: rep, external_userid: customer, lang })}` }, words.client_open));
 }
 
 function channelWords(channel) {
@@ -208,45 +165,12 @@ function bubbles(chat, side, { rep, customer }) {
   return scrolled(...chat.lines.map((one) => bubble(one, side, rep, customer)));
 }
 
-// The lines of a chat, the latest in sight.
-function scrolled(...lines) {
-  const box = el("div", { class: "lines" }, ...lines);
-  requestAnimationFrame(() => { box.scrollTop = box.scrollHeight; });
-  return box;
-}
-
-function bubble(line, side, rep, customer) {
-  if (line.who === "notice") return el("p", { class: "said" }, spoken(line, side));
-  const writer = line.who === "customer" ? "customer" : "rep";
-  const label = line.who === "welcome" && el("span", { class: "label" }, welcomeLabel(line));
-  const files = line.attachments.map((one) => el("span", { class: "file" }, `${words.attachment} ${one}`));
-  return el("div", { class: `line${writer === side ? " mine" : ""}` }, face(writer === "customer" ? customer : rep),
-    el("div", { class: "bubble" }, label, line.text, ...files));
-}
-
 // Who was deleted can still write, and learns it from WeChat then; who has deleted the other has no chat any more.
 const canWrite = (side, status) => status !== (side === "customer" ? "customer_deleted" : "member_deleted");
-
-function welcomeLabel(line) {
-  return line.after === null ? words.welcome : `${words.welcome} · ${line.after.toFixed(2)} ${words.seconds_after}`;
-}
 
 function writer(side, { rep, customer, chat }) {
   if (!canWrite(side, chat.status)) return el("p", { class: "writer muted" }, words.cannot_write);
   return writing(side, (text) => act("write", { userid: rep, external_userid: customer, text, who: side }));
-}
-
-function writing(side, say, ...more) {
-  const id = `write-${side}`;
-  const send = (event) => {
-    event.preventDefault();
-    const text = $(id).value.trim();
-    $(id).value = "";
-    if (text) say(text);
-  };
-  return el("form", { class: "writer", onsubmit: send },
-    el("input", { id, autocomplete: "off", placeholder: words.write, "aria-label": words.write }),
-    el("button", { class: "main" }, words.send), ...more);
 }
 
 // --- what passes between WeCom and the product --------------------------------------------------------------------
@@ -293,9 +217,9 @@ function draw() {
   drawChoices("customer", view.customers, customer);
   drawChoices("rep", view.reps, rep);
   redraw("ways", { ways: view.ways, customer }, drawWays);
-  const { kf, counters, desk, apps } = view;
-  redraw("customer-screen", { ...pair, kf, open: open.customer, friends: view.friends, counters }, drawCustomer);
-  redraw("rep-screen", { ...pair, kf, open: open.rep, clients: view.clients, requests: view.requests, desk, apps }, drawRep);
+  const { kf, counters, desk, apps, mass, rooms } = view;
+  redraw("customer-screen", { ...pair, kf, open: open.customer, friends: view.friends, counters, rooms }, drawCustomer);
+  redraw("rep-screen", { ...pair, kf, open: open.rep, clients: view.clients, requests: view.requests, desk, apps, mass }, drawRep);
   redraw("events", view.events, drawEvents);
   redraw("calls", view.calls, drawCalls);
   $("customer-notice").textContent = notice;
