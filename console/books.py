@@ -94,6 +94,7 @@ JOB_WORDS: Mapping[str, str] = MappingProxyType(
         "nightly sync": N_("每晚核对"),
         "sync on demand": N_("按需核对"),
         "rep days": N_("读入企业微信的成员统计"),
+        "wipe what was erased": N_("清理已删除客户在数据库文件里的残留"),
         "tidy": N_("清理过期记录"),
         "remind reps": N_("到时间提醒成员"),
         "do bulk work": N_("批量打标签"),

@@ -219,7 +219,7 @@ def _card(db: Session, sight: Sight, person: Person) -> dict[str, Any]:
         "choices": tags.known_groups(db),
         "taken": {one.tag.id for one in own},
         "at_wecom": AT_WECOM,
-        "grounds": tags.grounds(db, person.id),
+        "reasons": tags.reasons(db, person.id, sight.rep),
     }
 
 

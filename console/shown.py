@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 
 from console import here
 from console.words import N_, _, english, listed, mark
-from people import access, persons
+from people import access, persons, phones
 from tagging import tags
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -26,7 +26,6 @@ MISSING = "–"
 ATTACHMENT_WORDS = {"image": N_("图片"), "link": N_("链接"), "miniprogram": N_("小程序")}
 TIME = Markup('<time datetime="{}" title="{}">{}</time>')
 TINTS = 6
-MOBILE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)")
 SYMBOL = '<symbol class="[^"]*" viewBox="0 0 16 16" id="{name}">(.*?)</symbol>'
 
 
@@ -154,7 +153,7 @@ def rep(userid: str | None, names: Mapping[str, str]) -> str:
 
 def discreet(text: str | None) -> str:
     """A free text with the mobile numbers in it masked."""
-    return MOBILE.sub(lambda found: access.masked(found[0]) or "", text or "")
+    return phones.hidden(text)
 
 
 def attached(one: Mapping[str, Any]) -> str:

@@ -276,8 +276,15 @@ def listen(work: Work, rule: TagRule, person: Person, words: Words, found: Seque
         "interaction": words.interaction_id,
         "where": words.where,
     }
-    because = f"说了“{'、'.join(spoken[:5])}”，符合规则“{rule.name}”"
+    because = _because(rule, spoken, words)
     return _meet(work, rule, person, KEYWORD, because, evidence, f"interaction:{words.interaction_id}", words.at)
+
+
+def _because(rule: TagRule, spoken: Sequence[str], words: Words) -> str:
+    """Why, as everybody who sees the person may read it: what was said to one rep alone is not repeated to others."""
+    if words.where == FORWARDED:
+        return f"成员转来的话符合规则“{rule.name}”"
+    return f"说了“{'、'.join(spoken[:5])}”，符合规则“{rule.name}”"
 
 
 def hear_arrival(work: Work, person: Person, relation: Relation, at: datetime) -> list[RuleHit]:

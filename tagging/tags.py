@@ -5,7 +5,7 @@ tag which somebody else gave too stays. A person's word (taken away by hand) end
 tags to WeCom, ``tagging.mirror`` brings WeCom's here.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import changed_rows, insert_new
-from storage.tables import Person, PersonTag, Relation, RelationTag, Tag, TagGround
+from storage.tables import Interaction, Person, PersonTag, Relation, RelationTag, Tag, TagGround
 from storage.work import Work
 from tagging import marks
 from wecom.commands import EditCorpTag
@@ -175,11 +175,29 @@ def _hold(work: Work, person_ids: Collection[int]) -> None:
     work.db.execute(held).all()
 
 
-def grounds(db: Session, person_id: int) -> dict[int, list[TagGround]]:
-    """Every ground of each tag of a person, the first first."""
-    found: dict[int, list[TagGround]] = {}
-    for one in db.scalars(select(TagGround).where(TagGround.person_id == person_id).order_by(TagGround.id)):
-        found.setdefault(one.tag_id, []).append(one)
+@dataclass(frozen=True)
+class Reason:
+    """One ground of a tag, as somebody may read it."""
+
+    ground: TagGround
+    quote: str
+    """The customer's words with some around them; empty for whoever may not read them."""
+
+
+def reasons(db: Session, person_id: int, sees: Callable[[str], bool]) -> dict[int, list[Reason]]:
+    """Every ground of each tag of a person, the first first.
+
+    ``sees`` says of a rep's userid whether the reader may see what happened with them: words that one rep passed on are
+    read by those who may.
+    """
+    grounds = db.scalars(select(TagGround).where(TagGround.person_id == person_id).order_by(TagGround.id)).all()
+    lines = {number for one in grounds if (number := one.evidence.get("interaction")) is not None}
+    told = dict(db.execute(select(Interaction.id, Interaction.userid).where(Interaction.id.in_(lines))).all())
+    found: dict[int, list[Reason]] = {}
+    for one in grounds:
+        rep = told.get(one.evidence.get("interaction"))
+        quote = str(one.evidence.get("quote") or "") if rep is None or sees(rep) else ""
+        found.setdefault(one.tag_id, []).append(Reason(one, quote))
     return found
 
 

@@ -12,7 +12,8 @@ from people import by_hand, consent, persons
 from people.relations import Fact
 from storage import sheets
 from storage.tables import AuditRow, Interaction, Person, PersonTag, Relation, RelationTag, Tag, Task, User, Welcome
-from tagging import tags
+from tagging import rules, tags
+from tagging.rules import Draft, Words
 from tests.console.acting import REPS, ROLES, SEEN_BY, Counter
 
 HOSTILE = [
@@ -130,16 +131,32 @@ def test_a_script_that_searches_is_slowed_down(counter: Counter) -> None:
 # --- one person ------------------------------------------------------------------------------------------------------
 
 
+def test_words_that_one_rep_passed_on_are_read_by_those_who_see_that_rep(fresh: Counter) -> None:
+    with fresh.shop.work() as work:
+        rules.create(work, Draft("问价", definition={"any_keywords": ["多少钱"]}, tags=(("意向", "问价"),)), by="boss")
+        person = work.db.get_one(Person, fresh.people["lisi"])
+        relation = persons.relation_of(work.db, person, "sunqi", "wmBoth")
+        relation.state, relation.added_at = "active", work.now
+        line = {"person_id": person.id, "userid": "sunqi", "kind": "forwarded", "at": work.now, "once": "forwarded:1"}
+        number = persons.told(work, {**line, "details": {"text": "别告诉李四，这款多少钱"}})
+        assert number is not None
+        rules.hear(work, person, Words("别告诉李四，这款多少钱", number, rules.FORWARDED, work.now))
+    for userid, reads in (("zhangsan", True), ("wangwu", True), ("lisi", False)):
+        page = fresh.page_of(userid, "lisi")
+        assert "成员转来的话符合规则" in page
+        assert ("别告诉李四" in page, "多少钱" in page) == (reads, reads), userid
+
+
 def test_phones_are_masked_and_showing_one_leaves_a_line(fresh: Counter) -> None:
     (person,) = fresh.shop.rows(Person, Person.id == fresh.people["lisi"])
     rename(fresh, "lisi", person.name, phone="13812345678")
     with fresh.shop.db() as db:
         relation = db.query(Relation).filter_by(person_id=person.id).one()
-        relation.remark, relation.description = "小雨 13812345678", "电话13812345678"
+        relation.remark, relation.description = "小雨 138 1234 5678", "电话１３８１２３４５６７８"
     for userid in ("zhangsan", "wangwu", "lisi"):
         page = fresh.page_of(userid, "lisi")
         assert "138****5678" in page
-        assert "12345678" not in page
+        assert not any(one in page for one in ("12345678", "1234 5678", "１２３４５６７８"))
     shown = fresh.visitor("zhangsan").post(f"/customers/p_{person.id}/phone")
     assert "13812345678" in shown.text
     assert [(line.actor, line.subject) for line in fresh.audit("person.phone")] == [("zhangsan", f"p_{person.id}")]
