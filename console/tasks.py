@@ -86,7 +86,7 @@ def postpone(task_id: int) -> Any:
         task = tasks.own(work.db, here.viewer().userid, task_id)
         if task is not None:
             try:
-                tasks.postpone(work, task, _moment(request.form.get("at", "").strip()))
+                tasks.postpone(task, _moment(request.form.get("at", "").strip()))
                 here.note(work, "task.postpone", str(task_id))
             except NotATime as error:
                 trouble = said(str(error))

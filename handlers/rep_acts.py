@@ -389,7 +389,7 @@ def postpone(turn: Turn, person: Person | None, rest: str) -> TellRep:
         return turn.say(words.POSTPONE_TO_WHEN, number=number)
     if moment.at <= turn.work.now:
         return turn.say(words.TOO_LATE, said=plain(moment.said, 20))
-    tasks.postpone(turn.work, task, moment.at)
+    tasks.postpone(task, moment.at)
     return turn.say(words.POSTPONED, number=number, at=_at(turn, moment.at), text=plain(task.text, 60))
 
 

@@ -6,8 +6,7 @@ whoever wants it: WeCom's callback, or we ourselves because there was none for a
 
 import hashlib
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -54,7 +53,7 @@ def remember(work: Work, found: Sequence[KfAccountFacts]) -> int:
     return len(found)
 
 
-def due(db: Session, now: Any, limit: int) -> list[str]:
+def due(db: Session, now: datetime, limit: int) -> list[str]:
     """Accounts that nobody has pulled for a while, the longest unpulled first."""
     ours = (KfAccount.manageable.is_(True), KfAccount.gone_at.is_(None))
     old = or_(KfAccount.pulled_at.is_(None), KfAccount.pulled_at < now - UNPULLED_FOR)

@@ -90,7 +90,7 @@ def finish(work: Work, task: Task) -> bool:
     return True
 
 
-def postpone(work: Work, task: Task, due_at: datetime) -> None:
+def postpone(task: Task, due_at: datetime) -> None:
     """Bring it to mind at another time; a task that was done is open again."""
     task.due_at, task.reminded_at, task.state, task.ended_at = due_at, None, "open", None
 

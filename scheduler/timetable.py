@@ -52,9 +52,9 @@ class Hands:
     keep_text_days: int = 0
     """So long what people wrote is kept; 0: for ever."""
 
-    def work(self, db: "object", cause: str) -> Work:
+    def work(self, db: Session, cause: str) -> Work:
         """Work inside an open transaction."""
-        return Work(db, self.clock(), cause=cause, watch=self.watch, zone=self.zone)  # type: ignore[arg-type]
+        return Work(db, self.clock(), cause=cause, watch=self.watch, zone=self.zone)
 
 
 def lead_codes(hands: Hands) -> str:

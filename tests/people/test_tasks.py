@@ -69,7 +69,7 @@ def test_a_task_put_off_after_its_reminder_is_brought_to_mind_again(shop: Shop) 
     with shop.work() as work:
         task = tasks.own(work.db, "lisi", number)
         assert task is not None
-        tasks.postpone(work, task, work.now + timedelta(hours=1))
+        tasks.postpone(task, work.now + timedelta(hours=1))
     assert remind(shop) == 0
     shop.advance(hours=1)
     assert remind(shop) == 1
