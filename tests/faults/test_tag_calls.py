@@ -21,7 +21,7 @@ from sandbox.world import World
 from soak import many
 from storage.bell import LocalBell
 from storage.tables import OutboxRow, Person, PersonTag, Relation, RelationTag, RuleHit, Tag, TagGround
-from tagging import rule_work, rules, tags
+from tagging import marks, rule_work, rules, tags
 from tagging.rules import Draft
 from tagging.tags import Ground
 from tests import databases
@@ -104,7 +104,7 @@ def make_all_calls(shop: Shop, way: Watched) -> None:
             for worker in workers:
                 worker.start()
             for _ in range(many(600, 12_000)):
-                if not waiting(shop):
+                if not waiting(shop) and not marks.go_on(shop.parts.engine, shop.work_in, lambda: False):
                     break
                 threading.Event().wait(0.1)
             for worker in workers:
