@@ -12,7 +12,6 @@ from sqlalchemy import select
 from console import here
 from console.doors import guarded
 from people import chat_lists, rep_figures
-from people.access import Sight
 from people.conversations import BOT
 from storage.tables import Member
 
@@ -33,16 +32,16 @@ def index() -> str:
     since = datetime.combine(first, time(), here.zone())
     with here.reading() as db:
         sight = here.sight(db)
-        times, unanswered = chat_lists.response_times(db, since, here.now())
-        rated, asked_ratings = chat_lists.satisfaction(db, since, here.now())
+        times, unanswered = chat_lists.response_times(db, sight, since, here.now())
+        rated, asked_ratings = chat_lists.satisfaction(db, sight, since, here.now())
         theirs = rep_figures.rep_figures(db, sight, first, last)
         members = db.execute(select(Member.userid, Member.name))
         return render_template(
             "chats/report.html",
             days=days,
             spans=SPANS,
-            times=[one for one in times if _in_sight(sight, one.by)],
-            rated=[one for one in rated if _in_sight(sight, one.servicer)],
+            times=times,
+            rated=rated,
             unanswered=unanswered if sight.everybody else None,
             asked=asked_ratings if sight.everybody else None,
             theirs=theirs,
@@ -51,11 +50,6 @@ def index() -> str:
             names=dict(_named(members)),
             bot=BOT,
         )
-
-
-def _in_sight(sight: Sight, who: str) -> bool:
-    """The bot is nobody's; of people only those within sight."""
-    return sight.everybody or who in ("", BOT) or sight.rep(who)
 
 
 def _named(members: Any) -> list[tuple[str, str]]:

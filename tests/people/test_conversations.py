@@ -1,12 +1,15 @@
 """Chats for people to read: whose they may see, who waits, how quickly answers came, how satisfied they were."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from people import access, chat_lists, chat_search, consent
 from people.access import Viewer
-from storage.tables import Person
+from storage.tables import Interaction, Person
 from tagging import wishes
 from tests.handlers.kf_desk import KfDesk, open_desk
 from tests.shop import Shop
@@ -17,6 +20,16 @@ def desk(shop: Shop) -> KfDesk:
     return open_desk(shop)
 
 
+@contextmanager
+def listening(of: type, what: str, heard: Callable[..., None]) -> Iterator[None]:
+    """``heard`` is called whenever it happens in here."""
+    event.listen(of, what, heard)
+    try:
+        yield
+    finally:
+        event.remove(of, what, heard)
+
+
 def names(desk: KfDesk, viewer: Viewer, which: chat_search.Turn = "all") -> list[str]:
     now = desk.shop.now()
     with desk.shop.db() as db:
@@ -25,6 +38,7 @@ def names(desk: KfDesk, viewer: Viewer, which: chat_search.Turn = "all") -> list
         return [one.person.name for one in rows]
 
 
+ALL = access.Sight(everybody=True)
 BOSS, LISI, WANGWU = Viewer("boss", "boss"), Viewer("lisi", "rep"), Viewer("wangwu", "rep")
 
 
@@ -110,13 +124,54 @@ def test_response_times_are_measured_by_us_for_each_who_answered(desk: KfDesk) -
     shop.advance(seconds=1)
     desk.say("还有吗")
     with shop.db() as db:
-        found, unanswered = chat_lists.response_times(db, start, shop.now() + timedelta(seconds=1))
+        found, unanswered = chat_lists.response_times(db, ALL, start, shop.now() + timedelta(seconds=1))
     times = {one.by: one for one in found}
     assert set(times) == {"bot", "lisi"}
     assert (times["lisi"].answers, times["lisi"].median, times["lisi"].first) == (3, 20.0, None)
     assert times["lisi"].within_30s == pytest.approx(2 / 3)
     assert (times["bot"].first, times["bot"].measured_by) == (0.0, "us")
     assert unanswered == 1
+
+
+def test_a_report_reaches_as_far_as_sight_and_loads_no_line(desk: KfDesk) -> None:
+    world, shop = desk.shop.world, desk.shop
+    desk.answer()
+    desk.set(asks_satisfaction=True)
+    start = shop.now()
+    for name, rep, wait, stars in (("小雨", "lisi", 10, 5), ("阿哲", "wangwu", 20, 2), ("林夕", "lisi", 40, 1)):
+        desk.enter(name)
+        desk.say("几点开门")
+        desk.say("转人工")
+        world.kf_take(desk.account, rep, desk.customer)
+        shop.catch_up()
+        desk.say("在吗")
+        shop.advance(seconds=wait)
+        world.kf_servicer_says(desk.account, rep, desk.customer, "在的")
+        world.kf_end(desk.account, desk.customer)
+        shop.catch_up()
+        desk.say(str(stars))
+    loaded: list[Interaction] = []
+    with shop.db() as db, listening(Interaction, "load", lambda line, _: loaded.append(line)):
+        span = start, shop.now() + timedelta(seconds=1)
+        sights = {one.userid: access.sight_of(db, one) for one in (BOSS, LISI, WANGWU, Viewer("sunqi", "rep"))}
+        times = {who: chat_lists.response_times(db, sight, *span)[0] for who, sight in sights.items()}
+        rated = {who: chat_lists.satisfaction(db, sight, *span)[0] for who, sight in sights.items()}
+    assert loaded == []
+    counted = {who: {one.by: one.answers for one in some} for who, some in times.items()}
+    assert counted["boss"] == {"bot": 9, "lisi": 2, "wangwu": 1}
+    assert counted["lisi"] == {"bot": 6, "lisi": 2}
+    assert counted["wangwu"] == {"bot": 3, "wangwu": 1}
+    assert counted["sunqi"] == {}
+    for who in ("lisi", "wangwu"):
+        (mine,) = [one for one in times[who] if one.by == who]
+        assert mine in times["boss"], "a rep's figures are the same whoever looks"
+    stars = {who: {one.servicer: one.mean for one in some} for who, some in rated.items()}
+    assert stars == {
+        "boss": {"lisi": 3.0, "wangwu": 2.0},
+        "lisi": {"lisi": 3.0},
+        "wangwu": {"wangwu": 2.0},
+        "sunqi": {},
+    }
 
 
 def test_satisfaction_is_reported_by_servicer(desk: KfDesk) -> None:
@@ -133,7 +188,7 @@ def test_satisfaction_is_reported_by_servicer(desk: KfDesk) -> None:
         if stars:
             desk.say(str(stars))
     with shop.db() as db:
-        (row,), asked = chat_lists.satisfaction(db, start, shop.now() + timedelta(seconds=1))
+        (row,), asked = chat_lists.satisfaction(db, ALL, start, shop.now() + timedelta(seconds=1))
     assert (row.servicer, row.answers, row.mean, asked) == ("lisi", 2, 3.5, 3)
     assert row.by_stars == {1: 0, 2: 1, 3: 0, 4: 0, 5: 1}
 
