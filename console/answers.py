@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from console import answer_form, forms, here
 from console.answer_form import Form
 from console.doors import guarded
+from console.lately import Lately
 from console.layout import back_to, say
 from console.words import N_, _, said
 from storage.tables import Answer
@@ -23,6 +24,7 @@ from tagging.keywords import LISTS
 pages = Blueprint("answers", __name__, url_prefix="/answers")
 
 COUNTED_DAYS = 30
+GIVEN = Lately(lambda db, now: answer_uses.given(db, now - timedelta(days=COUNTED_DAYS)))
 MOST_TRIED = 2000
 STATE_WORDS: Mapping[str, tuple[str, str]] = {"active": (N_("使用中"), "good"), "stopped": (N_("已停用"), "quiet")}
 
@@ -48,7 +50,7 @@ def _list(text: str = "") -> str:
         return render_template(
             "answers/index.html",
             answers=list(db.scalars(own)),
-            given=answer_uses.given(db, here.now() - timedelta(days=COUNTED_DAYS)),
+            given=GIVEN.of(db, here.now()),
             days=COUNTED_DAYS,
             states=STATE_WORDS,
             lists=LISTS[:2],

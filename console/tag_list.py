@@ -1,5 +1,6 @@
 """Corp tags (标签): by group, how many people have each, how they stand at WeCom; renamed and deleted."""
 
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, render_template, request
@@ -8,12 +9,20 @@ from sqlalchemy.orm import Session
 
 from console import here
 from console.doors import guarded
+from console.lately import Lately
 from console.layout import back_to, say
 from console.words import _, said
 from storage.tables import PersonTag, Tag, TagRule
 from tagging import marks, rules, tags
 
 pages = Blueprint("tag_list", __name__, url_prefix="/tags")
+
+
+def _pushed(db: Session, _now: datetime) -> dict[int, dict[str, int]]:
+    return tags.pushed(db, list(db.scalars(select(Tag.id).where(Tag.deleted_at.is_(None)))))
+
+
+PUSHED = Lately(_pushed)
 
 
 @pages.get("")
@@ -35,7 +44,7 @@ def _list(error: str = "", wrong: int = 0) -> str:
             people=dict(db.execute(counted).all()),
             fixed={one.id for some in groups.values() for one in some if not tags.may_change(one)},
             leaving=marks.leaving(db),
-            pushed=tags.pushed(db, ids),
+            pushed=PUSHED.of(db, here.now()),
             by_rules={one: [rule for rule in active if one in rule.tags] for one in ids},
             total=len(ids),
             most=tags.MAX_TAGS,

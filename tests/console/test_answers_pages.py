@@ -26,6 +26,7 @@ def test_an_answer_made_here_is_given_to_the_next_customer_and_counted(quiet: Co
     desk.enter()
     desk.say("请问你们几点开门呀")
     assert desk.replies() == [HOURS]
+    quiet.shop.advance(minutes=1)
     page = wangwu.get("/answers").text
     assert '<td class="num">1</td>' in page
     assert "关门" in page
