@@ -178,9 +178,11 @@ def test_the_language_of_an_address_stays_until_another_is_chosen(fresh: Counter
     assert boss.get("/?lang=tlh").headers.get("Set-Cookie") is None
 
 
-def test_the_word_is_member_everywhere() -> None:
+def test_the_word_for_who_serves_is_one_in_each_language() -> None:
     with words.CATALOGUE.open("rb") as file:
-        assert not [one.id for one in read_po(file) if "员工" in str(one.id)]
+        sentences = [(str(one.id), str(one.string)) for one in read_po(file)]
+    assert not [chinese for chinese, _english in sentences if "员工" in chinese]
+    assert not [english for _chinese, english in sentences if re.search(r"\bmembers?\b", english, re.IGNORECASE)]
 
 
 def test_every_sentence_has_its_english() -> None:
