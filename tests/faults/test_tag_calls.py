@@ -155,7 +155,7 @@ def test_a_wrong_rule_is_undone_while_wecom_throttles_and_no_call_is_lost_or_mad
     shop.open_for_business()
     assert len(shop.rows(Person)) == PEOPLE
     asked_the_price(shop)
-    world.limits.own_windows = {MARK: ((60, PEOPLE // many(2, 4)),)}
+    world.limits.own_windows = {MARK: ((60, PEOPLE // many(2, 40)),)}
     world.faults.busy = world.faults.reset_after_effect = 0.02
     way = Watched(world)
 
