@@ -82,7 +82,7 @@ class TagRule(Base):
     definition: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Its words, as ``tagging.rules`` reads them."""
     scope: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """Where and when it looks: sources, channels, days and hours, who wrote."""
+    """Where and when it looks: sources, channels, reps, days and hours."""
     tags: Mapped[list[int]] = mapped_column(default=list)
     cap: Mapped[int | None]
     """So many hits of one customer count; further ones do nothing."""
