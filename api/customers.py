@@ -1,7 +1,7 @@
 """Customers: found, listed, shown with everything we know of them, and given identities and tags."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints
@@ -27,6 +27,11 @@ STAGE = (
     "`half`: only one side has added the other so far; `lost`: nobody has them any more; `new`: no rep is known to "
     "have, or to have had, them."
 )
+LIFE_CYCLE = (
+    "Where the customer is in the life cycle, by the shop's rules, as of last night (newcomers within minutes): "
+    "`prospect` 潜在, `new` 新客, `active` 活跃, `loyal` 忠诚, `dormant` 沉睡, `lost` 流失; null before anybody looked."
+)
+LifeCycle = Literal["prospect", "new", "active", "loyal", "dormant", "lost"]
 AtWeCom = Annotated[
     str,
     Field(
@@ -86,6 +91,7 @@ class CustomerShape(Shape):
     stage: str = Field(description=STAGE, json_schema_extra={"enum": list(STAGES)})
     identities: list[IdentityShape]
     relations: list[RelationShape]
+    life_cycle: LifeCycle | None = Field(description=LIFE_CYCLE)
     tags: list[TagShape]
     opted_out: bool
 
@@ -119,6 +125,7 @@ class CustomersQuery(Paged):
 
     tag: Annotated[TagId, Field(description="Who has this tag.")] | None = None
     stage: Annotated[Literal["new", "active", "half", "lost"], Field(description=STAGE)] | None = None
+    life_cycle: Annotated[LifeCycle, Field(description=LIFE_CYCLE)] | None = None
     owner: Annotated[Line, Field(max_length=64, description="Whom this rep answers for, by userid.")] | None = None
     q: (
         Annotated[
@@ -172,7 +179,13 @@ class TagAsked(Asked):
 def list_customers(call: Call, query: CustomersQuery) -> Reply:
     """One page of customers, those first who became known last; an order that does not change while you page."""
     before = paging.decode(query.cursor)
-    wanted = Filter(q=query.q or "", tag_id=_number(query.tag), owner=query.owner or None, stage=query.stage)
+    wanted = Filter(
+        q=query.q or "",
+        tag_id=_number(query.tag),
+        owner=query.owner or None,
+        stage=query.stage,
+        life_cycle=query.life_cycle,
+    )
     with reading(here.engine()) as db:
         found, following = directory.newest(
             db, here.EVERYBODY, wanted, limit=query.limit, before=before[0] if before else None
@@ -250,6 +263,7 @@ def shown(card: Card, zone: ZoneInfo) -> CustomerShape:
             )
             for one in card.relations
         ],
+        life_cycle=cast("LifeCycle | None", card.person.life_cycle),
         tags=[_tag(one, zone) for one in card.tags],
         opted_out=card.person.opted_out,
     )

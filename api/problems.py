@@ -14,6 +14,7 @@ from flask import Blueprint, Response
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, default_exceptions
 
+from insight.segments import WrongFilter
 from storage.database import is_away
 from tagging.channels import Invalid
 from wecom.errors import Answered, Refused, TryLater, Unclear, WeComError, explain
@@ -174,6 +175,7 @@ def install(blueprint: Blueprint) -> None:
         blueprint.register_error_handler(status, _of_http)
     blueprint.register_error_handler(Problem, answer)
     blueprint.register_error_handler(Invalid, _of_form)
+    blueprint.register_error_handler(WrongFilter, _of_filter)
     blueprint.register_error_handler(WeComError, _of_wecom)
     blueprint.register_error_handler(SQLAlchemyError, _of_storage)
     blueprint.register_error_handler(Exception, _unexpected)
@@ -194,6 +196,11 @@ def _of_http(error: Exception) -> Response:
 def _of_form(error: Invalid) -> Response:
     """What a channel must fulfil beyond its shape; the form's fields are named like the API's."""
     return answer(invalid((_LOCS.get(name, ("body", name)), words) for name, words in error.problems))
+
+
+def _of_filter(error: WrongFilter) -> Response:
+    """What is wrong with a segment, each at its place in the tree."""
+    return answer(invalid((("body", *place), words) for place, words in error.faults))
 
 
 _LOCS: Mapping[str, Loc] = {"attachments": ("body", "welcome", "attachments"), "welcome": ("body", "welcome", "text")}

@@ -1,6 +1,6 @@
 """Everything the API can do, in one table. To add an operation: a view in its subject's module, and a row here."""
 
-from api import channels, customers, reports, tag_rules, tags
+from api import channels, customers, reports, segments, tag_rules, tags
 from api.operations import Operation
 from api.problems import BAD_CURSOR, CONFLICT, REFUSED, UNCLEAR
 
@@ -227,6 +227,66 @@ OPERATIONS: tuple[Operation, ...] = (
         "Take back everything a tag rule gave",
         tag_rules.RuleShape,
         status=202,
+    ),
+    Operation(
+        "POST",
+        "/segments",
+        segments.make_segment,
+        "segments",
+        WRITE,
+        "Make a segment",
+        segments.SegmentShape,
+        status=201,
+        body=segments.SegmentAsked,
+        creates=True,
+    ),
+    Operation(
+        "GET",
+        "/segments",
+        segments.list_segments,
+        "segments",
+        READ,
+        "List segments",
+        segments.SegmentPage,
+        query=segments.SegmentsQuery,
+        problems=(BAD_CURSOR,),
+    ),
+    Operation(
+        "GET", "/segments/fields", segments.list_fields, "segments", READ, "List what can be asked", segments.FieldPage
+    ),
+    Operation(
+        "GET", "/segments/{segment_id}", segments.get_segment, "segments", READ, "Show a segment", segments.SegmentShape
+    ),
+    Operation(
+        "PATCH",
+        "/segments/{segment_id}",
+        segments.change_segment,
+        "segments",
+        WRITE,
+        "Rename a segment or change its filter",
+        segments.SegmentShape,
+        body=segments.SegmentChange,
+    ),
+    Operation(
+        "DELETE",
+        "/segments/{segment_id}",
+        segments.delete_segment,
+        "segments",
+        WRITE,
+        "Delete a segment",
+        None,
+        status=204,
+    ),
+    Operation(
+        "GET",
+        "/segments/{segment_id}/members",
+        segments.list_members,
+        "segments",
+        READ,
+        "List who is in a segment",
+        customers.CustomerPage,
+        query=segments.MembersQuery,
+        problems=(BAD_CURSOR,),
     ),
     Operation(
         "GET",

@@ -70,13 +70,15 @@ def hold_of(engine: Engine, name: str) -> dict[str, Any] | None:
 
 def erase(engine: Engine, name: str) -> dict[str, Any] | None:
     """Forget one person; the receipt. None when nobody is known by this name. The erasure is noted."""
+    with reading(engine) as db:
+        person = find(db, name)
+        found = None if person is None else privacy.look_through(db, person)
     with transaction(engine) as db:
         person = find(db, name)
         if person is None:
             return None
-        wiping.thorough(db)
         work = Work(db, utc_now(), cause=ACTOR)
-        receipt = privacy.erase(work, person, by=ACTOR)
+        receipt = privacy.erase(work, person, by=ACTOR, found=found)
         audit.note(
             db,
             actor=ACTOR,
@@ -92,7 +94,7 @@ def erase(engine: Engine, name: str) -> dict[str, Any] | None:
             "digests": receipt.digests,
             "rows": receipt.counts,
         }
-    wiping.wipe(engine)
+    wiping.carry_out(engine, utc_now())
     return shown
 
 

@@ -28,6 +28,8 @@ from console import (
     person,
     privacy,
     rules,
+    segment_words,
+    segments,
     settings,
     shown,
     sign_in,
@@ -55,6 +57,7 @@ PAGES = (
     channel_pictures.pages,
     tag_list.pages,
     rules.pages,
+    segments.pages,
     operations.pages,
     comparing.pages,
     settings.pages,
@@ -67,6 +70,7 @@ def register(app: Flask) -> None:
     words.install(app)
     books.install(app)
     shown.install(app)
+    segment_words.install(app)
     layout.install(app)
     doors.install(app)
     for pages in PAGES:

@@ -16,9 +16,11 @@ from console.cursors import read_cursor, write_cursor
 from console.customers import STAGES, choices, number_of, remark_of
 from console.doors import guarded
 from console.layout import back_to, say
+from console.segment_words import LIFE_WORDS
 from console.story_lines import FAMILIES, line_of
 from console.today import OUTCOMES, rep_names
 from console.words import N_, _, said
+from insight import lifecycle
 from people import access, by_hand, directory, persons, phones, stages, tasks, unfinished
 from storage.tables import Interaction, Interval, Member, Person, PersonalTag, Relation, Tag
 from storage.work import Work
@@ -112,6 +114,7 @@ def _facts(db: Session, person: Person) -> dict[str, Any]:
         "picture": picture,
         "intervals": intervals,
         "stage": stages.stage_of(one.state for one in picture.relations),
+        "life": lifecycle.latest(db, person.id),
         "since": min((one.began_at for some in intervals.values() for one in some if one.began_at), default=None),
         "todo": unfinished.of(picture, here.now()),
         "open_tasks": open_tasks,
@@ -122,7 +125,7 @@ def _facts(db: Session, person: Person) -> dict[str, Any]:
         "after": bool(after),
         "group": group if kinds else "",
         "q": q,
-        "grounds": tags.grounds(db, person.id),
+        "reasons": tags.reasons(db, person.id, sight.rep),
         "personal": _personal_tags(db, picture.relations),
         "names": names,
         "choices": choices(db, sight),
@@ -147,6 +150,7 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
     "groups": FAMILIES,
     "outcomes": OUTCOMES,
     "places": PLACE_WORDS,
+    "lives": LIFE_WORDS,
 }
 
 

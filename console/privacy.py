@@ -5,11 +5,9 @@ Opting out is one tap for whoever sees the customer; giving out and erasing are 
 """
 
 import json
-import logging
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request
-from sqlalchemy.exc import OperationalError
 
 from console import here, known
 from console.doors import guarded
@@ -17,10 +15,7 @@ from console.layout import back_to, say
 from console.person import person_of
 from console.words import _
 from people import consent, persons, privacy
-from storage import wiping
 from storage.tables import Erasure, Person
-
-log = logging.getLogger(__name__)
 
 pages = Blueprint("privacy", __name__)
 
@@ -62,14 +57,14 @@ def _turn(person_id: str, *, out: bool) -> Any:
 @guarded("privacy")
 def held(person_id: str) -> Response:
     """Everything held about this customer, as JSON; that it was given out is noted."""
-    with here.working() as work:
-        person = person_of(work.db, person_id)
-        if person is not None:
-            found = privacy.held(work.db, person)
-            rows = {table: len(some) for table, some in found.items() if some}
-            here.note(work, "customer.export", person_id, {"rows": rows})
+    with here.reading() as db:
+        person = person_of(db, person_id)
+        found = {} if person is None else privacy.held(db, person)
     if person is None:
         here.not_here(person_id)
+    with here.working() as work:
+        rows = {table: len(some) for table, some in found.items() if some}
+        here.note(work, "customer.export", person_id, {"rows": rows})
     content = {"person": person_id, "at": here.now().isoformat(), "about": privacy.about(), "tables": found}
     answer = Response(json.dumps(content, ensure_ascii=False, indent=1), mimetype="application/json")
     answer.headers.set("Content-Disposition", "attachment", filename=f"{person_id}.json")
@@ -113,28 +108,20 @@ def _typed(person: Person) -> str:
 def erase(person_id: str) -> Any:
     """Forget this customer; the receipt follows."""
     typed, receipt_id = request.form.get("typed", "").strip(), 0
+    with here.reading() as db:
+        person = person_of(db, person_id)
+        found = None if person is None else privacy.look_through(db, person)
     with here.working() as work:
         person = person_of(work.db, person_id)
         if person is not None and typed in (_typed(person).strip(), person_id):
-            wiping.thorough(work.db)
-            receipt = privacy.erase(work, person, by=here.viewer().userid)
+            receipt = privacy.erase(work, person, by=here.viewer().userid, found=found)
             receipt_id = receipt.id
             here.note(work, "customer.erase", person_id, {"rows": receipt.counts})
     if person is None:
         here.not_here(person_id)
     if not receipt_id:
         return _form(person_id, _("写的不一样，什么也没有删除。请照着写一遍。")), 422
-    _wipe()
     return back_to("privacy.receipt", erasure_id=receipt_id)
-
-
-def _wipe() -> None:
-    """Let the database's files forget too; when they cannot just now, the customer is erased all the same."""
-    try:
-        wiping.wipe(here.engine())
-    except OperationalError:
-        log.exception("erased, but the database's files still hold what was deleted")
-        say(_("已删除；数据库文件里的残留这次没有清理完，下次删除时会再清理"), "warn")
 
 
 @pages.get("/erasures/<int:erasure_id>")

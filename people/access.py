@@ -37,6 +37,8 @@ RIGHTS: dict[str, frozenset[str]] = {
     "edit_answers": frozenset({BOSS, OPERATOR}),
     "see_tags": frozenset({BOSS, OPERATOR, MANAGER}),
     "edit_rules": frozenset({BOSS, OPERATOR}),
+    "see_segments": frozenset({BOSS, OPERATOR, MANAGER}),
+    "edit_segments": frozenset({BOSS, OPERATOR}),
     "see_today": frozenset(ROLES),
     "see_operations": frozenset({BOSS, OPERATOR}),
     "replay": frozenset({BOSS, OPERATOR}),

@@ -39,6 +39,8 @@ class Filter:
     """A relation's state: active, half, lost."""
     stage: str | None = None
     """A person's stage as in ``people.stages``; unlike ``state`` no person has two."""
+    life_cycle: str | None = None
+    """As ``Person.life_cycle``."""
     opted_out: bool = False
     """Only those who want to hear nothing more unasked."""
 
@@ -65,6 +67,8 @@ def _conditions(sight: Sight, wanted: Filter) -> list[ColumnElement[bool]]:
         conditions.append(_in_state(sight, wanted.state))
     if wanted.stage is not None:
         conditions.append(in_stage(sight, wanted.stage))
+    if wanted.life_cycle is not None:
+        conditions.append(Person.life_cycle == wanted.life_cycle)
     if wanted.opted_out:
         conditions.append(Person.opted_out.is_(True))
     return conditions

@@ -16,12 +16,12 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, cast
 
-from sqlalchemy import JSON, ColumnElement, String, Text, delete, false, func, inspect, or_, select
+from sqlalchemy import JSON, ColumnElement, String, Text, and_, delete, false, func, inspect, or_, select
 from sqlalchemy import cast as as_type
 from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 
 from people import identities, persons
-from storage import search
+from storage import search, wiping
 from storage.database import changed_rows
 from storage.tables import (
     Alarm,
@@ -40,6 +40,7 @@ from storage.tables import (
     Interval,
     JobRun,
     KeptFile,
+    LifecycleChange,
     OutboxRow,
     Person,
     PersonalTag,
@@ -49,9 +50,11 @@ from storage.tables import (
     RelationFact,
     RelationTag,
     RuleHit,
+    SegmentMember,
     SyncRun,
     TagGround,
     Task,
+    Touch,
     Unassigned,
     Welcome,
 )
@@ -59,8 +62,10 @@ from storage.work import Work
 
 ERASED = "（已删除）"
 """Stands where a text said something about somebody who was erased."""
-MESSAGES = ("message/send", "message/update_template_card", "kf/send_msg", "kf/send_msg_on_event")
-"""Calls that carry free text, which may speak of somebody without naming their id."""
+TO_REPS = ("message/send", "message/update_template_card")
+"""Calls whose text may speak of a customer without naming their id. What a customer is sent names who it goes to."""
+MESSAGES = (*TO_REPS, "kf/send_msg", "kf/send_msg_on_event")
+"""Calls that carry free text."""
 LONG_ENOUGH = 6
 """A shorter identity would be found within other words."""
 NAMED_AT_LEAST = 2
@@ -115,6 +120,8 @@ class Holding:
     table: type[Base]
     where: Where
     at_erasure: str = DELETE
+    texts: tuple[InstrumentedAttribute[Any], ...] = ()
+    """Where rows that are left may speak of somebody: free texts, never a state or who did it."""
 
 
 def _own(column: InstrumentedAttribute[Any]) -> Where:
@@ -131,12 +138,13 @@ def _known_as(column: InstrumentedAttribute[Any]) -> Where:
 
 def _naming(table: type[Base]) -> Where:
     """Rows any text of which names the person by something that is theirs alone."""
-    return lambda one: _holding_any(table, one.needles)
+    return lambda one: _holding_any(_texts(table), one.needles)
 
 
-def _calling(table: type[Base]) -> Where:
-    """Rows that name the person, if only by a name: to lose it there does no harm."""
-    return lambda one: _holding_any(table, [*one.needles, *one.names])
+def _spoken_of(*texts: InstrumentedAttribute[Any]) -> Holding:
+    """Rows whose free texts may name the person, if only by a name; they stay, without it."""
+    table = cast(type[Base], texts[0].class_)
+    return Holding(table, lambda one: _holding_any(_columns(texts), [*one.needles, *one.names]), SCRUB, texts)
 
 
 def _bulk_rows(one: Traces) -> ColumnElement[bool]:
@@ -147,7 +155,7 @@ def _bulk_rows(one: Traces) -> ColumnElement[bool]:
 
 def _callbacks(one: Traces) -> ColumnElement[bool]:
     grounds = select(TagGround.inbox_id).where(TagGround.person_id == one.person_id, TagGround.inbox_id.is_not(None))
-    return or_(_holding_any(InboxRow, one.needles), InboxRow.identity.in_(one.events), InboxRow.id.in_(grounds))
+    return or_(_holding_any(_texts(InboxRow), one.needles), InboxRow.identity.in_(one.events), InboxRow.id.in_(grounds))
 
 
 HOLDINGS: tuple[Holding, ...] = (
@@ -170,14 +178,17 @@ HOLDINGS: tuple[Holding, ...] = (
     Holding(Unassigned, _known_as(Unassigned.external_userid)),
     Holding(Welcome, _known_as(Welcome.external_userid)),
     Holding(Interaction, _own(Interaction.person_id)),
+    Holding(Touch, _own(Touch.person_id)),
+    Holding(SegmentMember, _own(SegmentMember.person_id)),
+    Holding(LifecycleChange, _own(LifecycleChange.person_id)),
     Holding(Relation, _own(Relation.person_id)),
     Holding(Identity, _own(Identity.person_id)),
     Holding(Person, _own(Person.id)),
-    Holding(BulkJob, _calling(BulkJob), SCRUB),
-    Holding(SyncRun, _calling(SyncRun), SCRUB),
-    Holding(Progress, _naming(Progress), SCRUB),
-    Holding(Alarm, _naming(Alarm), SCRUB),
-    Holding(JobRun, _naming(JobRun), SCRUB),
+    _spoken_of(BulkJob.source, BulkJob.reason),
+    _spoken_of(SyncRun.report, SyncRun.at, SyncRun.trouble),
+    _spoken_of(Progress.at, Progress.note),
+    _spoken_of(Alarm.text),
+    _spoken_of(JobRun.outcome),
     Holding(AuditRow, lambda one: AuditRow.subject == one.public_id, KEEP),
 )
 """In the order in which they are erased: what hangs on a row goes before it.
@@ -189,6 +200,7 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "answer": "what the bot says to everybody",
         "api_key": "other systems",
         "attempt": "our own users",
+        "broadcast": "one text for many; who was to get it stands in touch",
         "calendar_day": "days",
         "channel": "codes",
         "channel_seat": "reps",
@@ -199,11 +211,14 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "handover": "two reps; the customers stand in handover_row",
         "kf_account": "accounts of ours",
         "lease": "processes",
+        "mass_task": "one text for many; who was to get it stands in touch",
         "media": "pictures we send",
         "member": "our own people",
         "pace": "how many messages a rep was sent",
         "rep_day": "a rep's day in figures",
         "sealed": "tokens",
+        "segment": "filters; who is in a static one stands in segment_member",
+        "setting": "what the shop has set",
         "sign_in": "our own users",
         "sign_in_link": "our own users",
         "tag": "tags; who has them stands in person_tag",
@@ -242,9 +257,9 @@ def traces_of(db: Session, person: Person) -> Traces:
     )
 
 
-def _holding_any(table: type[Base], needles: Iterable[str]) -> ColumnElement[bool]:
-    """The condition that any text of a row holds one of these."""
-    columns = [(one, _as_text(one)) for one in _texts(table)]
+def _holding_any(texts: Iterable[ColumnElement[Any]], needles: Iterable[str]) -> ColumnElement[bool]:
+    """The condition that any of these texts of a row holds one of these."""
+    columns = [(one, _as_text(one)) for one in texts]
     found = [text.contains(form, autoescape=True) for column, text in columns
              for needle in needles for form in _forms(column, needle)]  # fmt: skip
     return or_(false(), *found)
@@ -252,6 +267,10 @@ def _holding_any(table: type[Base], needles: Iterable[str]) -> ColumnElement[boo
 
 def _texts(table: type[Base]) -> list[ColumnElement[Any]]:
     return [one for one in inspect(table).local_table.columns if isinstance(one.type, String | Text | JSON)]
+
+
+def _columns(texts: Iterable[InstrumentedAttribute[Any]]) -> list[ColumnElement[Any]]:
+    return [one.property.columns[0] for one in texts]
 
 
 def _as_text(column: ColumnElement[Any]) -> ColumnElement[str]:
@@ -298,53 +317,120 @@ def about() -> dict[str, str]:
 # --- erasing ---------------------------------------------------------------------------------------------------------
 
 
-def erase(work: Work, person: Person, by: str) -> Erasure:
-    """Forget this person; the receipt. All of it happens in this transaction, or none of it."""
+@dataclass(frozen=True)
+class Found:
+    """Where callbacks and calls of many weeks speak of somebody: looked for before an erasure, which locks writers out.
+
+    The erasure itself looks only at the rows that came since.
+    """
+
+    traces: Traces
+    upto: Mapping[type[Any], int]
+    """The newest row that was looked at."""
+    theirs: Mapping[type[Any], Sequence[int]]
+    """Rows that name them by an identity."""
+    spoken: Mapping[type[Any], Sequence[int]]
+    """Messages from and to reps that may speak of them."""
+
+    def own(self, table: type[Any], condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        """The same condition on the rows of a table, without looking through the old ones again."""
+        return self._again(table, self.theirs, condition)
+
+    def said(self, table: type[Any], condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        """The same of messages."""
+        return self._again(table, self.spoken, condition)
+
+    def _again(
+        self, table: type[Any], known: Mapping[type[Any], Sequence[int]], condition: ColumnElement[bool]
+    ) -> ColumnElement[bool]:
+        if table not in known:
+            return condition
+        return or_(table.id.in_(known[table]), and_(table.id > self.upto[table], condition))
+
+    def fits(self, traces: Traces) -> bool:
+        """Whether nothing more is known of the person by now."""
+        ours = self.traces
+        return (ours.identities, ours.names, ours.said) == (traces.identities, traces.names, traces.said)
+
+
+def look_through(db: Session, person: Person) -> Found:
+    """Find what ``erase`` will remove from the two long tables. Takes seconds in a big shop; changes nothing."""
+    return _look_through(db, traces_of(db, person))
+
+
+def _look_through(db: Session, traces: Traces) -> Found:
+    def ids(table: type[Any], *conditions: ColumnElement[bool]) -> list[int]:
+        return [one for some in conditions for one in db.scalars(select(table.id).where(some)).all()]
+
+    upto = {one: db.scalar(select(func.max(one.id))) or 0 for one in (InboxRow, OutboxRow)}
+    theirs = {one.table: ids(one.table, one.where(traces)) for one in HOLDINGS if one.table in upto}
+    spoken = {InboxRow: ids(InboxRow, *_from_reps(traces)), OutboxRow: ids(OutboxRow, *_to_reps(traces))}
+    return Found(traces, upto, theirs, spoken)
+
+
+def erase(work: Work, person: Person, by: str, found: Found | None = None) -> Erasure:
+    """Forget this person; the receipt. All of it happens in this transaction, or none of it.
+
+    ``found``: what ``look_through`` saw a moment before. The database's files are cleaned by a job (``wiping``).
+    """
     db = work.db
     db.flush()
     db.refresh(person, with_for_update=True)  # who is just writing about them comes before, or finds nobody
     traces = traces_of(db, person)
+    if found is None or not found.fits(traces):
+        found = _look_through(db, traces)
+    wiping.wish(db, work.now)
     receipt = Erasure(
-        person=traces.public_id, digests=digests_of(traces), counts=_erase(db, traces), by=by[:100], at=work.now
+        person=traces.public_id, digests=digests_of(traces), counts=_erase(db, traces, found), by=by[:100], at=work.now
     )
     db.add(receipt)
     db.flush()
     return receipt
 
 
-def _erase(db: Session, traces: Traces) -> dict[str, int]:
+def _erase(db: Session, traces: Traces, found: Found) -> dict[str, int]:
     """How many rows of each table went, or had a text taken out."""
     search.forget(db, db.scalars(_lines(traces)).all())
-    counts = _erase_what_was_said(db, traces)
+    counts = _erase_what_was_said(db, traces, found)
     db.expunge_all()  # the rows go by statements
     for one in HOLDINGS:
         name = one.table.__tablename__
         if one.at_erasure == DELETE:
-            count = changed_rows(db, delete(one.table).where(one.where(traces)))
+            count = changed_rows(db, delete(one.table).where(found.own(one.table, one.where(traces))))
         elif one.at_erasure == SCRUB:
-            count = _scrub(db, one.table, one.where(traces), traces)
+            count = _scrub(db, one, traces)
         else:
             continue
         counts[name] = counts.get(name, 0) + count
     return {name: count for name, count in counts.items() if count}
 
 
-def _erase_what_was_said(db: Session, traces: Traces) -> dict[str, int]:
+def _from_reps(traces: Traces) -> list[ColumnElement[bool]]:
+    """Which messages from reps hold what was said of the person."""
+    texts = _columns([InboxRow.xml])
+    return [and_(InboxRow.name.startswith("message."), _holding_any(texts, some)) for some in _portions(traces.said)]
+
+
+def _to_reps(traces: Traces) -> list[ColumnElement[bool]]:
+    """Which messages to reps may hold it, or a name."""
+    texts, words = _columns([OutboxRow.body]), [*traces.names, *traces.said]
+    return [and_(OutboxRow.api.in_(TO_REPS), _holding_any(texts, some)) for some in _portions(words)]
+
+
+def _erase_what_was_said(db: Session, traces: Traces, found: Found) -> dict[str, int]:
     """Messages to and from reps that speak of this person without an id.
 
-    They are kept to be looked at only: to lose one about somebody of the same name does no harm.
+    Those from reps are kept to be looked at only: to lose one about somebody of the same name does no harm. Those to
+    reps lose the name and what was said; one that waits still goes out, for it may be about somebody else.
     """
-    gone = blanked = 0
-    for some in _portions(traces.said):
-        from_reps = (InboxRow.name.startswith("message."), _holding_any(InboxRow, some))
-        gone += changed_rows(db, delete(InboxRow).where(*from_reps))
-    for some in _portions([*traces.names, *traces.said]):
-        to_reps = (OutboxRow.api.in_(MESSAGES), _holding_any(OutboxRow, some))
-        for row in db.scalars(select(OutboxRow).where(*to_reps).with_for_update()).all():
-            row.body = _emptied(row.body, some)
-            if row.state == "waiting":
-                row.state, row.outcome, row.settled_at = "dropped", "the person was erased", row.asked_at
-            blanked += 1
+    from_reps = found.said(InboxRow, or_(false(), *_from_reps(traces)))
+    gone = changed_rows(db, delete(InboxRow).where(from_reps))
+    to_reps = found.said(OutboxRow, or_(false(), *_to_reps(traces)))
+    blanked = 0
+    for row in db.scalars(select(OutboxRow).where(to_reps).with_for_update()).all():
+        body = _changed(row.body, lambda text: _without(text, traces), lambda key: key)
+        blanked += body != row.body
+        row.body = body
     db.flush()
     return {InboxRow.__tablename__: gone, OutboxRow.__tablename__: blanked}
 
@@ -353,34 +439,40 @@ def _portions(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     return (texts[first : first + AT_ONCE] for first in range(0, len(texts), AT_ONCE))
 
 
-def _emptied(value: Any, needles: Sequence[str]) -> Any:
-    """The same JSON, with nothing left of texts that hold one of these."""
-    return _changed(value, lambda text: ERASED if any(one in text for one in needles) else text)
+def _without(text: str, traces: Traces) -> str:
+    """The text without the person: nothing of it where it holds an identity of theirs or what was said of them."""
+    if any(one in text for one in (*traces.telling, *traces.said)) or text == traces.public_id:
+        return ERASED
+    for name in traces.names:
+        text = text.replace(name, ERASED)
+    return text
 
 
-def _scrub(db: Session, table: type[Base], where: ColumnElement[bool], traces: Traces) -> int:
-    """Take the texts that speak of the person out of these rows, and leave the rest of them."""
+def _scrub(db: Session, holding: Holding, traces: Traces) -> int:
+    """Take the person out of the free texts of these rows, and leave the rest of them; how many had any."""
 
-    def without(text: str) -> str:
-        named = any(one in text for one in (*traces.telling, *traces.names))
-        return ERASED if named or text == traces.public_id else text
+    def key(text: str) -> str:
+        return ERASED if any(one in text for one in traces.telling) else text  # a name may be a word of ours
 
-    rows = db.scalars(select(table).where(where).with_for_update()).all()
-    for row in rows:
-        for column in _texts(table):
-            value = getattr(row, str(column.key))
-            setattr(row, str(column.key), _changed(value, without))
+    changed = 0
+    for row in db.scalars(select(holding.table).where(holding.where(traces)).with_for_update()).all():
+        before = [getattr(row, one.key) for one in holding.texts]
+        after = [_changed(one, lambda text: _without(text, traces), key) for one in before]
+        for column, value in zip(holding.texts, after, strict=True):
+            setattr(row, column.key, value)
+        changed += before != after
     db.flush()
-    return len(rows)
+    return changed
 
 
-def _changed(value: Any, change: Callable[[str], str]) -> Any:
+def _changed(value: Any, change: Callable[[str], str], key: Callable[[str], str]) -> Any:
+    """The same JSON with every text and every name of a field changed."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
-        return [_changed(one, change) for one in value]
+        return [_changed(one, change, key) for one in value]
     if isinstance(value, dict):
-        return {change(key): _changed(one, change) for key, one in value.items()}
+        return {key(name): _changed(one, change, key) for name, one in value.items()}
     return value
 
 
@@ -436,7 +528,8 @@ def erase_again(work: Work, receipts: Sequence[Mapping[str, Any]]) -> int:
     for person_id, receipt in again.items():
         person = db.get_one(Person, person_id)
         if person.first_seen_at <= receipt["at"]:  # who came after it is somebody new
-            counts[person_id] = _erase(db, traces_of(db, person))
+            traces = traces_of(db, person)
+            counts[person_id] = _erase(db, traces, _look_through(db, traces))
     _keep_receipts(db, receipts)
     return len(counts)
 

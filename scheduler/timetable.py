@@ -13,9 +13,9 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from people import alarms, kf_accounts, persons, retention, tasks
-from scheduler import bulk_work, first_fill, handovers, kf_jobs, loop, reconcile, rep_days
+from scheduler import bulk_work, first_fill, handovers, insight_jobs, kf_jobs, loop, reconcile, rep_days
 from scheduler.loop import Daily, Every, Job
-from storage import answers, inbox, outbox, shared
+from storage import answers, inbox, outbox, shared, wiping
 from storage.database import Clock, reading, transaction
 from storage.tables import CalendarDay, InboxRow, Member, Person, User
 from storage.work import Work
@@ -289,6 +289,36 @@ def public_days(year: int) -> dict[date, str]:
     return kinds
 
 
+def settle_life_cycles(hands: Hands) -> str:
+    """Say of everybody where they are in the life cycle, and why where that has changed."""
+    work = partial(hands.work, cause="settle life cycles")
+    seen, moved = insight_jobs.settle_life_cycles(hands.engine, work, hands.stopping)
+    return f"people looked at: {seen}, moved: {moved}"
+
+
+def settle_newcomers(hands: Hands) -> str:
+    """Say it of those of whom nothing was said yet."""
+    work = partial(hands.work, cause="settle newcomers")
+    seen, _ = insight_jobs.settle_life_cycles(hands.engine, work, hands.stopping, only_new=True)
+    return f"newcomers: {seen}"
+
+
+def know_regions(hands: Hands) -> str:
+    """Find out where new phone numbers are from."""
+    return f"numbers looked at: {insight_jobs.know_regions(hands.engine, hands.stopping)}"
+
+
+def measure_segments(hands: Hands) -> str:
+    """Count every segment anew."""
+    work = partial(hands.work, cause="measure segments")
+    return f"segments: {insight_jobs.measure_segments(hands.engine, work, hands.stopping)}"
+
+
+def wipe_erased(hands: Hands) -> str:
+    """Clean the database's files of somebody who was erased: what is deleted is not left lying there."""
+    return "files cleaned" if wiping.carry_out(hands.engine, hands.clock()) else "nothing was erased"
+
+
 def tidy(hands: Hands) -> str:
     """Remove what has served its time: handled events and calls, old job runs, dead tokens, old answers of the API."""
     now = hands.clock()
@@ -334,7 +364,10 @@ TIMETABLE: tuple[Job, ...] = (
     Job("sync on demand", Every(timedelta(seconds=10)), sync_on_demand),
     Job("watch for silence", Every(timedelta(minutes=5)), watch_for_silence),
     Job("read missing profiles", Every(timedelta(minutes=10)), read_profiles),
+    Job("wipe what was erased", Every(timedelta(minutes=1)), wipe_erased),
     Job("settle handovers", Every(timedelta(minutes=10)), settle_handovers),
+    Job("know regions", Every(timedelta(minutes=10)), know_regions),
+    Job("settle newcomers", Every(timedelta(minutes=10)), settle_newcomers),
     Job("list kf accounts", Every(timedelta(hours=1)), kf_jobs.list_accounts),
     Job("refresh pictures", Every(timedelta(hours=1)), refresh_pictures),
     Job("read unassigned", Every(timedelta(hours=1)), read_unassigned),
@@ -342,5 +375,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("nightly sync", Daily(time(3, 0)), sync_nightly),
     Job("rep days", Daily(time(7, 30)), fetch_rep_days, patience=timedelta(hours=16)),
     Job("blank old texts", Daily(time(3, 40)), blank_old_texts),
+    Job("settle life cycles", Daily(time(4, 20)), settle_life_cycles, patience=timedelta(hours=16)),
+    Job("measure segments", Daily(time(5, 30)), measure_segments, patience=timedelta(hours=16)),
     Job("tidy", Daily(time(4, 0)), tidy),
 )

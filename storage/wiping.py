@@ -5,14 +5,46 @@ PostgreSQL gives the room of dead rows free. Copies made before (backups, replic
 """
 
 from contextlib import closing
+from datetime import datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
-from storage.database import transaction
+from storage.database import changed_rows, reading, transaction, upsert
+from storage.tables import Progress
 
 PAGES_A_TURN = 500
 """So much of the full-text index is rewritten in one transaction, so that nobody who writes waits long."""
+
+
+WISH = "wipe"
+"""The name under which it stands that something was erased and the files still hold it."""
+
+
+def wish(db: Session, now: datetime) -> None:
+    """Let the files be cleaned soon after this transaction."""
+    thorough(db)
+    row = {"name": WISH, "state": "running", "at": {}, "done": 0, "started_at": now, "changed_at": now}
+    upsert(db, Progress, [row], ["name"], ["state", "started_at", "changed_at"])
+
+
+def is_wished(engine: Engine) -> datetime | None:
+    """Since when the files wait to be cleaned, if they do."""
+    with reading(engine) as db:
+        row = db.get(Progress, WISH)
+        return row.started_at if row is not None and row.state == "running" else None
+
+
+def carry_out(engine: Engine, now: datetime) -> bool:
+    """Clean them if that is wished; an erasure meanwhile stays a wish. False when there was nothing to do."""
+    since = is_wished(engine)
+    if since is None:
+        return False
+    wipe(engine)
+    done = update(Progress).where(Progress.name == WISH, Progress.started_at == since)
+    with transaction(engine) as db:
+        changed_rows(db, done.values(state="done", changed_at=now))
+    return True
 
 
 def thorough(db: Session) -> None:

@@ -192,7 +192,9 @@ def reasons(db: Session, person_id: int, sees: Callable[[str], bool]) -> dict[in
     """
     grounds = db.scalars(select(TagGround).where(TagGround.person_id == person_id).order_by(TagGround.id)).all()
     lines = {number for one in grounds if (number := one.evidence.get("interaction")) is not None}
-    told = dict(db.execute(select(Interaction.id, Interaction.userid).where(Interaction.id.in_(lines))).all())
+    told: dict[Any, str | None] = dict(
+        db.execute(select(Interaction.id, Interaction.userid).where(Interaction.id.in_(lines))).all()
+    )
     found: dict[int, list[Reason]] = {}
     for one in grounds:
         rep = told.get(one.evidence.get("interaction"))

@@ -16,6 +16,11 @@ document.addEventListener("click", (event) => {
   button.closest("[data-about]").remove();
 });
 
+// Where there are more places than fit, the one we are at is in sight.
+const place = document.querySelector(".places ul a[aria-current]");
+const row = place && place.closest("ul");
+if (row && row.scrollWidth > row.clientWidth) row.scrollLeft = place.offsetLeft - (row.clientWidth - place.offsetWidth) / 2;
+
 // What cannot be undone asks first.
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset.sure;

@@ -7,8 +7,14 @@ can be rebuilt. Times are aware and in UTC; ``id`` columns grow.
 from storage.tables.base import Base
 from storage.tables.channels import CalendarDay, Channel, ChannelSeat, Media, Welcome
 from storage.tables.conversations import Answer, Conversation, GroupChat, GroupMember, KeptFile, KfAccount, RepDay
-from storage.tables.house import ApiKey, Attempt, AuditRow, IdempotentAnswer, SignIn, SignInLink, User
+from storage.tables.house import ApiKey, Attempt, AuditRow, IdempotentAnswer, Setting, SignIn, SignInLink, User
+from storage.tables.insight import LifecycleChange, Segment, SegmentMember
 from storage.tables.organisation import Department, Member
+from storage.tables.outreach import (
+    Broadcast,
+    MassTask,
+    Touch,
+)
 from storage.tables.people import Identity, Interaction, Interval, Person, Relation, RelationFact
 from storage.tables.road import Alarm, Gate, InboxRow, JobRun, Lease, OutboxRow, Pace, Progress, Sealed
 from storage.tables.tags import PersonalTag, PersonTag, RelationTag, RuleHit, Tag, TagGround, TagRule, TagRuleVersion
@@ -21,6 +27,7 @@ __all__ = [
     "Attempt",
     "AuditRow",
     "Base",
+    "Broadcast",
     "BulkJob",
     "BulkRow",
     "CalendarDay",
@@ -43,6 +50,8 @@ __all__ = [
     "KeptFile",
     "KfAccount",
     "Lease",
+    "LifecycleChange",
+    "MassTask",
     "Media",
     "Member",
     "OutboxRow",
@@ -57,6 +66,9 @@ __all__ = [
     "RepDay",
     "RuleHit",
     "Sealed",
+    "Segment",
+    "SegmentMember",
+    "Setting",
     "SignIn",
     "SignInLink",
     "SyncRun",
@@ -65,6 +77,7 @@ __all__ = [
     "TagRule",
     "TagRuleVersion",
     "Task",
+    "Touch",
     "Unassigned",
     "User",
     "Welcome",

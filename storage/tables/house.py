@@ -74,6 +74,16 @@ class AuditRow(Base):
     __table_args__ = (Index("ix_audit_at", "at"),)
 
 
+class Setting(Base):
+    """Something the shop has set in the console, by name; what is not here has its default."""
+
+    __tablename__ = "setting"
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    value: Mapped[dict[str, Any]]
+    changed_by: Mapped[str] = mapped_column(String(100), default="")
+    changed_at: Mapped[datetime]
+
+
 class ApiKey(Base):
     """A key for the open API; only its digest is kept."""
 

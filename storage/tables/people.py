@@ -4,9 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from storage.tables.base import Base, Key
+
+REGION_DUE = "coalesce(phone, '') <> coalesce(region_of, '')"
+"""Whose region is still to be found out, as SQL; also the condition of the index by which they are found."""
 
 
 class Person(Base):
@@ -24,6 +28,13 @@ class Person(Base):
     """The rep who answers for this person; the oldest living relation unless set by hand."""
     owner_by_hand: Mapped[bool] = mapped_column(default=False)
     phone: Mapped[str | None] = mapped_column(String(40))
+    province: Mapped[str | None] = mapped_column(String(30))
+    """Where the number in ``region_of`` was given out, kept for segments (``people.regions``)."""
+    city: Mapped[str | None] = mapped_column(String(30))
+    region_of: Mapped[str | None] = mapped_column(String(40))
+    """The phone that was looked at for it; another one than ``phone`` means that it is to be looked at again."""
+    life_cycle: Mapped[str | None] = mapped_column(String(10))
+    """prospect, new, active, loyal, dormant, lost (``insight.lifecycle``); none: nobody has looked yet."""
     opted_out: Mapped[bool] = mapped_column(default=False)
     opted_out_at: Mapped[datetime | None]
     opted_out_by: Mapped[str | None] = mapped_column(String(100))
@@ -39,6 +50,9 @@ class Person(Base):
         Index("ix_person_owner", "owner"),
         Index("ix_person_name", "name"),
         Index("ix_person_phone", "phone"),
+        Index("ix_person_life_cycle", "life_cycle", "id"),
+        Index("ix_person_region", "province", "city"),
+        Index("ix_person_region_due", "id", postgresql_where=sql(REGION_DUE), sqlite_where=sql(REGION_DUE)),
         {"sqlite_autoincrement": True},
     )
 
@@ -81,6 +95,7 @@ class Relation(Base):
     __table_args__ = (
         UniqueConstraint("external_userid", "userid"),
         Index("ix_relation_userid_state", "userid", "state"),
+        Index("ix_relation_state", "state", "person_id"),
     )
 
 
@@ -120,7 +135,7 @@ class Interval(Base):
     channel_id: Mapped[int | None] = mapped_column(ForeignKey("channel.id"))
     __table_args__ = (
         UniqueConstraint("relation_id", "number"),
-        Index("ix_interval_began", "began_at"),
+        Index("ix_interval_began", "began_at", "person_id"),
         Index("ix_interval_ended", "ended_at"),
         Index("ix_interval_person_began", "person_id", "began_at"),
         Index("ix_interval_channel", "channel_id", "began_at"),
@@ -141,5 +156,6 @@ class Interaction(Base):
     """Why there can be only one, such as ``event:17``."""
     __table_args__ = (
         Index("ix_interaction_person_at", "person_id", "at", "id"),
-        Index("ix_interaction_kind_at", "kind", "at"),
+        Index("ix_interaction_person_kind", "person_id", "kind", "at"),
+        Index("ix_interaction_kind_at", "kind", "at", "person_id"),
     )

@@ -34,14 +34,14 @@ class PersonTag(Base):
     __tablename__ = "person_tag"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"), index=True)
+    tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"))
     source: Mapped[str] = mapped_column(String(20))
     """As in ``TagGround``."""
     because: Mapped[str] = mapped_column(Text)
     actor: Mapped[str | None] = mapped_column(String(64))
     inbox_id: Mapped[int | None]
     at: Mapped[datetime]
-    __table_args__ = (UniqueConstraint("person_id", "tag_id"),)
+    __table_args__ = (UniqueConstraint("person_id", "tag_id"), Index("ix_person_tag_tag", "tag_id", "person_id"))
 
 
 class TagGround(Base):

@@ -52,6 +52,7 @@ def test_a_customer_has_the_shape_others_build_on(shop: Shop, api: Caller, rain:
                 "at_wecom": "done",
             }
         ],
+        "life_cycle": None,
         "opted_out": False,
     }
 

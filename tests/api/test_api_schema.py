@@ -46,6 +46,7 @@ def named(shop: Shop) -> dict[str, list[str]]:
         "customer_id": ["p_1", found[0]["external_userid"]],
         "tag_id": ["t_1", "t_2"],
         "rule_id": ["r_1"],
+        "segment_id": ["s_1"],
         "code": [one["code"] for one in caller.get("/channels", limit=5)["items"]] or ["c1"],
     }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import callback, drain, footprint, load, shop, sync, welcome
+from benchmarks import callback, drain, footprint, load, segments, shop, sync, welcome
 from benchmarks.databases import SQLITE
 from benchmarks.shop import Simulator
 
@@ -21,7 +21,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    for one in (callback, drain, sync, welcome):
+    for one in (callback, drain, segments, sync, welcome):
         monkeypatch.setattr(one, "ROUNDS", 1)
     monkeypatch.setattr(drain, "READY_SECONDS", 0.0)
 
@@ -62,6 +62,15 @@ def test_every_relation_is_compared(stage: Stage) -> None:
     assert [row[1] for row in rows] == ["everything", "pages alone", "pages alone"]
     assert {len(row) for row in rows} == {len(sync.HEADS)}
     assert sync._weight(SQLITE, folder, url, wecom)[-1] == "✓"
+
+
+def test_every_segment_is_counted_as_by_hand(tmp_path: Path) -> None:
+    with segments._filled(SQLITE, tmp_path, 300, 3_000) as engine:
+        assert len(segments._nights(engine, 300)) == len(segments.NIGHT_HEADS) - 1
+        rows = [segments._row(SQLITE, engine, asked) for asked in segments.QUESTIONS]
+
+    assert {len(row) for row in rows} == {len(segments.HEADS)}
+    assert rows[0][2] == "300"
 
 
 def test_the_start_is_measured(stage: Stage) -> None:

@@ -45,6 +45,8 @@ OBJECTS: dict[str, Callable[[Counter, str], object]] = {
     "handover_id": lambda counter, rep: 1,
     "task_id": lambda counter, rep: 1,
     "erasure_id": lambda counter, rep: 1,
+    "segment_id": lambda counter, rep: 1,
+    "stage": lambda counter, rep: "new",
 }
 """What stands in an address for one rep's customer and what hangs on it. A new kind of parameter needs a line here."""
 SOMEBODYS = {"person_id", "chat_id"}

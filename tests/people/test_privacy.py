@@ -33,6 +33,8 @@ from storage.tables import (
     Person,
     Relation,
     RuleHit,
+    Segment,
+    SyncRun,
     Tag,
     TagGround,
     TagRule,
@@ -65,12 +67,15 @@ class House:
         key = db.scalars(select(ApiKey)).first()
         key = key or ApiKey(name="till", digest="d", hint="h", scopes=[], created_at=NOW, created_by="boss")
         line = Interaction(person_id=self.person.id, kind="kf_in", at=NOW, details={"text": f"{name}说"}, once=external)
-        db.add_all([tag, rule, job, plan, account, key, line])
+        segment = db.scalars(select(Segment)).first()
+        segment = segment or Segment(name="分层", created_at=NOW, changed_at=NOW)
+        db.add_all([tag, rule, job, plan, account, key, line, segment])
         db.flush()
         search.index(db, line.id, f"{name}说")
         keys = {"person": self.person, "relation": self.relation, "tag": tag, "tag_rule": rule, "bulk_job": job}
         self.keys: dict[str, Any] = {name: one.id for name, one in keys.items()}
         self.keys |= {"handover": plan.id, "api_key": key.id, "interaction": line.id, "kf_account": "wk1"}
+        self.keys["segment"] = segment.id
 
 
 def plant(db: Session, house: House, external: str, mark: str) -> None:
@@ -82,12 +87,15 @@ def plant(db: Session, house: House, external: str, mark: str) -> None:
         name = holding.table.__tablename__
         if name in ("person", "relation", "identity", "audit"):
             continue
-        values = {one.name: value(one, house, external, mark) for one in TABLES[name].columns if wanted(one)}
+        free = {one.key for one in holding.texts}
+        columns = [one for one in TABLES[name].columns if wanted(one)]
+        marks = {one.name: external[:6] if free and one.name not in free else mark for one in columns}
+        values = {one.name: value(one, house, external, marks[one.name]) for one in columns}
         db.execute(insert(TABLES[name]).values(**values))
 
 
 def wanted(column: Any) -> bool:
-    return not (column.primary_key and isinstance(column.type, Integer))
+    return not (column.primary_key and isinstance(column.type, Integer) and not column.foreign_keys)
 
 
 def value(column: Any, house: House, external: str, mark: str) -> Any:
@@ -106,7 +114,7 @@ def value(column: Any, house: House, external: str, mark: str) -> Any:
     if isinstance(column.type, Boolean):
         return False
     if isinstance(column.type, String | Text):
-        return mark if (column.type.length or 999) >= len(mark) else "x"
+        return mark if (column.type.length or 999) >= len(mark) else external[2:6]
     return 77
 
 
@@ -202,7 +210,34 @@ def test_messages_that_speak_of_them_without_an_id_go_too(engine: Any) -> None:
         sent = select(OutboxRow).where(OutboxRow.api == "message/send").order_by(OutboxRow.id)
         calls = [(one.state, one.body["text"]) for one in db.scalars(sent)]
     assert names == ["<xml><Content><![CDATA[今天有谁]]></Content></xml>"]
-    assert calls == [("done", "（已删除）"), ("dropped", "（已删除）"), ("held", "今天 3 位新客户")]
+    assert calls == [
+        ("done", "（已删除）：三天没回复"),
+        ("waiting", "提醒：联系（已删除）"),
+        ("held", "今天 3 位新客户"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["ai", "AI", "你好", "done", "relations", "waiting"])
+def test_somebody_called_by_a_common_word_takes_nothing_else_with_them(engine: Any, name: str) -> None:
+    with transaction(engine) as db:
+        person = people_desk.find(db, EXTERNAL)
+        assert person is not None
+        person.name = name
+        answer = outbox_row("waiting", {"touser": OTHER, "text": "你好，ai 客服在的"})
+        answer.name, answer.api = "ReplyKf", "kf/send_msg"
+        db.add_all([answer, outbox_row("waiting", {"userids": ["lisi"], "text": "今天 3 位新客户"})])
+        db.add(SyncRun(state="done", by="ai", report={"relations": {"done": 3}}, started_at=NOW, changed_at=NOW))
+        db.add(BulkJob(what="tag", state="done", by="waiting", created_at=NOW, changed_at=NOW))
+    people_desk.erase(engine, EXTERNAL)
+    with reading(engine) as db:
+        calls = [(one.state, one.body.get("text")) for one in db.scalars(select(OutboxRow).order_by(OutboxRow.id))]
+        run = db.scalars(select(SyncRun).order_by(SyncRun.id.desc())).first()
+        job = db.scalars(select(BulkJob).order_by(BulkJob.id.desc())).first()
+    assert calls[-2:] == [("waiting", "你好，ai 客服在的"), ("waiting", "今天 3 位新客户")]
+    assert run is not None
+    assert (run.state, run.by, run.report) == ("done", "ai", {"relations": {"done": 3}})
+    assert job is not None
+    assert (job.state, job.by) == ("done", "waiting")
 
 
 def inbox_row(name: str, xml: str) -> InboxRow:
@@ -213,6 +248,24 @@ def inbox_row(name: str, xml: str) -> InboxRow:
 def outbox_row(state: str, body: dict[str, Any]) -> OutboxRow:
     api = {"name": "TellMembers", "api": "message/send", "lane": "calls", "harmless": False}
     return OutboxRow(once=str(hash(str(body))), body=body, key="k", state=state, asked_at=NOW, due_at=NOW, **api)
+
+
+def test_the_files_are_cleaned_by_a_job_once_after_an_erasure(shop: Shop) -> None:
+    with shop.work() as work:
+        person = persons.person_of(work, EXTERNAL, work.now)
+        found = privacy.look_through(work.db, person)
+        persons.tell(work, person.id, "note", work.now, once="note:1", details={"text": "对花生过敏，别推荐坚果"})
+        work.db.add(inbox_row("message.text", "<xml><Content>备注 对花生过敏，别推荐坚果</Content></xml>"))
+    with shop.work() as work:
+        person = work.db.get_one(Person, person.id)
+        receipt = privacy.erase(work, person, by="boss", found=found)
+        assert receipt.counts["inbox"] == 1  # what came after the look is found all the same
+    said = []
+    for _ in range(2):
+        shop.advance(minutes=1)
+        shop.tick()
+        said.append(dict(shop.jobs_run)["wipe what was erased"])
+    assert said == ["files cleaned", "nothing was erased"]
 
 
 def test_the_id_of_somebody_erased_is_never_given_again(engine: Any) -> None:

@@ -28,7 +28,7 @@ def open_once(url: str) -> None:
 
 
 class Kept:
-    """A PostgreSQL database that can be put back to how it was: making a new one for each test takes ten times longer."""
+    """A PostgreSQL database that can be put back to how it was: to make one for each test takes ten times longer."""
 
     def __init__(self, name: str) -> None:
         self.url = databases.sqlalchemy_url(name)

@@ -1,0 +1,1 @@
+"""Numbers and names about people: segments, compiled to one SQL statement each, and the life cycle."""

@@ -1,0 +1,426 @@
+"""Every field a segment can ask about, in one table: ``FIELDS``. A new one is a row there, and nothing elsewhere.
+
+A condition is never NULL for anybody, so that what is not so can always be asked. What hangs on people in many rows is
+asked as EXISTS on PostgreSQL, whose planner turns that into whatever join is cheapest. SQLite
+does as it is told: IN reads the rows once in the order of an index, which is right for everybody; EXISTS looks once for
+each person, which is right for the first page of many.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import (
+    ColumnElement,
+    Exists,
+    Integer,
+    Select,
+    and_,
+    cast,
+    exists,
+    false,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from insight.values import (
+    AT_LEAST,
+    AT_MOST,
+    BETWEEN,
+    COMPARISONS,
+    EQUAL,
+    EVER,
+    HAS,
+    HAS_ANY,
+    HAS_NONE,
+    IN,
+    IS,
+    LESS,
+    MORE,
+    NEVER,
+    NOT_IN,
+    NOT_IN_LAST,
+    Form,
+    Names,
+    Since,
+    Times,
+    Yes,
+    day,
+    number_of,
+    numbered,
+    words,
+)
+from storage.tables import (
+    Channel,
+    Department,
+    Interaction,
+    Interval,
+    Member,
+    Person,
+    PersonTag,
+    Relation,
+    Segment,
+    SegmentMember,
+    Tag,
+)
+
+LIFE = PROSPECT, NEW, ACTIVE, LOYAL, DORMANT, LOST = ("prospect", "new", "active", "loyal", "dormant", "lost")
+"""潜在 → 新客 → 活跃 → 忠诚 → 沉睡 → 流失; ``insight.lifecycle`` says who is where."""
+RELATIONS = ("active", "half", "lost", "new")
+"""As ``people.stages`` words them: somebody has them, half, nobody any more, nobody ever."""
+LIVING = ("active", "half")
+ENDED = ("ended_by_rep", "ended_by_customer", "ended_by_both", "transferred")
+TALK = ("kf_in", "forwarded")
+"""A customer's own words, as far as they reach us: in 微信客服, and passed on by a rep."""
+KF_EVENT, KF_OPENED = "kf_event", "enter_session"
+BEHAVIOURS = (
+    "added",
+    "half_added",
+    "deleted_by_customer",
+    "deleted_by_rep",
+    "handed_over",
+    "welcomed",
+    "kf_in",
+    "kf_out",
+    "forwarded",
+    "group_joined",
+    "group_left",
+    "opted_out",
+    "opted_in",
+)
+"""Kinds of the story that can be counted."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a condition is worded for: which database, which moment, which time zone."""
+
+    dialect: str
+    now: datetime
+    zone: ZoneInfo
+    walks: bool = False
+    """Whether people are looked at one after the other until a page is full, rather than all of them."""
+
+    @property
+    def at_once(self) -> bool:
+        """Whether the rows are read once for all people."""
+        return self.dialect == "sqlite" and not self.walks
+
+    def ago(self, days: int) -> datetime:
+        """So many times 24 hours before now."""
+        return self.now - timedelta(days=days)
+
+
+Build = Callable[[Question, str, Any], ColumnElement[bool]]
+Known = Callable[[Session, Collection[Any]], set[Any]]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One thing a segment can ask: how it is written, and its condition on ``Person``."""
+
+    name: str
+    words: str
+    form: Form
+    build: Build
+    known: Known | None = None
+    """Of the things a value names, those that exist; None where the form itself says which there are."""
+    own: bool = False
+    """Whether it stands on the person itself, so that no other rows are read."""
+
+
+# --- what a row says of its person -----------------------------------------------------------------------------------
+
+
+class Has(Exists):
+    """That the person has such a row; ``owners`` selects the ids of everybody who has."""
+
+    inherit_cache = True
+
+    def __init__(self, row: Select[Any], owners: Select[Any]) -> None:
+        super().__init__(row)
+        self.owners = owners
+
+
+def has(question: Question, person: InstrumentedAttribute[int], *where: ColumnElement[bool]) -> ColumnElement[bool]:
+    """That the person has a row that fulfils this."""
+    if question.at_once:
+        return Person.id.in_(select(person).where(*where))
+    row: Select[Any] = select(literal_column("1")).where(person == Person.id, *where)
+    return Has(row, select(person).where(*where))
+
+
+def has_often(
+    question: Question, person: InstrumentedAttribute[int], least: int, *where: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """That the person has at least so many such rows."""
+    if least <= 0:
+        return true()
+    if least == 1:
+        return has(question, person, *where)
+    if question.dialect == "sqlite" and question.walks:
+        own: Select[Any] = select(literal_column("1")).where(person == Person.id, *where)
+        return exists(own.limit(1).offset(least - 1))
+    often = select(person).where(*where).group_by(person).having(func.count() >= least)
+    if question.at_once:
+        return Person.id.in_(often)
+    counted = often.subquery()
+    return Has(select(literal_column("1")).select_from(counted).where(counted.c[0] == Person.id), often)
+
+
+def _chosen(op: str, value: Any) -> Sequence[Any]:
+    return [value] if op in (HAS, IS) else value
+
+
+def _unless(op: str, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return not_(condition) if op in (HAS_NONE, NOT_IN) else condition
+
+
+def _since(
+    question: Question,
+    op: str,
+    value: Any,
+    person: InstrumentedAttribute[int],
+    at: ColumnElement[Any],
+    *where: ColumnElement[bool],
+) -> ColumnElement[bool]:
+    """When the latest of these rows was; ``between``: whether any was on one of these days."""
+    ever = has(question, person, *where, at.is_not(None))
+    if op == EVER:
+        return ever
+    if op == NEVER:
+        return not_(ever)
+    if op == BETWEEN:
+        begins, ends = _bounds(question, value)
+        return has(question, person, *where, at >= begins, at < ends)
+    edge = question.ago(value)
+    within = has(question, person, *where, at > edge if op in (LESS, AT_LEAST) else at >= edge)
+    if op in (LESS, AT_MOST):
+        return within
+    return not_(within) if op == NOT_IN_LAST else and_(ever, not_(within))
+
+
+def _bounds(question: Question, value: Mapping[str, str]) -> tuple[datetime, datetime]:
+    """From the first midnight of the shop to the one after the last day."""
+    first, last = day(value["from"]), day(value["to"])
+    if first is None or last is None:
+        raise ValueError(f"not checked before: {value}")
+    begins, ends = (datetime.combine(one, time(), question.zone) for one in (first, last + timedelta(days=1)))
+    return begins, ends
+
+
+def _times(
+    question: Question, op: str, value: Any, person: InstrumentedAttribute[int], *where: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """How many of these rows there are."""
+    times = value["times"]
+    least = partial(has_often, question, person)
+    if op in (AT_LEAST, MORE):
+        return least(times + (op == MORE), *where)
+    few = not_(least(times + (op != LESS), *where))
+    return and_(least(times, *where), few) if op == EQUAL else few
+
+
+# --- the conditions --------------------------------------------------------------------------------------------------
+
+
+def _tag(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    ids = [number_of(one) for one in _chosen(op, value)]
+    return _unless(op, has(question, PersonTag.person_id, PersonTag.tag_id.in_(ids)))
+
+
+def _column(column: InstrumentedAttribute[str | None], question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    return _unless(op, and_(column.is_not(None), column.in_(_chosen(op, value))))
+
+
+def _relation(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    """The same words as ``people.stages``, in which nobody is twice."""
+
+    def some(*states: str) -> ColumnElement[bool]:
+        return has(question, Relation.person_id, Relation.state.in_(states))
+
+    active, living, met = some("active"), some(*LIVING), some(*LIVING, *ENDED)
+    conditions = {
+        "active": active,
+        "half": and_(some("half"), not_(active)),
+        "lost": and_(some(*ENDED), not_(living)),
+        "new": not_(met),
+    }
+    return _unless(op, or_(false(), *(conditions[one] for one in dict.fromkeys(_chosen(op, value)))))
+
+
+def _channel(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    codes = select(Channel.id).where(Channel.code.in_(_chosen(op, value)))
+    return _unless(op, has(question, Interval.person_id, Interval.channel_id.in_(codes)))
+
+
+def _rep(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    served = (Relation.userid.in_(_chosen(op, value)), Relation.state.in_(LIVING))
+    return _unless(op, has(question, Relation.person_id, *served))
+
+
+def _store(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    reps = _members_of(question, [number_of(one) for one in _chosen(op, value)])
+    return _unless(op, has(question, Relation.person_id, Relation.userid.in_(reps), Relation.state.in_(LIVING)))
+
+
+def _members_of(question: Question, departments: Sequence[int]) -> Select[Any]:
+    """The userids of everybody in these departments and in those below them."""
+    below = select(Department.id).where(Department.id.in_(departments)).cte(recursive=True)
+    below = below.union(select(Department.id).join(below, Department.parent_id == below.c.id))
+    each = func.json_each if question.dialect == "sqlite" else func.json_array_elements_text
+    own = each(Member.departments).table_valued("value")
+    inside = cast(own.c.value, Integer).in_(select(below.c.id))
+    return select(Member.userid).join(own, true()).where(inside)
+
+
+def _arrival(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    return _since(question, op, value, Interval.person_id, Interval.began_at.expression)
+
+
+def _talked(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    said = Interaction.kind.in_(TALK)
+    return _since(question, op, value, Interaction.person_id, Interaction.at.expression, said)
+
+
+def _messages(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    lately = (Interaction.kind.in_(TALK), Interaction.at >= question.ago(value["days"]))
+    return _times(question, op, value, Interaction.person_id, *lately)
+
+
+def _kf_opens(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    opened = Interaction.details["type"].as_string() == KF_OPENED
+    lately = (Interaction.kind == KF_EVENT, Interaction.at >= question.ago(value["days"]), opened)
+    return _times(question, op, value, Interaction.person_id, *lately)
+
+
+def _behaviour(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    lately = (Interaction.kind.in_(value["kinds"]), Interaction.at >= question.ago(value["days"]))
+    return _times(question, op, value, Interaction.person_id, *lately)
+
+
+def _region(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    return _unless(op, or_(false(), *(_from(one) for one in _chosen(op, value))))
+
+
+def _from(region: str) -> ColumnElement[bool]:
+    province, _, city = region.partition("/")
+    known = and_(Person.province.is_not(None), Person.province == province)
+    return and_(known, Person.city.is_not(None), Person.city == city) if city else known
+
+
+def _list(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    ids = [number_of(one) for one in _chosen(op, value)]
+    return _unless(op, has(question, SegmentMember.person_id, SegmentMember.segment_id.in_(ids)))
+
+
+def _opted_out(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    return Person.opted_out.is_(value)
+
+
+# --- what exists -----------------------------------------------------------------------------------------------------
+
+
+def _numbered(
+    prefix: str, ids: Callable[[Collection[int]], Select[Any]], db: Session, named: Collection[Any]
+) -> set[Any]:
+    found = db.scalars(ids([number_of(one) for one in named])).all()
+    return {f"{prefix}{one}" for one in found}
+
+
+def _tags_known(numbers: Collection[int]) -> Select[Any]:
+    return select(Tag.id).where(Tag.id.in_(numbers), Tag.deleted_at.is_(None))
+
+
+def _lists_known(numbers: Collection[int]) -> Select[Any]:
+    return select(Segment.id).where(Segment.id.in_(numbers), Segment.kind == "static", Segment.deleted_at.is_(None))
+
+
+def _departments_known(numbers: Collection[int]) -> Select[Any]:
+    return select(Department.id).where(Department.id.in_(numbers))
+
+
+def _channels_known(db: Session, named: Collection[Any]) -> set[Any]:
+    return set(db.scalars(select(Channel.code).where(Channel.code.in_(named), Channel.state != "deleted")))
+
+
+def _members_known(db: Session, named: Collection[Any]) -> set[Any]:
+    return set(db.scalars(select(Member.userid).where(Member.userid.in_(named))))
+
+
+def _is_region(value: Any) -> bool:
+    province, slash, city = value.partition("/") if isinstance(value, str) else ("", "", "")
+    right = all(0 < len(one) <= 30 and one.isprintable() for one in ([province, city] if slash else [province]))
+    return right and "/" not in city
+
+
+CHOOSE = (IS, IN, NOT_IN)
+HOLD = (HAS, HAS_ANY, HAS_NONE)
+AGO = (LESS, AT_MOST, AT_LEAST, MORE, NOT_IN_LAST, BETWEEN, EVER, NEVER)
+ALONE = frozenset({EVER, NEVER})
+RIGHT_REGION = "省，或 省/市，例如 江苏 或 江苏/南京"
+
+FIELDS: tuple[Field, ...] = (
+    Field(
+        "tag",
+        "标签",
+        Names("tags", HOLD, fits=numbered("t_"), right="标签的编号，例如 t_5", sample="t_5"),
+        _tag,
+        partial(_numbered, "t_", _tags_known),
+    ),
+    Field("life_cycle", "生命周期", words(*LIFE, ops=CHOOSE), partial(_column, Person.life_cycle), own=True),
+    Field("relation", "关系", words(*RELATIONS, ops=CHOOSE), _relation),
+    Field(
+        "channel",
+        "来自渠道",
+        Names("channels", HOLD, right="渠道活码的代码，例如 c7QkWmZ3xYbA", sample="c7QkWmZ3xYbA"),
+        _channel,
+        _channels_known,
+    ),
+    Field(
+        "store",
+        "门店",
+        Names("departments", CHOOSE, fits=numbered("d_"), right="部门的编号，例如 d_2", sample="d_2"),
+        _store,
+        partial(_numbered, "d_", _departments_known),
+    ),
+    Field("rep", "在联成员", Names("members", CHOOSE, right="成员的 userid", sample="lisi"), _rep, _members_known),
+    Field(
+        "owner",
+        "负责人",
+        Names("members", CHOOSE, right="成员的 userid", sample="lisi"),
+        partial(_column, Person.owner),
+        _members_known,
+        own=True,
+    ),
+    Field("arrival_days", "添加", Since("since", AGO, ALONE), _arrival),
+    Field("last_talk_days", "说话", Since("since", AGO, ALONE), _talked),
+    Field("messages", "说话条数", Times("times", COMPARISONS), _messages),
+    Field("kf_opens", "打开微信客服的次数", Times("times", COMPARISONS), _kf_opens),
+    Field("behaviour", "做过的事", Times("times", COMPARISONS, kinds=BEHAVIOURS), _behaviour),
+    Field(
+        "region",
+        "手机号归属地",
+        Names("regions", CHOOSE, fits=_is_region, right=RIGHT_REGION, sample="江苏/南京"),
+        _region,
+        own=True,
+    ),
+    Field(
+        "list",
+        "名单",
+        Names("lists", CHOOSE, fits=numbered("s_"), right="名单的编号，例如 s_3", sample="s_3"),
+        _list,
+        partial(_numbered, "s_", _lists_known),
+    ),
+    Field("opted_out", "不再接收", Yes("yes", (IS,)), _opted_out, own=True),
+)
+"""In the order in which they are offered. Opens of tracked links will be one row more, as ``kf_opens`` is."""
+BY_NAME: Mapping[str, Field] = {one.name: one for one in FIELDS}

@@ -1,0 +1,123 @@
+"""What we start towards people: broadcasts, the tasks that reps confirm, and the contact budget."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import text as sql
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storage.tables.base import Base, Key
+
+TAKEN = "state IN ('held', 'asked', 'sent')"
+"""Touches that use up somebody's budget; also the condition of the index by which it is counted."""
+OPEN_TASKS = "state IN ('planned', 'asked', 'made', 'unclear')"
+
+
+class Broadcast(Base):
+    """One message to many (群发): whom it is for, what it says, and how far it has come."""
+
+    __tablename__ = "broadcast"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    name: Mapped[str] = mapped_column(String(60))
+    audience: Mapped[str] = mapped_column(String(10), default="people")
+    """people, groups."""
+    segment_id: Mapped[int | None] = mapped_column(ForeignKey("segment.id"))
+    filter: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """The tree by which people are chosen: the segment's, as it was when the broadcast was approved."""
+    chat_ids: Mapped[list[str]] = mapped_column(default=list)
+    contents: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    """``[{"arm": "a", "text": "…", "attachments": […]}]``: one, or two that are compared."""
+    control: Mapped[int] = mapped_column(default=0)
+    """So many of ten thousand get nothing, to compare with."""
+    send_at: Mapped[datetime | None]
+    """Not before; none: as soon as it may."""
+    repeat: Mapped[str] = mapped_column(String(10), default="")
+    """daily, weekly, monthly, or not."""
+    state: Mapped[str] = mapped_column(String(10), default="draft")
+    """draft, asked (a second person decides), approved, running, stopped, done."""
+    version: Mapped[int] = mapped_column(default=1)
+    size: Mapped[int | None]
+    """How many were to get it when it was approved."""
+    made_by: Mapped[str] = mapped_column(String(100))
+    approved_by: Mapped[str | None] = mapped_column(String(100))
+    stopped_by: Mapped[str | None] = mapped_column(String(100))
+    note: Mapped[str | None] = mapped_column(Text)
+    """Why it is back with its maker, or was stopped."""
+    made_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    approved_at: Mapped[datetime | None]
+    planned_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    __table_args__ = (Index("ix_broadcast_state", "state", "send_at"),)
+
+
+class MassTask(Base):
+    """One to-do for one rep: a text for up to ten thousand of her customers, or some of her groups."""
+
+    __tablename__ = "mass_task"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    key: Mapped[str] = mapped_column(String(120), unique=True)
+    """Why there can be only one: ``broadcast:3:lisi:a:0``; made again after a night it ends in ``:2``."""
+    source: Mapped[str] = mapped_column(String(60))
+    """``broadcast:3``, ``journey:5``."""
+    audience: Mapped[str] = mapped_column(String(10), default="people")
+    userid: Mapped[str] = mapped_column(String(64))
+    text: Mapped[str] = mapped_column(Text, default="")
+    attachments: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    chat_ids: Mapped[list[str]] = mapped_column(default=list)
+    size: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str] = mapped_column(String(10), default="planned")
+    """planned, asked (the call waits or is made), unclear (WeCom is asked whether it has it), made, done, refused,
+    cancelled."""
+    msgid: Mapped[str | None] = mapped_column(String(120), unique=True)
+    due_at: Mapped[datetime]
+    """Made at WeCom from then on."""
+    asked_at: Mapped[datetime | None]
+    made_at: Mapped[datetime | None]
+    confirm_by: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]
+    look_at: Mapped[datetime | None]
+    """When WeCom is to be asked next how it stands."""
+    reminded: Mapped[int] = mapped_column(default=0)
+    reminded_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(Text)
+    __table_args__ = (
+        Index("ix_mass_task_source", "source", "state"),
+        Index("ix_mass_task_open", "state", "due_at", postgresql_where=sql(OPEN_TASKS), sqlite_where=sql(OPEN_TASKS)),
+        Index("ix_mass_task_userid", "userid", "made_at"),
+    )
+
+
+class Touch(Base):
+    """One thing we mean to let somebody have, or why they do not get it: the contact budget's book.
+
+    Held at planning, used when it was sent, given back when it failed. What reps sent by themselves is read from WeCom.
+    """
+
+    __tablename__ = "touch"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    source: Mapped[str] = mapped_column(String(60))
+    """``broadcast:3``, ``journey:5:node:1``, ``own:MSGID``."""
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    way: Mapped[str] = mapped_column(String(10), default="mass")
+    userid: Mapped[str | None] = mapped_column(String(64))
+    external_userid: Mapped[str | None] = mapped_column(String(64))
+    arm: Mapped[str] = mapped_column(String(20), default="")
+    task_id: Mapped[int | None] = mapped_column(ForeignKey("mass_task.id"))
+    state: Mapped[str] = mapped_column(String(10))
+    """held, asked, sent; no_friend, quota, refused, cancelled, expired (given back); left_out, control (never held)."""
+    reason: Mapped[str] = mapped_column(String(20), default="")
+    """Of those left out: opted_out, no_relation, rep_away, quota, gap."""
+    at: Mapped[datetime]
+    """For when it is planned; once it is sent, when that was."""
+    day: Mapped[date]
+    """The same as a day of the shop."""
+    __table_args__ = (
+        UniqueConstraint("source", "person_id"),
+        Index("ix_touch_budget", "person_id", "day", postgresql_where=sql(TAKEN), sqlite_where=sql(TAKEN)),
+        Index("ix_touch_task", "task_id", "state"),
+        Index("ix_touch_source", "source", "state"),
+        Index("ix_touch_person", "person_id"),
+    )
