@@ -23,6 +23,7 @@ from storage.tables import (
     Relation,
     RelationFact,
     RepDay,
+    Segment,
     TagRule,
     Task,
     Unassigned,
@@ -37,7 +38,9 @@ USERID_LONG = range(64, 129)
 NAMES_NOBODY = frozenset(
     {
         *("answer.definition", "answer.reply", "api_key.digest", "api_key.name", "api_key.scopes", "attempt.address"),
-        *("audit.address", "audit.before_hash", "audit.hash", "bulk_job.tags", "channel.code", "channel.config_id"),
+        *("audit.address", "audit.before_hash", "audit.hash", "broadcast.chat_ids", "broadcast.contents"),
+        *("bulk_job.tags", "channel.code", "channel.config_id", "mass_task.attachments", "mass_task.chat_ids"),
+        *("mass_task.msgid", "setting.value", "touch.external_userid"),
         *("channel.name", "channel.tags", "channel.welcome", "conversation.external_userid", "conversation.open_kfid"),
         *("erasure.counts", "erasure.digests", "gate.api", "group_chat.chat_id", "group_chat.version"),
         *("group_member.chat_id", "handover.moved", "handover_row.external_userid", "idempotent_answer.request_digest"),
@@ -149,6 +152,8 @@ def test_chats_groups_plans_figures_and_unfinished_work_follow(shop: Shop) -> No
         db.add(Progress(name="x", state="running", at={"by": "lisi", "lines": lines}, started_at=now, changed_at=now))
         persons.tell(work, mine.id, "note", now, once="n", userid="lisi", details={"text": "lisi", "by": "lisi"})
         persons.tell(work, mine.id, "kf_event", now, once="k", details={"type": "x", "from": "lisi", "to": "wangwu"})
+        tree = {"all": [{"field": "rep", "op": "any", "value": ["lisi", "wangwu"]}, {"not": {"any": []}}]}
+        db.add(Segment(name="李四的", filter=tree, created_by="lisi", **at))
         draft = rules.Draft("李四的", kind="arrival", scope={"reps": ["lisi", "wangwu"]}, tags=(("来源", "李四"),))
         rules.create(work, draft, by="lisi")
     shop.advance(minutes=1)
@@ -170,6 +175,8 @@ def test_chats_groups_plans_figures_and_unfinished_work_follow(shop: Shop) -> No
     note, event = shop.rows(Interaction, Interaction.person_id == person_id)
     assert (note.userid, note.details) == ("li.si", {"text": "lisi", "by": "li.si"})
     assert event.details == {"type": "x", "from": "li.si", "to": "wangwu"}
+    (segment,) = shop.rows(Segment)
+    assert (segment.filter["all"][0]["value"], segment.created_by) == (["li.si", "wangwu"], "li.si")
     (rule,) = shop.rows(TagRule)
     assert (rule.scope["reps"], rule.created_by) == (["li.si", "wangwu"], "li.si")
     assert rule.changed_at == shop.now()  # every process reads it anew
