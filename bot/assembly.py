@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,8 @@ from sqlalchemy import Engine, make_url
 
 from bot.settings import Receiver, Settings, WeComSettings
 from handlers.dispatch import Dispatcher
+from outreach.budget import Rules
+from outreach.hours import Quiet
 from scheduler.delivery import Sender
 from scheduler.loop import Loop
 from scheduler.timetable import TIMETABLE, Hands
@@ -50,6 +53,12 @@ class Parts:
         self.engine.dispose()
         self.front.dispose()
 
+    @property
+    def rules(self) -> Rules:
+        """How often, and when, a customer may hear from us."""
+        own = self.settings.contact
+        return Rules(own.quota, timedelta(hours=own.min_gap_hours), Quiet(own.quiet_from, own.quiet_to))
+
     def envelopes(self) -> dict[str, Envelope]:
         """One envelope for each receiver, by the last part of its address."""
         wecom = self.settings.wecom
@@ -73,7 +82,7 @@ class Parts:
         """What a job may use."""
         watch = self.settings.wecom.watch
         days = self.settings.privacy.keep_text_days
-        return Hands(self.engine, self.gateway, self.clock, self.zone, watch, ring, stopping, days)
+        return Hands(self.engine, self.gateway, self.clock, self.zone, watch, ring, stopping, self.rules, days)
 
     def loop(self, ring: Callable[[], None], stopping: Callable[[], bool]) -> Loop:
         """Keeps the timetable."""

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from bot import worker
 from bot.assembly import Parts, assemble
 from bot.settings import Settings
 from storage.inbox import EVENTS
@@ -47,7 +48,7 @@ def work_off(parts: Parts) -> int:
         for taken in dispatcher.claim(EVENTS, 20):
             dispatcher.handle_one(taken)
             done += 1
-        for lane in ("welcome", "kf", "calls", "tags", "files"):
+        for lane in worker.EVERYTHING.outboxes:
             for claimed in sender.claim(lane, 5):
                 sender.deliver_one(claimed)
                 done += 1

@@ -8,9 +8,9 @@ assignments.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import sha256
 
 from outreach.proportions import Interval, Share, newcombe, sample_ratio, z_test
+from storage.database import bucket as place_of
 
 BUCKETS = 10_000
 TOO_UNLIKELY = 0.001
@@ -32,7 +32,7 @@ class Saying(StrEnum):
 
 def bucket(key: str, person: str) -> int:
     """0 to 9,999: where a person (``p_17``) falls in the experiment of this key, the same for ever."""
-    return int(sha256(f"exp:{key}|{person}".encode()).hexdigest()[:15], 16) % BUCKETS
+    return place_of(f"exp:{key}|{person}")
 
 
 def arm_of(key: str, person: str, arms: Mapping[str, int]) -> str:

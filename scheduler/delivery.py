@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from outreach import mass
 from people import alarms, conversations, handover, kept_files, persons
 from storage import outbox, pace
 from storage.database import Clock, transaction
@@ -29,6 +30,7 @@ from wecom.answers import items, number, text
 from wecom.commands import (
     COMMANDS,
     AddCorpTag,
+    CancelMass,
     Command,
     DeleteContactWay,
     DeleteCorpTags,
@@ -36,6 +38,8 @@ from wecom.commands import (
     FetchFile,
     HandKf,
     KfCommand,
+    MakeGroupMass,
+    MakeMass,
     MarkTag,
     ReadKfState,
     ReplyKf,
@@ -170,6 +174,27 @@ def after_transfers(work: Work, calls: Sequence[Made]) -> None:
             handover.call_unclear(work, plan, asked)
 
 
+def after_mass(work: Work, calls: Sequence[Made]) -> None:
+    """A task was made, refused, or nobody knows; then WeCom is asked before anything is repeated."""
+    for one in calls:
+        if not isinstance(one.command, MakeMass):
+            continue
+        if one.answer is not None:
+            failed = [str(lost) for lost in one.answer.get("fail_list") or []]
+            mass.made(work, one.command.task, str(one.answer.get("msgid")), failed, mass.confirm_by(work))
+        elif one.outcome.state in ("refused", "dropped", "late"):
+            mass.refused(work, one.command.task, one.outcome.words)
+        elif one.outcome.state == "held":
+            mass.unclear(work, one.command.task)
+
+
+def after_cancels(work: Work, calls: Sequence[Made]) -> None:
+    """What was out before a task was stopped is read at once."""
+    for one in calls:
+        if isinstance(one.command, CancelMass) and one.outcome.state in outbox.FINAL_STATES:
+            mass.taken_back(work, one.command.task)
+
+
 def after_kf(work: Work, calls: Sequence[Made]) -> None:
     """Each line of a chat shows its fate, the chat whose it is, and how many messages are left in it."""
     for one in sorted(calls, key=_conversation):
@@ -197,6 +222,9 @@ AFTER: Mapping[type[Command], After] = MappingProxyType(
     {
         SendWelcome: after_welcomes,
         MarkTag: after_marks,
+        MakeMass: after_mass,
+        MakeGroupMass: after_mass,
+        CancelMass: after_cancels,
         AddCorpTag: after_corp_tags,
         EditCorpTag: after_tag_changes,
         DeleteCorpTags: after_tag_changes,

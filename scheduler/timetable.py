@@ -4,7 +4,7 @@ To add a job: a function here (or in a module of its own beside) and a row in ``
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
+from outreach.budget import Rules
 from people import alarms, kf_accounts, persons, retention, tasks
-from scheduler import bulk_work, first_fill, handovers, insight_jobs, kf_jobs, loop, reconcile, rep_days
+from scheduler import bulk_work, first_fill, handovers, insight_jobs, kf_jobs, loop, mass_jobs, reconcile, rep_days
 from scheduler.loop import Daily, Every, Job
 from storage import answers, inbox, outbox, shared, wiping
 from storage.database import Clock, reading, transaction
@@ -49,6 +50,8 @@ class Hands:
     watch: Collection[str]
     ring: Callable[[], None]
     stopping: Callable[[], bool]
+    rules: Rules = field(default_factory=Rules)
+    """How often, and when, a customer may hear from us."""
     keep_text_days: int = 0
     """So long what people wrote is kept; 0: for ever."""
 
@@ -319,6 +322,31 @@ def wipe_erased(hands: Hands) -> str:
     return "files cleaned" if wiping.carry_out(hands.engine, hands.clock()) else "nothing was erased"
 
 
+def plan_broadcasts(hands: Hands) -> str:
+    """Write those who get a broadcast into the contact budget, and cut it into tasks for reps."""
+    return f"portions planned: {_mass(hands, 'plan broadcasts').plan()}"
+
+
+def make_mass_tasks(hands: Hands) -> str:
+    """Ask WeCom for the tasks that are due, and take back what must not go out any more."""
+    desk = _mass(hands, "make mass tasks")
+    back = desk.obey() + desk.keep_quiet() + desk.expire()
+    asked = desk.make()
+    if back or asked:
+        hands.ring()
+    return f"tasks asked for: {asked}, taken back: {back}"
+
+
+def read_mass_tasks(hands: Hands) -> str:
+    """Read who has confirmed and who received what: WeCom tells nobody by itself."""
+    return f"tasks read: {_mass(hands, 'read mass tasks').look()}"
+
+
+def _mass(hands: Hands, cause: str) -> mass_jobs.MassDesk:
+    work = partial(hands.work, cause=cause)
+    return mass_jobs.MassDesk(hands.engine, hands.gateway, hands.clock, hands.zone, hands.rules, work, hands.stopping)
+
+
 def tidy(hands: Hands) -> str:
     """Remove what has served its time: handled events and calls, old job runs, dead tokens, old answers of the API."""
     now = hands.clock()
@@ -365,6 +393,9 @@ TIMETABLE: tuple[Job, ...] = (
     Job("watch for silence", Every(timedelta(minutes=5)), watch_for_silence),
     Job("read missing profiles", Every(timedelta(minutes=10)), read_profiles),
     Job("wipe what was erased", Every(timedelta(minutes=1)), wipe_erased),
+    Job("plan broadcasts", Every(timedelta(seconds=10)), plan_broadcasts),
+    Job("make mass tasks", Every(timedelta(seconds=30)), make_mass_tasks),
+    Job("read mass tasks", Every(timedelta(seconds=30)), read_mass_tasks),
     Job("settle handovers", Every(timedelta(minutes=10)), settle_handovers),
     Job("know regions", Every(timedelta(minutes=10)), know_regions),
     Job("settle newcomers", Every(timedelta(minutes=10)), settle_newcomers),

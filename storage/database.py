@@ -4,6 +4,7 @@
 ever commits. The network and a transaction are never open together.
 """
 
+import hashlib
 import json
 import random
 import sqlite3
@@ -18,6 +19,7 @@ from typing import Any, cast
 from sqlalchemy import (
     ARRAY,
     URL,
+    BigInteger,
     ColumnElement,
     Connection,
     CursorResult,
@@ -25,6 +27,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Executable,
+    Integer,
     Row,
     Table,
     Text,
@@ -37,6 +40,8 @@ from sqlalchemy import (
     make_url,
     select,
 )
+from sqlalchemy import cast as as_type
+from sqlalchemy.dialects.postgresql import BIT
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -148,6 +153,19 @@ def _ask_after_a_rest(engine: Engine) -> None:
             raise DisconnectionError("the connection died while it rested") from None
 
 
+def bucket(text: str) -> int:
+    """0 to 9,999, always the same for a text: the first 60 bits of its SHA-256, modulo ten thousand."""
+    return int(hashlib.sha256(text.encode()).hexdigest()[:15], 16) % 10_000
+
+
+def bucket_of(db: Session, text: ColumnElement[str]) -> ColumnElement[int]:
+    """The same, worked out by the database."""
+    if db.get_bind().dialect.name == "sqlite":
+        return func.text_bucket(text, type_=Integer)
+    digest = func.substr(func.encode(func.sha256(func.convert_to(text, "UTF8")), "hex"), 1, 15)
+    return as_type(as_type(func.concat("x", digest), BIT(60)), BigInteger) % 10_000
+
+
 def _open_sqlite(url: URL, patience: float) -> Engine:
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 0, "check_same_thread": False})
     turn = threading.Lock()
@@ -157,6 +175,7 @@ def _open_sqlite(url: URL, patience: float) -> Engine:
         connection.isolation_level = None
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=2000"):
             connection.execute(f"PRAGMA {pragma}")
+        cast(Any, connection).create_function("text_bucket", 1, bucket, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

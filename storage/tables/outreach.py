@@ -11,7 +11,7 @@ from storage.tables.base import Base, Key
 
 TAKEN = "state IN ('held', 'asked', 'sent')"
 """Touches that use up somebody's budget; also the condition of the index by which it is counted."""
-OPEN_TASKS = "state IN ('planned', 'asked', 'made', 'unclear')"
+OPEN_TASKS = "state IN ('planned', 'asked', 'unclear', 'made', 'leaving')"
 
 
 class Broadcast(Base):
@@ -32,8 +32,6 @@ class Broadcast(Base):
     """So many of ten thousand get nothing, to compare with."""
     send_at: Mapped[datetime | None]
     """Not before; none: as soon as it may."""
-    repeat: Mapped[str] = mapped_column(String(10), default="")
-    """daily, weekly, monthly, or not."""
     state: Mapped[str] = mapped_column(String(10), default="draft")
     """draft, asked (a second person decides), approved, running, stopped, done."""
     version: Mapped[int] = mapped_column(default=1)
@@ -47,6 +45,8 @@ class Broadcast(Base):
     made_at: Mapped[datetime]
     changed_at: Mapped[datetime]
     approved_at: Mapped[datetime | None]
+    planned_to: Mapped[int | None]
+    """The person to whom planning has come; none: not begun, or all of them."""
     planned_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     __table_args__ = (Index("ix_broadcast_state", "state", "send_at"),)
@@ -63,13 +63,16 @@ class MassTask(Base):
     """``broadcast:3``, ``journey:5``."""
     audience: Mapped[str] = mapped_column(String(10), default="people")
     userid: Mapped[str] = mapped_column(String(64))
+    arm: Mapped[str] = mapped_column(String(20), default="")
     text: Mapped[str] = mapped_column(Text, default="")
     attachments: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     chat_ids: Mapped[list[str]] = mapped_column(default=list)
+    reached: Mapped[list[str]] = mapped_column(default=list)
+    """Of these groups, those that received it."""
     size: Mapped[int] = mapped_column(default=0)
     state: Mapped[str] = mapped_column(String(10), default="planned")
-    """planned, asked (the call waits or is made), unclear (WeCom is asked whether it has it), made, done, refused,
-    cancelled."""
+    """planned, asked (the call waits or is made), unclear (WeCom is asked whether it has it), made, leaving (being
+    cancelled), done, refused, cancelled, watched."""
     msgid: Mapped[str | None] = mapped_column(String(120), unique=True)
     due_at: Mapped[datetime]
     """Made at WeCom from then on."""

@@ -22,9 +22,11 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=60), nullable=False),
         sa.Column("audience", sa.String(length=10), nullable=False),
         sa.Column("userid", sa.String(length=64), nullable=False),
+        sa.Column("arm", sa.String(length=20), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("attachments", sa.JSON(), nullable=False),
         sa.Column("chat_ids", sa.JSON(), nullable=False),
+        sa.Column("reached", sa.JSON(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("msgid", sa.String(length=120), nullable=True),
@@ -47,8 +49,8 @@ def upgrade() -> None:
         "mass_task",
         ["state", "due_at"],
         unique=False,
-        postgresql_where=sa.text("state IN ('planned', 'asked', 'made', 'unclear')"),
-        sqlite_where=sa.text("state IN ('planned', 'asked', 'made', 'unclear')"),
+        postgresql_where=sa.text("state IN ('planned', 'asked', 'unclear', 'made', 'leaving')"),
+        sqlite_where=sa.text("state IN ('planned', 'asked', 'unclear', 'made', 'leaving')"),
     )
     op.create_index("ix_mass_task_source", "mass_task", ["source", "state"], unique=False)
     op.create_index("ix_mass_task_userid", "mass_task", ["userid", "made_at"], unique=False)
@@ -63,7 +65,6 @@ def upgrade() -> None:
         sa.Column("contents", sa.JSON(), nullable=False),
         sa.Column("control", sa.Integer(), nullable=False),
         sa.Column("send_at", UtcTime(timezone=True), nullable=True),
-        sa.Column("repeat", sa.String(length=10), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=True),
@@ -74,6 +75,7 @@ def upgrade() -> None:
         sa.Column("made_at", UtcTime(timezone=True), nullable=False),
         sa.Column("changed_at", UtcTime(timezone=True), nullable=False),
         sa.Column("approved_at", UtcTime(timezone=True), nullable=True),
+        sa.Column("planned_to", sa.Integer(), nullable=True),
         sa.Column("planned_at", UtcTime(timezone=True), nullable=True),
         sa.Column("ended_at", UtcTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["segment_id"], ["segment.id"], name=op.f("fk_broadcast_segment_id_segment")),

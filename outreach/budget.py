@@ -1,0 +1,83 @@
+"""How often one customer may hear from us: one book (``Touch``) for broadcasts, journeys and what reps send themselves.
+
+A touch is held when it is planned, used up when it was sent, given back when it failed. WeCom counts by natural day,
+week or month of Asia/Shanghai (wecom.md §4.9: ``day_1``, ``week_7``, ``month_days``), the corp and its members
+together; our own smallest gap comes on top.
+"""
+
+from calendar import monthrange
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, exists, func, literal_column, select
+
+from outreach.hours import Quiet
+from storage.tables import Person, Touch
+
+NIGHT = Quiet(time(22), time(8))
+Mode = Literal["day_1", "week_7", "month_days"]
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+"""Where WeCom's days, weeks and months begin, wherever the shop is."""
+HELD, ASKED, SENT = TAKEN = ("held", "asked", "sent")
+"""States in which a touch uses up the budget; literally so in ``storage.tables.outreach``."""
+_IS_TAKEN: ColumnElement[bool] = literal_column("touch.state IN ('held', 'asked', 'sent')")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The shop's settings (``[contact]``)."""
+
+    mode: Mode = "day_1"
+    gap: timedelta = timedelta(hours=72)
+    quiet: Quiet = NIGHT
+
+
+@dataclass(frozen=True)
+class Period:
+    """The natural days in which so many are allowed."""
+
+    first: date
+    last: date
+    most: int
+
+
+def day_of(moment: datetime) -> date:
+    """The day of WeCom's book on which a moment lies."""
+    return moment.astimezone(SHANGHAI).date()
+
+
+def period(mode: Mode, day: date) -> Period:
+    """The period a day belongs to."""
+    if mode == "day_1":
+        return Period(day, day, 1)
+    if mode == "week_7":
+        monday = day - timedelta(days=day.weekday())
+        return Period(monday, monday + timedelta(days=6), 7)
+    days = monthrange(day.year, day.month)[1]
+    return Period(day.replace(day=1), day.replace(day=days), days)
+
+
+def is_used_up(rules: Rules, at: datetime, *, but: Collection[str] = ()) -> ColumnElement[bool]:
+    """The condition on ``Person`` that holds where WeCom would take no more for the day of this moment.
+
+    ``but``: sources whose own touches do not count, because they are the ones being asked about.
+    """
+    of = period(rules.mode, day_of(at))
+    own = (Touch.person_id == Person.id, _IS_TAKEN, Touch.day.between(of.first, of.last), *_others(but))
+    if of.most == 1:
+        return exists().where(*own)
+    return select(func.count()).where(*own).correlate(Person).scalar_subquery() >= of.most
+
+
+def is_too_soon(rules: Rules, at: datetime, *, but: Collection[str] = ()) -> ColumnElement[bool]:
+    """The condition on ``Person`` that holds where something else of ours reaches them within the smallest gap."""
+    near = (Touch.at > at - rules.gap, Touch.at < at + rules.gap)
+    days = Touch.day.between(day_of(at - rules.gap), day_of(at + rules.gap))  # by the index
+    return exists().where(Touch.person_id == Person.id, _IS_TAKEN, days, *near, *_others(but))
+
+
+def _others(but: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    return (Touch.source.not_in(but),) if but else ()
