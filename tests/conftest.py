@@ -1,12 +1,17 @@
-"""What all tests share: fresh databases and whole shops."""
+"""What all tests share: fresh databases, whole shops, and one real browser where there is one."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Error, sync_playwright
 
 from tests import databases
 from tests.shop import Shop, build_shop, close_shop
+
+CHROMIUM = os.environ.get("SCRM_TEST_CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +48,18 @@ def shop(database_url: str) -> Iterator[Shop]:
     shop.open_for_business()
     yield shop
     close_shop(shop)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, or a skip with the reason (a failure where CI insists)."""
+    give_up = pytest.fail if databases.required("chromium") else pytest.skip
+    if not Path(CHROMIUM).exists():
+        give_up(f"no Chromium at {CHROMIUM}; SCRM_TEST_CHROMIUM names another place")
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        except Error as error:
+            give_up(f"Chromium does not start: {str(error).splitlines()[0]}")
+        yield browser
+        browser.close()

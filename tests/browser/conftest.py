@@ -1,6 +1,5 @@
 """A real browser where there is one, and a shop it can reach over HTTP."""
 
-import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,30 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
 from tests import databases
 from tests.console.acting import Counter, set_up
 from tests.shop import build_shop, close_shop
-
-CHROMIUM = os.environ.get("SCRM_TEST_CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, or a skip with the reason (a failure where CI insists)."""
-    give_up = pytest.fail if databases.required("chromium") else pytest.skip
-    if not Path(CHROMIUM).exists():
-        give_up(f"no Chromium at {CHROMIUM}; SCRM_TEST_CHROMIUM names another place")
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        except Error as error:
-            give_up(f"Chromium does not start: {str(error).splitlines()[0]}")
-        yield browser
-        browser.close()
 
 
 @dataclass

@@ -62,7 +62,7 @@ def test_a_picture_is_kept_once_under_our_own_name_and_brought_to_wecom_at_once(
     assert first.id == second.id
     assert first.file_name == f"{first.digest[:16]}.png"
     (call,) = quiet.shop.rows(OutboxRow, OutboxRow.name == "UploadMedia")
-    assert call.body == {"media": first.id}
+    assert call.body == {"media": first.id, "kind": "image"}
     quiet.shop.catch_up()
     (media,) = quiet.shop.rows(Media)
     assert media.media_id in quiet.shop.world.media

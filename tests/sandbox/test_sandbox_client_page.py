@@ -20,7 +20,6 @@ from sandbox.clock import SystemClock
 from sandbox.credentials import js_signature
 from sandbox.web import running
 from sandbox.world import AGENT_ID, World
-from tests.browser.conftest import browser as browser
 
 SIDEBAR = """<!doctype html><meta charset="utf-8"><title>sidebar</title>
 <script src="{sandbox}/open/js/jweixin-1.2.0.js"></script>
