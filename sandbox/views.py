@@ -1,5 +1,6 @@
 """What the pages and the admin API show of the world, as plain JSON. Reads only."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import islice
@@ -17,6 +18,8 @@ __all__ = ["everything", "person_view", "words_in"]
 Row = TypeVar("Row")
 
 SHOWN_CUSTOMERS, SHOWN_WAYS, SHOWN_EVENTS, SHOWN_CALLS, SHOWN_LINES = 60, 24, 14, 14, 60
+TAIL = 4
+"""So much of an id tells people apart who are called alike."""
 ACTORS = ("UserID", "ExternalUserID", "State", "ChatId", "Id", "OpenKfId", "FromUserName")
 
 
@@ -68,11 +71,19 @@ def person_view(
 
 
 def newest_customers(world: World, chosen: str) -> list[Json]:
-    """The latest customers, the chosen one among them."""
+    """The latest customers, the chosen one among them; of those called alike the end of the id too."""
     ids = list(islice(reversed(world.customers), SHOWN_CUSTOMERS))
     if chosen in world.customers and chosen not in ids:
         ids.append(chosen)
-    return [{"id": one, "name": world.customers[one].name} for one in ids]
+    called = Counter(world.customers[one].name for one in ids)
+    return [
+        {
+            "id": one,
+            "name": world.customers[one].name,
+            "number": one[-TAIL:] if called[world.customers[one].name] > 1 else "",
+        }
+        for one in ids
+    ]
 
 
 def reps(world: World) -> list[Json]:

@@ -61,7 +61,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "kf_not_yours": ("这位客户不由你接待", "This customer is not yours to answer"),
     "kf_state 0": ("新接入", "New"),
     "kf_state 1": ("机器人接待", "Answered by the app"),
-    "kf_state 2": ("排队中", "Waiting"),
+    "kf_state 2": ("等待接入", "Waiting to be taken"),
     "kf_state 3": ("{rep} 接待中", "With {rep}"),
     "kf_state 4": ("未在接待", "Not being served"),
     "kf_waiting": ("正在为你转接人工", "A person will be with you soon"),

@@ -207,7 +207,7 @@ function drawCalls(calls) {
 
 function drawChoices(id, people, wanted) {
   redraw(id, [people, wanted], () => people.map((one) =>
-    el("option", { value: one.id, selected: one.id === wanted }, one.position ? `${one.name} · ${one.position}` : one.name)));
+    el("option", { value: one.id, selected: one.id === wanted }, [one.name, one.position, one.number].filter(Boolean).join(" · "))));
 }
 
 function draw() {

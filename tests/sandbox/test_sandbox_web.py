@@ -56,6 +56,18 @@ def test_both_phones_see_what_happened(client: FlaskClient, world: World) -> Non
     assert seen["events"][0]["tries"][0]["status"] == 200
 
 
+def test_customers_called_alike_are_told_apart(client: FlaskClient, world: World) -> None:
+    way = world.make_way(["lisi"], "counter")
+    for name in ("小雨", "小雨", "阿明"):
+        client.post("/sandbox/scan", json={"config_id": way.config_id, "name": name})
+    seen = client.get("/sandbox/view").json
+    assert seen is not None
+    told = {one["id"]: one["number"] for one in seen["customers"]}
+    names = {one["id"]: one["name"] for one in seen["customers"]}
+    assert all(number == (one[-4:] if names[one] == "小雨" else "") for one, number in told.items())
+    assert len({number for one, number in told.items() if names[one] == "小雨"}) == 2
+
+
 def test_a_code_is_called_by_its_remark_everywhere_a_person_looks(client: FlaskClient, world: World) -> None:
     named = world.make_way(["lisi"], "k7Qx", remark="收银台")
     asking = world.make_way(["lisi"], "p2Zt", remark="企业团购", skip_verify=False)
