@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Engine, func, select, update
+from sqlalchemy import ColumnElement, Engine, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import reading, transaction
-from storage.tables import Interaction, Person, Progress, RepDay, RuleHit, Tag, TagGround, TagRule
+from storage.tables import Interaction, Person, PersonTag, Progress, RepDay, RuleHit, Tag, TagGround, TagRule
 from storage.work import Work
 from tagging import rules, tags
 from tagging.keywords import Finding, Hit, Rule, Tagger
@@ -27,6 +27,8 @@ MOST_READ = 50_000
 """So many messages a preview reads at most, the newest."""
 SAMPLES = 20
 PORTION = 200
+ASKED_AT_ONCE = 1000
+"""So many people one question names at most."""
 PREFIX = "rule:"
 BACKFILL, UNDO = "backfill", "undo"
 
@@ -52,6 +54,8 @@ class Preview:
     """Messages looked at."""
     hits: int
     people: int
+    tagged: int
+    """Of these people: who has all of its tags already."""
     by_keyword: list[tuple[str, int]]
     """How often each keyword was it, the most frequent first."""
     samples: list[Sample]
@@ -75,7 +79,22 @@ def preview(db: Session, draft: Draft, now: datetime, days: int = PREVIEW_DAYS) 
             by_keyword.update({one.keyword for one in match.hits})
             if len(samples) < SAMPLES:
                 samples.append(_sample(line, match.hits[0]))
-    return Preview(days, read, hits, len(people), by_keyword.most_common(20), samples, read >= MOST_READ)
+    tagged = _tagged(db, sorted(people), draft.tags)
+    return Preview(days, read, hits, len(people), tagged, by_keyword.most_common(20), samples, read >= MOST_READ)
+
+
+def _tagged(db: Session, people: Sequence[int], wanted: Sequence[tuple[str, str]]) -> int:
+    """How many of these people have all of these tags (group, name)."""
+    named = or_(*((Tag.group_name == group) & (Tag.name == name) for group, name in wanted))
+    ids = db.scalars(select(Tag.id).where(named)).all() if wanted else []
+    if not ids or len(ids) < len(set(wanted)):
+        return 0
+    count = 0
+    for start in range(0, len(people), ASKED_AT_ONCE):
+        some = people[start : start + ASKED_AT_ONCE]
+        own = select(PersonTag.person_id).where(PersonTag.person_id.in_(some), PersonTag.tag_id.in_(ids))
+        count += len(db.scalars(own.group_by(PersonTag.person_id).having(func.count() == len(ids))).all())
+    return count
 
 
 def _sample(line: Interaction, hit: Hit) -> Sample:
@@ -223,10 +242,15 @@ def _words(line: Interaction) -> Words:
 def hits(
     db: Session, rule_id: int, people: ColumnElement[bool], *, limit: int, before: int | None = None
 ) -> tuple[list[RuleHit], int | None]:
-    """One page of a rule's hits, newest first, and where the next begins; ``people``: which ``Person`` counts."""
+    """One page of a rule's hits, by when it was said, the latest first, and after which the next page begins.
+
+    ``people``: which ``Person`` counts.
+    """
     own = select(RuleHit).join(Person, Person.id == RuleHit.person_id).where(RuleHit.rule_id == rule_id, people)
-    own = own.order_by(RuleHit.id.desc()).limit(limit + 1)
-    found = list(db.scalars(own.where(RuleHit.id < before) if before is not None else own))
+    last = db.get(RuleHit, before) if before is not None else None
+    if last is not None:
+        own = own.where((RuleHit.at < last.at) | ((RuleHit.at == last.at) & (RuleHit.id < last.id)))
+    found = list(db.scalars(own.order_by(RuleHit.at.desc(), RuleHit.id.desc()).limit(limit + 1)))
     return found[:limit], (found[limit - 1].id if len(found) > limit else None)
 
 

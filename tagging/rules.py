@@ -120,9 +120,17 @@ def _check_scope(db: Session, scope: Mapping[str, Any]) -> list[tuple[str, str]]
     return problems
 
 
+def _check_unlike(db: Session, draft: Draft) -> None:
+    """No other living rule may be called so: tags, hits and what is undone are told by the name."""
+    own = select(TagRule.id).where(TagRule.name == draft.name.strip(), TagRule.state != "deleted")
+    if db.scalar(own.limit(1)) is not None:
+        raise Invalid([("name", f"已有一条规则叫“{draft.name.strip()}”；请换个名称，或去修改那一条")])
+
+
 def create(work: Work, draft: Draft, *, by: str) -> TagRule:
     """Keep a new rule; it works from the next message on. Raises ``Invalid``."""
     check(work.db, draft)
+    _check_unlike(work.db, draft)
     if (work.db.scalar(select(func.count()).where(TagRule.state != "deleted")) or 0) >= MAX_RULES:
         raise Invalid([("name", f"最多 {MAX_RULES} 条规则；请先删除不用的")])
     rule = TagRule(
@@ -143,6 +151,8 @@ def change(work: Work, rule: TagRule, draft: Draft, *, by: str) -> bool:
     check(work.db, draft)
     if draft.kind != rule.kind:
         raise Invalid([("kind", "规则的种类不能改；请新建一条")])
+    if draft.name.strip() != rule.name:
+        _check_unlike(work.db, draft)
     before = said(rule)
     _apply(work, rule, draft)
     rule.name = draft.name.strip()

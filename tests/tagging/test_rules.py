@@ -1,5 +1,6 @@
 """Rules that tag by themselves: made, heard, tried, applied afterwards, undone."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -189,11 +190,40 @@ def test_a_preview_counts_and_changes_nothing(shop: Shop) -> None:
     say(shop, two, "多少钱", shop.now() - timedelta(days=40))
     with shop.db() as db:
         seen = rule_work.preview(db, PRICE, shop.now())
-    assert (seen.read, seen.hits, seen.people) == (3, 2, 1)
+    assert (seen.read, seen.hits, seen.people, seen.tagged) == (3, 2, 1, 0)
     assert dict(seen.by_keyword) == {"多少钱": 1, "价格": 1}
     assert {one.words for one in seen.samples} == {"多少钱", "价格"}
     assert shop.rows(RuleHit) == []
     assert shop.rows(PersonTag) == []
+
+
+def test_a_preview_says_who_has_the_tags_already(shop: Shop) -> None:
+    one, two = person(shop, 1), person(shop, 2)
+    make(shop)
+    for each in (one, two):
+        say(shop, each, "多少钱")
+    with shop.work() as work:
+        tag = tags.tag_named(work, "意向", "想买")
+        tags.give(work, work.db.get_one(Person, two), tag, Ground("manual", "boss手动添加", actor="boss"))
+    both = Draft("两个", definition=PRICE.definition, tags=(*PRICE.tags, ("意向", "想买")))
+    unknown = Draft("没有过", definition=PRICE.definition, tags=(*PRICE.tags, ("意向", "没有过")))
+    with shop.db() as db:
+        seen = [rule_work.preview(db, draft, shop.now()) for draft in (PRICE, both, unknown)]
+    assert [(each.people, each.tagged) for each in seen] == [(2, 2), (2, 1), (2, 0)]
+
+
+def test_no_two_living_rules_are_called_alike(shop: Shop) -> None:
+    one = make(shop)
+    with pytest.raises(Invalid, match="已有一条规则叫“问价”"):
+        make(shop)
+    two = make(shop, replace(PRICE, name="别的"))
+    with shop.work() as work:
+        rule = work.db.get_one(TagRule, two)
+        with pytest.raises(Invalid, match="已有一条规则"):
+            rules.change(work, rule, PRICE, by="boss")
+        assert rules.change(work, rule, replace(PRICE, name="别的", cap=1), by="boss")
+        rules.turn(work, work.db.get_one(TagRule, one), "deleted", by="boss")
+    make(shop)
 
 
 def test_backfill_tags_what_was_said_before_the_rule(shop: Shop) -> None:
