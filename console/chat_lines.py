@@ -128,12 +128,14 @@ def happened(details: Mapping[str, Any], names: Mapping[str, str]) -> str:
     kind = str(details.get("type") or "")
     values = {
         "by": _called(details.get("by"), names),
-        "to": _called(details.get("to"), names) if details.get("to") else _("等待接待"),
+        "to": _called(details.get("to"), names),
         "from": _called(details.get("from"), names),
         "servicer": _called(details.get("servicer"), names),
         "rating": details.get("rating") or 0,
         "why": said(str(details.get("why") or "")),
     }
+    if kind == "handed_over" and not details.get("to"):
+        return _("%(by)s 把会话转为等待接入", by=values["by"])
     if kind == "session_status_change":
         change = details.get("change_type")
         words = CHANGES.get(change) if isinstance(change, int) else None

@@ -19,7 +19,7 @@ from console.customers import STAGES, number_of
 from console.doors import guarded
 from console.layout import back_to, say
 from console.pace import Pace
-from console.person import AT_WECOM
+from console.person import AT_WECOM, had
 from console.words import N_, _, said
 from people import (
     access,
@@ -209,6 +209,7 @@ def _page(chat_id: int, *, text: str = "", error: str = "") -> str:
 
 def _card(db: Session, sight: Sight, person: Person) -> dict[str, Any]:
     """What stands beside a chat about its customer; a link only for whom one may see otherwise too."""
+    reasons = tags.reasons(db, person.id, sight.rep)
     own = directory.tags_on(db, [person.id]).get(person.id, [])
     states = select(Relation.state).where(Relation.person_id == person.id, sight.reps(Relation.userid.expression))
     return {
@@ -217,9 +218,9 @@ def _card(db: Session, sight: Sight, person: Person) -> dict[str, Any]:
         "phone": access.masked(person.phone),
         "own_tags": own,
         "choices": tags.known_groups(db),
-        "taken": {one.tag.id for one in own},
+        "taken": had(reasons),
         "at_wecom": AT_WECOM,
-        "reasons": tags.reasons(db, person.id, sight.rep),
+        "reasons": reasons,
     }
 
 

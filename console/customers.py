@@ -191,7 +191,7 @@ def in_words(db: Session, asked: Asked) -> list[str]:
     if asked.wanted.channel_id and (channel := db.get(Channel, asked.wanted.channel_id)):
         parts.append(channel.name)
     parts += [_(STAGES[asked.wanted.stage][0])] if asked.wanted.stage else []
-    return [*parts, *([_("不再接收")] if asked.wanted.opted_out else [])]
+    return [*parts, *([_("不再接收消息")] if asked.wanted.opted_out else [])]
 
 
 @pages.post("/customers/export")

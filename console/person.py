@@ -22,7 +22,7 @@ from console.today import OUTCOMES, rep_names
 from console.words import N_, _, said
 from insight import lifecycle
 from people import access, by_hand, directory, persons, phones, stages, tasks, unfinished
-from storage.tables import Interaction, Interval, Member, Person, PersonalTag, Relation, Tag
+from storage.tables import Interaction, Interval, Member, Person, PersonalTag, Relation, Tag, TagRule
 from storage.work import Work
 from tagging import tags
 
@@ -106,6 +106,7 @@ def _facts(db: Session, person: Person) -> dict[str, Any]:
     story, following = directory.story(db, sight, person, limit=STORY_PAGE, kinds=kinds, q=q, after=after)
     intervals = directory.intervals(db, [one.id for one in picture.relations])
     userids = [one.userid for one in picture.relations]
+    reasons = tags.reasons(db, person.id, sight.rep)
     open_tasks = tasks.open_about(db, person, None if sight.everybody else sorted(sight.userids), limit=TASKS)
     doers = [one.userid for one in open_tasks]
     names = rep_names(db, sight, [*userids, *doers, person.owner or ""]) | _names_told(db, story)
@@ -125,13 +126,31 @@ def _facts(db: Session, person: Person) -> dict[str, Any]:
         "after": bool(after),
         "group": group if kinds else "",
         "q": q,
-        "reasons": tags.reasons(db, person.id, sight.rep),
+        "reasons": reasons,
+        "rules": _rules_named(db, reasons),
         "personal": _personal_tags(db, picture.relations),
         "names": names,
         "choices": choices(db, sight),
-        "own": {one.tag.id for one in picture.tags},
+        "own": had(reasons),
         "remark": remark_of(picture.relations, person),
     }
+
+
+def had(reasons: Mapping[int, Sequence[tags.Reason]]) -> dict[int, str]:
+    """The tags somebody has, and of each what to say where it may be given by hand too; empty: it was given so."""
+    said_of: dict[int, str] = {}
+    for tag_id, some in reasons.items():
+        if any((one.ground.source, one.ground.source_id) == ("manual", "") for one in some):
+            said_of[tag_id] = ""
+        else:
+            said_of[tag_id] = _("已有，由规则") if any(one.ground.rule_id for one in some) else _("已有")
+    return said_of
+
+
+def _rules_named(db: Session, reasons: Mapping[int, Sequence[tags.Reason]]) -> dict[int, TagRule]:
+    """The rules that gave something here, by their number."""
+    ids = {one.ground.rule_id for some in reasons.values() for one in some if one.ground.rule_id}
+    return {one.id: one for one in db.scalars(select(TagRule).where(TagRule.id.in_(ids)))}
 
 
 def _out_by(db: Session, person: Person) -> str:

@@ -46,7 +46,7 @@ def _turn(person_id: str, *, out: bool) -> Any:
                 here.note(work, "person.opt_out" if out else "person.opt_in", person_id)
     if person is None:
         here.not_here(person_id)
-    say(_("记下了，不再主动给这位客户发消息；来问还是会回") if out else _("记下了，可以再主动发消息了"))
+    say(_("记下了，客户不再接收消息；来问还是会回") if out else _("记下了，可以再主动发消息了"))
     return back_to("person.show", person_id=person_id)
 
 

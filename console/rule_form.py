@@ -23,7 +23,7 @@ from console.forms import Problems
 from storage.tables import Tag, TagRule
 from tagging import rules
 from tagging.channels import Invalid
-from tagging.keywords import ALL, ANY, CONTAINS, EXACT, LISTS, NOT, PATTERN, WORD
+from tagging.keywords import ALL, ANY, CONTAINS, EXACT, LISTS, NOT, PATTERN, WORD, Rule
 from tagging.rules import Draft
 
 FIELDS = {ANY: "any", ALL: "all", NOT: "none"}
@@ -75,6 +75,15 @@ class Form:
             tags=tags,
             cap=cap,
         )
+
+    def warnings(self) -> list[str]:
+        """What somebody should know before saving, as far as the keywords can be read; nothing of it forbids to."""
+        if self.kind != rules.KEYWORD:
+            return []
+        try:
+            return Rule.read(self._definition()).warnings()
+        except Invalid:
+            return []
 
     def _definition(self) -> dict[str, Any]:
         if self.kind == rules.LOSS:

@@ -1,5 +1,6 @@
 """Tag rules (规则): made, tried on a sentence and on the last thirty days, applied to the past, undone; their hits."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +14,8 @@ from console import forms, here, rule_form
 from console.doors import guarded
 from console.layout import back_to, say
 from console.rule_form import Form
-from console.words import N_, _
+from console.shown import discreet
+from console.words import N_, _, said
 from storage.tables import Channel, KfAccount, Member, Person, Tag, TagRule
 from tagging import rule_work, rules
 from tagging.channels import Invalid
@@ -24,6 +26,7 @@ pages = Blueprint("rules", __name__, url_prefix="/rules")
 PAGE = 50
 HITS = 50
 MOST_CODES = 200
+MOST_WARNINGS = 5
 KIND_WORDS: Mapping[str, str] = {
     "keyword": N_("说了什么"),
     "arrival": N_("什么时候来"),
@@ -33,6 +36,8 @@ WHERE_WORDS = {"kf": N_("微信客服的聊天"), "forwarded": N_("成员转给�
 LOST_WORDS = {"customer": N_("客户删除了成员"), "rep": N_("成员删除了客户")}
 STATE_WORDS = {"active": (N_("使用中"), "good"), "stopped": (N_("已停用"), "quiet"), "deleted": (N_("已删除"), "quiet")}
 DAY_WORDS = (N_("周一"), N_("周二"), N_("周三"), N_("周四"), N_("周五"), N_("周六"), N_("周日"))
+ANCHORS = {"any_keywords": "f-any", "all_keywords": "f-all", "not_keywords": "f-none", "scope": "scope"}
+"""Where a field that is wrong stands in the form, if not at ``f-`` and its name."""
 LIST_WORDS = {"any_keywords": N_("任一"), "all_keywords": N_("全部"), "not_keywords": N_("不能有")}
 
 
@@ -89,6 +94,7 @@ def create() -> Any:
         except Invalid as error:
             return _wrong(form, error)
         say(_("规则已保存，从下一条消息起生效"))
+        _warn(form)
         return back_to("rules.show", rule_id=rule.id)
     return _tried(form)
 
@@ -121,7 +127,14 @@ def change(rule_id: int) -> Any:
     except Invalid as error:
         return _wrong(form, error, rule_id)
     say(_("已保存为第 %(n)s 版，从下一条消息起生效", n=rule.version))
+    _warn(form)
     return back_to("rules.show", rule_id=rule_id)
+
+
+def _warn(form: Form) -> None:
+    """Say what is weak about the rule that was saved just now."""
+    for words in form.warnings()[:MOST_WARNINGS]:
+        say(said(words), "warn")
 
 
 def _tried(form: Form, rule_id: int | None = None) -> Any:
@@ -152,6 +165,8 @@ def _form(db: Session, form: Form, rule: TagRule | None = None, **tried: Any) ->
         form=form,
         rule=rule,
         errors=form.errors,
+        anchors=ANCHORS,
+        warnings=[said(words) for words in form.warnings()[:MOST_WARNINGS]],
         members=_members(db, form.reps),
         codes=_codes(db, form.channels),
         tags=[forms.tag_value(one.group_name, one.name) for one in db.scalars(known)],
@@ -207,6 +222,7 @@ def show(rule_id: int) -> str:
             codes=list(db.scalars(codes)),
             accounts=list(db.scalars(accounts)),
             found=found,
+            quotes={one.id: _quote(one.evidence) for one in found},
             following=following,
             count=hits,
             people=people,
@@ -223,6 +239,16 @@ def show(rule_id: int) -> str:
             day_words=DAY_WORDS,
             preview_days=rule_work.PREVIEW_DAYS,
         )
+
+
+def _quote(evidence: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """The words around a hit in pieces, and of each whether it is what was met; numbers masked before it is cut."""
+    quote = discreet(str(evidence.get("quote") or ""))
+    met = sorted({one for each in evidence.get("words") or () if (one := discreet(str(each)))}, key=len, reverse=True)
+    if not met:
+        return [(quote, False)]
+    pieces = re.split(f"({'|'.join(map(re.escape, met))})", quote)
+    return [(piece, n % 2 == 1) for n, piece in enumerate(pieces) if piece]
 
 
 def _rule(db: Session, rule_id: int, *, lock: bool = False) -> TagRule:

@@ -43,8 +43,8 @@ BEHAVIOUR_WORDS: Mapping[str, str] = {
     "forwarded": N_("说的话由成员转来"),
     "group_joined": N_("进入客户群"),
     "group_left": N_("离开客户群"),
-    "opted_out": N_("表示不再接收"),
-    "opted_in": N_("表示愿意接收"),
+    "opted_out": N_("表示不再接收消息"),
+    "opted_in": N_("表示愿意接收消息"),
 }
 FIELD_WORDS: Mapping[str, str] = {
     "tag": N_("标签"),

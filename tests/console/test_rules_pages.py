@@ -1,11 +1,13 @@
 """Tags and rules in the console: made, tried before saving, followed, undone; renamed and deleted tags."""
 
+from datetime import timedelta
+
 import pytest
 
 from people import persons
-from storage.tables import Person, PersonTag, Tag, TagRule
+from storage.tables import Person, PersonTag, Tag, TagGround, TagRule
 from storage.work import Work
-from tagging import rules
+from tagging import rule_work, rules
 from tagging.rules import Words
 from tests.console.acting import REPS, SEEN_BY, Counter
 
@@ -44,7 +46,7 @@ def test_a_rule_is_made_and_says_what_it_does(ruled: Counter) -> None:
     assert rule.definition["any_keywords"][1]["exclude"] == ["价格表"]
     say(ruled, "这件多少钱")
     page = ruled.visitor("wangwu").get(f"/rules/{rule.id}").text
-    for words in ("这件多少钱", "不谈价格", "问价", "第 1 版"):
+    for words in ("这件<mark>多少钱</mark>", "不谈价格", "问价", "第 1 版", "前面直接是“不、没、没有、别”时不算"):
         assert words in page, words
     assert [line.subject for line in ruled.audit("rule.create")] == [f"r_{rule.id}"]
 
@@ -61,7 +63,7 @@ def test_the_last_thirty_days_are_tried_before_saving(quiet: Counter) -> None:
     say(quiet, "你好，多少钱呀")
     say(quiet, "几点开门", "wm2")
     page = quiet.visitor("wangwu").post("/rules/new", {**RULE, "do": "preview"}).text
-    assert "看了 2 条客户的话，命中 1 条，1 人会有这个标签。" in page
+    assert "看了 2 条客户的话，命中 1 条，1 人会有这个标签，其中 0 人已有。" in page
     assert quiet.shop.rows(PersonTag) == []
 
 
@@ -98,6 +100,68 @@ def test_undo_and_backfill_are_seen_under_way_and_done(ruled: Counter) -> None:
         "rule.undo",
         "rule.backfill",
     ]
+
+
+def test_a_second_rule_of_a_name_is_refused_and_the_error_is_reached_from_the_top(ruled: Counter) -> None:
+    wangwu = ruled.visitor("wangwu")
+    refused = wangwu.post("/rules/new", {**RULE, "any": "怎么卖"})
+    assert refused.status_code == 422
+    assert '<a href="#f-name">已有一条规则叫“问价”' in refused.text
+    refused = wangwu.post("/rules/new", {**RULE, "name": "另一条", "new_tags": ""})
+    assert '<a href="#f-tags">请选 1–20 个标签' in refused.text
+    assert refused.text.index('id="e-tags"') < refused.text.index('id="f-new_tags"')
+    assert len(ruled.shop.rows(TagRule)) == 1
+
+
+def test_a_word_of_one_character_is_called_weak_while_trying_and_when_saved(quiet: Counter) -> None:
+    wangwu, weak = quiet.visitor("wangwu"), {**RULE, "any": "贵"}
+    for do in ("try", "preview", "save"):
+        page = wangwu.post("/rules/new", {**weak, "do": do, "text": "太贵了"}, follow_redirects=True).text
+        assert "“贵”只有一个字" in page, do
+
+
+def version_time(page: str) -> str:
+    return page.split("现在的版本")[1].split('figure-of">')[1].split("<")[0]
+
+
+def test_hits_stand_by_when_it_was_said_and_the_version_keeps_its_time(ruled: Counter) -> None:
+    (rule,) = ruled.shop.rows(TagRule)
+    wangwu = ruled.visitor("wangwu")
+    with ruled.shop.work() as work:
+        person = persons.person_of(work, "wm1")
+        for n, days in enumerate((1, 3, 2)):
+            at = work.now - timedelta(days=days)
+            row = {"person_id": person.id, "userid": None, "kind": "kf_in", "at": at, "once": f"said:{n}"}
+            line = persons.told(work, {**row, "details": {"text": f"前{days}天多少钱"}})
+            assert line is not None
+            rules.hear(work, person, Words(f"前{days}天多少钱", line, rules.KF, at))
+        found, before = rule_work.hits(work.db, rule.id, Person.id.is_not(None), limit=2)
+        found += rule_work.hits(work.db, rule.id, Person.id.is_not(None), limit=2, before=before)[0]
+        assert [one.evidence["quote"] for one in found] == [f"前{n}天多少钱" for n in (1, 2, 3)]
+    made = version_time(wangwu.get(f"/rules/{rule.id}").text)
+    ruled.shop.advance(hours=1)
+    wangwu.post(f"/rules/{rule.id}/stop")
+    assert version_time(wangwu.get(f"/rules/{rule.id}").text) == made
+
+
+def test_the_list_says_so_when_nobody_talked_yesterday(ruled: Counter) -> None:
+    assert "昨天没有客户聊过" in ruled.visitor("wangwu").get("/rules").text
+    say(ruled, "多少钱")
+    ruled.shop.advance(hours=24)
+    assert "规则听得到 1 / 1 位" in ruled.visitor("wangwu").get("/rules").text
+
+
+def test_a_tag_by_a_rule_can_be_given_by_hand_too_and_names_the_rule(ruled: Counter) -> None:
+    say(ruled, "多少钱")
+    (rule,), (person,) = ruled.shop.rows(TagRule), ruled.shop.rows(Person)
+    (tag,) = [one for one in ruled.shop.rows(Tag) if one.name == "问价"]
+    wangwu = ruled.visitor("wangwu")
+    page = wangwu.get(f"/customers/p_{person.id}").text
+    assert "问价（已有，由规则）</option>" in page
+    assert f'<a href="/rules/{rule.id}">问价</a> 第 1 版' in page
+    wangwu.post(f"/customers/p_{person.id}/tags", {"tag": f"t_{tag.id}"})
+    assert len(ruled.shop.rows(TagGround)) == 2
+    assert "（已有" not in wangwu.get(f"/customers/p_{person.id}").text
 
 
 def test_tags_are_made_renamed_and_deleted(ruled: Counter) -> None:
