@@ -60,12 +60,19 @@ def ready_schema(settings: Settings) -> None:
     engine = open_engine(settings.storage.url)
     try:
         if schema.current(engine) is None:
-            schema.migrate_apart(settings.storage.url)
+            _set_up(settings.storage.url)
             log.info("the database was empty: schema %s created", schema.newest())
         elif trouble := schema.trouble(engine):
             raise CannotServe(trouble)
     finally:
         engine.dispose()
+
+
+def _set_up(url: str) -> None:
+    try:
+        schema.migrate_apart(url)
+    except RuntimeError as error:
+        raise CannotServe(str(error)) from None
 
 
 def first_link(settings: Settings) -> str | None:

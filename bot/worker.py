@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 LOOK_AGAIN_SECONDS = 1.0
 TROUBLE_SECONDS = 1.0
 RESCUE_SECONDS = 2.0
-EVENT_HANDS, GREETING_HANDS, CALL_HANDS, TAG_HANDS, KF_HANDS, FILE_HANDS, MASS_HANDS = 4, 24, 4, 5, 4, 2, 1
+EVENT_HANDS, GREETING_HANDS, CALL_HANDS, TAG_HANDS, KF_HANDS, FILE_HANDS = 4, 24, 4, 5, 4, 2
 """How many rows a lane works on at once. Greetings wait for WeCom most of the time: 50 a second need a dozen.
 
 Each file on its way may take 20 MB of memory."""
@@ -143,7 +143,7 @@ class Duty:
 EXPRESS = Duty({}, {"welcome": GREETING_HANDS}, greeters=GREETING_HANDS, keeps_time=False)
 ORDINARY = Duty(
     {EVENTS: EVENT_HANDS},
-    {"calls": CALL_HANDS, "tags": TAG_HANDS, "kf": KF_HANDS, "files": FILE_HANDS, "mass": MASS_HANDS},
+    {"calls": CALL_HANDS, "tags": TAG_HANDS, "kf": KF_HANDS, "files": FILE_HANDS},
     kindness=5,
 )
 EVERYTHING = Duty(ORDINARY.inboxes, {**EXPRESS.outboxes, **ORDINARY.outboxes}, greeters=GREETING_HANDS)

@@ -29,8 +29,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from outreach import budget
+from outreach.arms import BUCKETS, CONTROL
 from outreach.budget import Rules
-from outreach.experiments import BUCKETS, CONTROL
 from people import consent
 from storage.database import bucket_of
 from storage.tables import Member, Person, Relation, Touch
@@ -108,7 +108,7 @@ def _question(plan: Plan, *columns: Any) -> tuple[Select[Any], Any, ColumnElemen
 
 
 def _arm(db: Session, plan: Plan) -> ColumnElement[str]:
-    """The arm of each, by the hash of ``outreach.experiments.bucket``."""
+    """The arm of each, by the hash of ``outreach.arms.bucket``."""
     if len(plan.arms) == 1:
         return literal(next(iter(plan.arms)), String)
     place = bucket_of(db, literal(f"exp:{plan.source}|p_", String).concat(cast(Person.id, String)))

@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 
 from insight import segments
 from outreach import audience, budget, mass
+from outreach.arms import BUCKETS, CONTROL
 from outreach.audience import Counted, Plan
 from outreach.budget import Rules
-from outreach.experiments import BUCKETS, CONTROL
 from outreach.mass import Content
 from storage.tables import Broadcast, MassTask, Member, Segment, Touch
 from storage.work import Work

@@ -1,24 +1,21 @@
-"""Who gets what, by a salted hash that never changes its mind, and what may be said of the outcome.
+"""What may be said of the outcome of an experiment.
 
 Everybody is judged by what they were assigned to, whether it reached them or not (intention to treat): a rep who does
-not confirm is part of how a message works. Sayings come from ``Saying`` alone. Pure; whoever assigns keeps the
-assignments.
+not confirm is part of how a message works. Sayings come from ``Saying`` alone. Pure; who is in which arm says
+``outreach.arms``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from outreach.proportions import Interval, Share, newcombe, sample_ratio, z_test
-from storage.database import bucket as place_of
 
-BUCKETS = 10_000
 TOO_UNLIKELY = 0.001
 """A spread over the arms as odd as this is no accident: then nothing is said of the outcome."""
 ENOUGH = 10
 """So many who did and who did not in each arm, or the z-test does not hold."""
 ALPHA = 0.05
-CONTROL = "control"
 
 
 class Saying(StrEnum):
@@ -28,23 +25,6 @@ class Saying(StrEnum):
     NO_DIFFERENCE = "no difference shown"
     DIFFERENCE = "difference shown"
     WRONG_SPREAD = "people were not spread as planned"
-
-
-def bucket(key: str, person: str) -> int:
-    """0 to 9,999: where a person (``p_17``) falls in the experiment of this key, the same for ever."""
-    return place_of(f"exp:{key}|{person}")
-
-
-def arm_of(key: str, person: str, arms: Mapping[str, int]) -> str:
-    """The arm of a person; ``arms`` are names with their shares in ten-thousandths, together 10,000."""
-    if sum(arms.values()) != BUCKETS:
-        raise ValueError(f"the shares of the arms make {sum(arms.values())}, not {BUCKETS}")
-    place = bucket(key, person)
-    for name, share in arms.items():
-        if place < share:
-            return name
-        place -= share
-    raise AssertionError("the shares make up everybody")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The schema and its migrations: which version the database has, and how it is brought up to date."""
 
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +61,13 @@ def migrate(url: str) -> tuple[str | None, str]:
     return before, newest()
 
 
-def migrate_apart(url: str) -> tuple[str | None, str]:
-    """``migrate`` in a process of its own, so that who goes on living does not carry Alembic (11 MB)."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as apart:
-        return apart.submit(migrate, url).result()
+def migrate_apart(url: str) -> None:
+    """``migrate`` in a process of its own, so that who goes on living does not carry Alembic (11 MB).
+
+    What fails there is printed there; then this raises ``RuntimeError``.
+    """
+    apart = multiprocessing.get_context("fork").Process(target=migrate, args=(url,), name="migrate")
+    apart.start()
+    apart.join()
+    if apart.exitcode:
+        raise RuntimeError("the database could not be set up; what stopped it is printed above")

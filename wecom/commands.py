@@ -348,9 +348,8 @@ class UpdateCard(Command):
 
 @dataclass(frozen=True)
 class MassCommand(Command):
-    """Anything about one mass message 企业群发; they leave in a lane of their own."""
+    """Anything about one mass message 企业群发."""
 
-    lane = "mass"
     sender = "mass"
 
     task: int

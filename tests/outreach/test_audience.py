@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import true
 
 from outreach import audience, budget
+from outreach.arms import CONTROL, arm_of
 from outreach.audience import GAP, NO_RELATION, OPTED_OUT, QUOTA, REP_AWAY, Plan
 from outreach.budget import Mode, Rules, day_of, period
-from outreach.experiments import CONTROL, arm_of
 from outreach.hours import Quiet
 from people import consent, persons
 from storage.tables import Member, Person, Relation, Touch

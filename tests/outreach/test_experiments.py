@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outreach import proportions
-from outreach.experiments import BUCKETS, CONTROL, Saying, arm_of, bucket, effect_on_reached, judge
+from outreach.arms import BUCKETS, CONTROL, arm_of, bucket
+from outreach.experiments import Saying, effect_on_reached, judge
 from outreach.proportions import Share, always_valid_lift, newcombe, people_needed, sample_ratio, wilson, z_test
 
 

@@ -32,7 +32,7 @@ def added(external: str, when: int = 1_760_000_000, userid: str = "lisi", **more
 def test_three_deliveries_of_each_on_eight_connections_are_one_row_each(shop: Shop) -> None:
     """F4."""
     shop.parts.gateway.profile = lambda external: None  # type: ignore[method-assign]
-    events = many(300, 10_000)
+    events = many(120, 10_000)
     letters = [shop.seal(added(f"wm{number}"), nonce=f"n{number}") for number in range(events)]
 
     def deliver(connection: int) -> Counter[int]:

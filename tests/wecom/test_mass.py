@@ -194,7 +194,7 @@ def test_each_code_is_on_its_branch_and_has_words(errcode: int, error: type[WeCo
 def test_a_command_is_kept_and_revived_in_the_lane_of_its_own(command: Command) -> None:
     assert revive(command.name, command.body()) == command
     assert COMMANDS[command.name] is type(command)
-    assert (command.lane, command.sender) == ("mass", "mass")
+    assert (command.lane, command.sender) == ("calls", "mass")
     assert "task" not in command.request()
 
 
