@@ -12,6 +12,7 @@ from people import by_hand
 from people.conversations import BOT, KF_EVENT
 from storage.tables import Interaction
 
+BY_RULE = ("rule:%(name)s", N_("规则“%(name)s”"))
 EDIT_WORDS = {"remark": N_("备注名"), "description": N_("描述"), "phones": N_("备注电话")}
 
 
@@ -75,7 +76,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "note": (N_("备注"), ("note",)),
     "task": (N_("待办"), ("task", "task_done")),
     "group": (N_("客户群"), ("group_joined", "group_left")),
-    "by_hand": (N_("手动修改"), ("tagged", "untagged", "owner_given", "edited")),
+    "by_hand": (N_("标签和修改"), ("tagged", "untagged", "owner_given", "edited")),
 }
 
 
@@ -103,7 +104,7 @@ def line_of(row: Interaction, names: Mapping[str, str], again: bool) -> Line:
     def called(userid: object) -> str:
         if userid == BOT:
             return _("机器人")
-        return names.get(str(userid)) or said(str(userid), ACTORS) if userid else _("未知")
+        return names.get(str(userid)) or said(str(userid), (*ACTORS, BY_RULE)) if userid else _("未知")
 
     values = {
         "rep": called(row.userid),

@@ -206,7 +206,9 @@ def _undo(work: Work, rule: TagRule, _: Progress) -> tuple[int, bool]:
     mine = (TagGround.rule_id == rule.id, TagGround.person_id.in_(people))
     given = work.db.execute(select(TagGround.tag_id, TagGround.source).where(*mine).distinct()).all()
     for tag_id, source in given:
-        tags.withdraw(work, people, work.db.get_one(Tag, tag_id), source, f"rule:{rule.id}")
+        tag = work.db.get_one(Tag, tag_id)
+        gone = tags.withdraw(work, people, tag, source, f"rule:{rule.id}")
+        rules.tell(work, rule, gone, tag, rules.UNTAGGED, "undo")
     undone = update(RuleHit).where(RuleHit.rule_id == rule.id, RuleHit.person_id.in_(people))
     work.db.execute(undone.where(RuleHit.undone_at.is_(None)).values(undone_at=work.now))
     return len(people), len(people) < PORTION

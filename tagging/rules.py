@@ -18,7 +18,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from storage.database import insert_new
-from storage.tables import Channel, KfAccount, Person, Relation, RuleHit, Tag, TagRule, TagRuleVersion
+from storage.tables import Channel, Interaction, KfAccount, Person, Relation, RuleHit, Tag, TagRule, TagRuleVersion
 from storage.work import Work
 from tagging import tags
 from tagging.channels import Invalid
@@ -35,6 +35,8 @@ MAX_NAME = 60
 MAX_TAGS = 20
 MAX_RULES = 1000
 EVERY_DAY = (1, 2, 3, 4, 5, 6, 7)
+TAGGED, UNTAGGED = "tagged", "untagged"
+"""Lines of a story, the same that people of ours leave."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,17 @@ class Draft:
 # --- making and changing ---------------------------------------------------------------------------------------------
 
 
-def check(db: Session, draft: Draft) -> None:
-    """Raise ``Invalid`` with every problem at once, each naming its field."""
+def check(db: Session, draft: Draft, called: str = "") -> None:
+    """Raise ``Invalid`` with every problem at once, each naming its field; ``called``: the rule's name until now.
+
+    No two living rules are called alike: tags, hits and what is undone are told by the name.
+    """
     problems: list[tuple[str, str]] = []
-    if not 0 < len(draft.name.strip()) <= MAX_NAME:
+    name = draft.name.strip()
+    if not 0 < len(name) <= MAX_NAME:
         problems.append(("name", f"名称需 1–{MAX_NAME} 个字"))
+    elif name != called and db.scalar(select(func.count()).where(TagRule.name == name, TagRule.state != "deleted")):
+        problems.append(("name", f"已有一条规则叫“{name}”；请换个名称，或去修改那一条"))
     if draft.kind not in KINDS:
         problems.append(("kind", f"规则的种类只能是 {'、'.join(KINDS)}"))
     if not 0 < len(draft.tags) <= MAX_TAGS:
@@ -120,17 +128,9 @@ def _check_scope(db: Session, scope: Mapping[str, Any]) -> list[tuple[str, str]]
     return problems
 
 
-def _check_unlike(db: Session, draft: Draft) -> None:
-    """No other living rule may be called so: tags, hits and what is undone are told by the name."""
-    own = select(TagRule.id).where(TagRule.name == draft.name.strip(), TagRule.state != "deleted")
-    if db.scalar(own.limit(1)) is not None:
-        raise Invalid([("name", f"已有一条规则叫“{draft.name.strip()}”；请换个名称，或去修改那一条")])
-
-
 def create(work: Work, draft: Draft, *, by: str) -> TagRule:
     """Keep a new rule; it works from the next message on. Raises ``Invalid``."""
     check(work.db, draft)
-    _check_unlike(work.db, draft)
     if (work.db.scalar(select(func.count()).where(TagRule.state != "deleted")) or 0) >= MAX_RULES:
         raise Invalid([("name", f"最多 {MAX_RULES} 条规则；请先删除不用的")])
     rule = TagRule(
@@ -148,11 +148,9 @@ def change(work: Work, rule: TagRule, draft: Draft, *, by: str) -> bool:
 
     What older versions have given stays, and says which version it was.
     """
-    check(work.db, draft)
+    check(work.db, draft, rule.name)
     if draft.kind != rule.kind:
         raise Invalid([("kind", "规则的种类不能改；请新建一条")])
-    if draft.name.strip() != rule.name:
-        _check_unlike(work.db, draft)
     before = said(rule)
     _apply(work, rule, draft)
     rule.name = draft.name.strip()
@@ -362,8 +360,20 @@ def _meet(
     hit = work.db.get_one(RuleHit, new[0])
     ground = Ground(source, because, f"rule:{rule.id}", (rule.id, rule.version), evidence, at=at)
     wanted = work.db.scalars(select(Tag).where(Tag.id.in_(rule.tags)).order_by(Tag.id)).all()
-    hit.given = [tag.id for tag in wanted if tags.give(work, person, tag, ground)]
+    given = [tag for tag in wanted if tags.give(work, person, tag, ground)]
+    hit.given = [tag.id for tag in given]
+    for tag in given:
+        tell(work, rule, [person.id], tag, TAGGED, str(hit.id))
     return hit
+
+
+def tell(work: Work, rule: TagRule, person_ids: Iterable[int], tag: Tag, kind: str, why: str) -> None:
+    """A line in each of these stories that the rule has given or withdrawn a tag, as for one given by hand."""
+    details = {"by": f"rule:{rule.name}", "rule": rule.id, "tag": f"{tag.group_name}/{tag.name}"}
+    own = {"userid": None, "kind": kind, "at": work.now, "details": details}
+    named = f"rule:{rule.id}:{tag.id}:{kind}:{work.now.timestamp()}:{why}"
+    lines = [{**own, "person_id": one, "once": f"{named}:{one}"} for one in person_ids]
+    insert_new(work.db, Interaction, lines, ["once"])  # not to be searched for: all say the same
 
 
 def _anew(db: Session, row: dict[str, Any]) -> Sequence[int]:

@@ -104,10 +104,9 @@ def test_undo_and_backfill_are_seen_under_way_and_done(ruled: Counter) -> None:
 
 def test_a_second_rule_of_a_name_is_refused_and_the_error_is_reached_from_the_top(ruled: Counter) -> None:
     wangwu = ruled.visitor("wangwu")
-    refused = wangwu.post("/rules/new", {**RULE, "any": "怎么卖"})
+    refused = wangwu.post("/rules/new", {**RULE, "new_tags": ""})
     assert refused.status_code == 422
     assert '<a href="#f-name">已有一条规则叫“问价”' in refused.text
-    refused = wangwu.post("/rules/new", {**RULE, "name": "另一条", "new_tags": ""})
     assert '<a href="#f-tags">请选 1–20 个标签' in refused.text
     assert refused.text.index('id="e-tags"') < refused.text.index('id="f-new_tags"')
     assert len(ruled.shop.rows(TagRule)) == 1
@@ -158,6 +157,7 @@ def test_a_tag_by_a_rule_can_be_given_by_hand_too_and_names_the_rule(ruled: Coun
     wangwu = ruled.visitor("wangwu")
     page = wangwu.get(f"/customers/p_{person.id}").text
     assert "问价（已有，由规则）</option>" in page
+    assert "规则“问价” 添加了标签 意向/问价" in page
     assert f'<a href="/rules/{rule.id}">问价</a> 第 1 版' in page
     wangwu.post(f"/customers/p_{person.id}/tags", {"tag": f"t_{tag.id}"})
     assert len(ruled.shop.rows(TagGround)) == 2

@@ -83,7 +83,7 @@ def test_the_same_message_meets_a_rule_once(shop: Shop) -> None:
     one = person(shop)
     say(shop, one, "多少钱")
     with shop.work() as work:
-        line = work.db.query(Interaction).one()
+        line = work.db.query(Interaction).filter(Interaction.kind == "kf_in").one()
         words = Words("多少钱", line.id, rules.KF, line.at)
         assert rules.hear(work, work.db.get_one(Person, one), words) == []
     assert len(shop.rows(RuleHit)) == 1
@@ -259,6 +259,26 @@ def test_undo_takes_back_what_a_rule_gave_and_leaves_what_others_gave(shop: Shop
     assert shop.world.tag_names(shop.world.relation("lisi", arrival.external_userid)) == []
     assert all(one.undone_at for one in shop.rows(RuleHit))
     assert shop.rows(TagRule)[0].state == "stopped"
+
+
+def test_the_story_tells_what_a_rule_gave_and_took_back(shop: Shop) -> None:
+    rule, people = make(shop), [person(shop, n) for n in range(3)]
+    for one in people:
+        say(shop, one, "多少钱")
+        say(shop, one, "价格呢")
+    with shop.work() as work:
+        tag = work.db.query(Tag).filter(Tag.name == "问价").one()
+        tags.give(work, work.db.get_one(Person, people[0]), tag, Ground("manual", "boss手动添加", actor="boss"))
+        assert rule_work.begin_undo(work, work.db.get_one(TagRule, rule), by="boss")
+    carry_out(shop)
+    lines = shop.rows(Interaction, Interaction.kind.in_(("tagged", "untagged")))
+    told = sorted((one.person_id, one.kind, one.details["by"], one.details["tag"]) for one in lines)
+    by, named = "rule:问价", "意向/问价"
+    kept, *bare = people
+    assert told == [
+        (kept, "tagged", by, named),
+        *((one, kind, by, named) for one in bare for kind in ("tagged", "untagged")),
+    ]
 
 
 def backfill(shop: Shop, rule: int) -> None:
