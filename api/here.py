@@ -13,6 +13,7 @@ from flask import current_app, request
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
+from outreach.budget import Rules
 from people.access import Sight
 from storage.bell import Bell
 from storage.work import Work
@@ -45,6 +46,11 @@ def zone() -> ZoneInfo:
 def watch() -> Collection[str]:
     """Senders that only show what they would do."""
     return cast(Collection[str], current_app.extensions["watch"])
+
+
+def rules() -> Rules:
+    """How often, and when, a customer may hear from us."""
+    return cast(Rules, current_app.extensions["rules"])
 
 
 def notice() -> str:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from insight.segments import WrongFilter
+from outreach.broadcasts import CannotDo
 from storage.database import is_away
 from tagging.channels import Invalid
 from wecom.errors import Answered, Refused, TryLater, Unclear, WeComError, explain
@@ -176,6 +177,7 @@ def install(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(Problem, answer)
     blueprint.register_error_handler(Invalid, _of_form)
     blueprint.register_error_handler(WrongFilter, _of_filter)
+    blueprint.register_error_handler(CannotDo, _of_broadcast)
     blueprint.register_error_handler(WeComError, _of_wecom)
     blueprint.register_error_handler(SQLAlchemyError, _of_storage)
     blueprint.register_error_handler(Exception, _unexpected)
@@ -196,6 +198,12 @@ def _of_http(error: Exception) -> Response:
 def _of_form(error: Invalid) -> Response:
     """What a channel must fulfil beyond its shape; the form's fields are named like the API's."""
     return answer(invalid((_LOCS.get(name, ("body", name)), words) for name, words in error.problems))
+
+
+def _of_broadcast(error: CannotDo) -> Response:
+    """What a broadcast cannot be or do, at the field that is at fault."""
+    place = {"": (), "segment": ("segment_id",)}.get(error.place, (error.place,))
+    return answer(invalid([(("body", *place), error.words)]))
 
 
 def _of_filter(error: WrongFilter) -> Response:

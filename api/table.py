@@ -1,6 +1,6 @@
 """Everything the API can do, in one table. To add an operation: a view in its subject's module, and a row here."""
 
-from api import channels, customers, reports, segments, tag_rules, tags
+from api import broadcasts, channels, customers, reports, segments, tag_rules, tags
 from api.operations import Operation
 from api.problems import BAD_CURSOR, CONFLICT, REFUSED, UNCLEAR
 
@@ -287,6 +287,65 @@ OPERATIONS: tuple[Operation, ...] = (
         customers.CustomerPage,
         query=segments.MembersQuery,
         problems=(BAD_CURSOR,),
+    ),
+    Operation(
+        "POST",
+        "/broadcasts",
+        broadcasts.make_broadcast,
+        "broadcasts",
+        WRITE,
+        "Write a broadcast",
+        broadcasts.BroadcastShape,
+        status=201,
+        body=broadcasts.BroadcastAsked,
+        creates=True,
+    ),
+    Operation(
+        "GET",
+        "/broadcasts",
+        broadcasts.list_broadcasts,
+        "broadcasts",
+        READ,
+        "List broadcasts",
+        broadcasts.BroadcastPage,
+        query=broadcasts.BroadcastsQuery,
+        problems=(BAD_CURSOR,),
+    ),
+    Operation(
+        "GET",
+        "/broadcasts/{broadcast_id}",
+        broadcasts.get_broadcast,
+        "broadcasts",
+        READ,
+        "Show a broadcast and how it stands",
+        broadcasts.BroadcastShape,
+    ),
+    Operation(
+        "POST",
+        "/broadcasts/{broadcast_id}/preflight",
+        broadcasts.preflight,
+        "broadcasts",
+        READ,
+        "Count who would get it, and why each of the others does not",
+        broadcasts.CountedShape,
+    ),
+    Operation(
+        "POST",
+        "/broadcasts/{broadcast_id}/approve",
+        broadcasts.approve,
+        "broadcasts",
+        WRITE,
+        "Submit a broadcast, or approve it as the second person",
+        broadcasts.BroadcastShape,
+    ),
+    Operation(
+        "POST",
+        "/broadcasts/{broadcast_id}/stop",
+        broadcasts.stop,
+        "broadcasts",
+        WRITE,
+        "Stop a broadcast",
+        broadcasts.BroadcastShape,
     ),
     Operation(
         "GET",

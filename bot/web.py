@@ -56,6 +56,7 @@ def _looked_up_in_views(parts: Parts) -> dict[str, Any]:
         "clock": parts.clock,
         "zone": parts.zone,
         "watch": wecom.watch,
+        "rules": parts.rules,
         "notice": parts.settings.privacy.notice,
         "bell": parts.bell,
         "base_url": parts.settings.web.base_url,

@@ -24,13 +24,14 @@ pages = Blueprint("settings", __name__, url_prefix="/settings")
 
 PAGE = 100
 MOST_EXPORTED = 100_000
-OFFERED = ("customers", "channels", "tags", "segments")
+OFFERED = ("customers", "channels", "tags", "segments", "broadcasts")
 """Subjects of the open API that work; others can be named once they do."""
 SUBJECT_WORDS = {
     "customers": N_("客户"),
     "channels": N_("渠道活码"),
     "tags": N_("标签"),
     "segments": N_("分层"),
+    "broadcasts": N_("群发"),
     "all": N_("全部"),
 }
 STATUS_WORDS = {

@@ -71,6 +71,14 @@ def source_of(broadcast: Broadcast) -> str:
     return f"broadcast:{broadcast.id}"
 
 
+def listed(db: Session, *, limit: int, before: int | None = None) -> tuple[list[Broadcast], int | None]:
+    """One page of the broadcasts there are, the newest first, and the id that the next page comes before."""
+    own = select(Broadcast).order_by(Broadcast.id.desc()).limit(limit + 1)
+    found = list(db.scalars(own.where(Broadcast.id < before) if before is not None else own))
+    more, found = len(found) > limit, found[:limit]
+    return found, (found[-1].id if more else None)
+
+
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 

@@ -41,7 +41,9 @@ def test_every_operation_wants_a_key_and_the_right_scope(shop: Shop) -> None:
     assert {rule.endpoint for rule in rules} == guarded | IN_DOCS
     nobody = Caller(shop, key="scrm_" + "x" * 43)
     for one in OPERATIONS:
-        path = one.path.format(customer_id="p_1", tag_id="t_1", code="c1", rule_id="r_1", segment_id="s_1")
+        path = one.path.format(
+            customer_id="p_1", tag_id="t_1", code="c1", rule_id="r_1", segment_id="s_1", broadcast_id="b_1"
+        )
         answer = nobody.ask(one.method, path)
         problem(answer, 401, "no-valid-key")
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")

@@ -1,6 +1,6 @@
-"""Takes the pictures of the README from a running demo: ``python -m tests.browser.screenshots docs/screenshots``.
+"""Takes the pictures of README and docs from a running demo: ``python -m tests.browser.screenshots docs/screenshots``.
 
-Today, a customer, the channel form and the sandbox page, at desktop and phone width; the phone ones in the dark.
+Each at desktop and phone width; the phone ones in the dark.
 """
 
 import re
@@ -14,8 +14,20 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from tests.conftest import ARGUMENTS, CHROMIUM
 
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
-BUSY_SECONDS = 30
+BUSY_SECONDS, COMPARED_SECONDS = 30, 20
 FORM = {"name": "咖啡节摊位", "text": "你好 {name}，我是{rep}。咖啡节见到你很高兴，凭这条消息到店换一杯手冲。"}
+PAGES = {
+    "chats": ("/chats", ""),
+    "chat": ("/chats", ".chat-row a.row-link"),
+    "rules": ("/rules", ""),
+    "rule": ("/rules", "main table a.row-link:text('问价')"),
+    "rule-form": ("/rules/new", ""),
+    "tags": ("/tags", ""),
+    "sync": ("/operations/comparing", "main table a.row-link"),
+    "bulk": ("/customers/bulk", ""),
+    "segments": ("/segments", ""),
+}
+"""Further pages: where they are, and the row on them to open, if any."""
 
 
 def main() -> None:
@@ -46,12 +58,15 @@ def take(browser: Browser, link: str, sandbox: str, folder: Path) -> None:
         viewport=PHONE, color_scheme="dark", locale="zh-CN", device_scale_factor=2, storage_state=desk.storage_state()
     )
     home = link.partition("/sign-in")[0]
+    page.goto(home + "/operations/comparing")
+    page.locator("main form button").first.click()  # compare now: there is a report to show
+    page.wait_for_timeout(COMPARED_SECONDS * 1000)
     for context, suffix in ((desk, ""), (phone, "-phone")):
         pages(context, home, sandbox, folder, suffix)
 
 
 def pages(context: BrowserContext, home: str, sandbox: str, folder: Path, suffix: str) -> None:
-    """The four pages at one width."""
+    """Every page at one width."""
     page = context.new_page()
     page.goto(home)
     page.screenshot(path=folder / f"today{suffix}.png")
@@ -65,6 +80,12 @@ def pages(context: BrowserContext, home: str, sandbox: str, folder: Path, suffix
     page.locator("input[name=members]").nth(1).check()
     page.wait_for_timeout(400)
     page.screenshot(path=folder / f"channel-form{suffix}.png")
+    for name, (path, row) in PAGES.items():
+        page.goto(home + path)
+        if row:
+            page.locator(row).first.click()
+            page.wait_for_load_state()
+        page.screenshot(path=folder / f"{name}{suffix}.png")
     page.goto(sandbox)
     page.wait_for_timeout(1500)
     page.locator("#customer-screen .item").first.click()

@@ -1,0 +1,194 @@
+"""Broadcasts: one message to many, looked at before, approved, and read back in WeCom's own words."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+from sqlalchemy.orm import Session
+
+from api import here, paging
+from api.operations import Call, Reply
+from api.problems import not_found
+from api.segments import SegmentId
+from api.shapes import Asked, Line, Loose, Paged, Prose, Shape, example, optional
+from insight import segments
+from outreach import broadcasts
+from outreach.audience import Counted
+from outreach.broadcasts import Draft
+from storage.database import reading
+from storage.tables import Broadcast
+
+PREFIX = "b_"
+BroadcastId = Annotated[str, StringConstraints(pattern=r"^b_[0-9]{1,15}$")]
+Name = Annotated[Line, Field(min_length=1, max_length=broadcasts.NAME_AT_MOST, examples=["双十一"])]
+TEXT = (
+    "One text for all its receivers: WeCom has no placeholders in mass messages, only `{rep}` may differ, by sender. "
+    "`{name}`, points and personal links are refused."
+)
+
+
+class BroadcastAsked(Asked):
+    """A new broadcast. Nothing is sent before it is approved."""
+
+    model_config = example(
+        {"name": "双十一", "segment_id": "s_3", "text": "本周五会员日，全场八折。{rep}", "send_at": None}
+    )
+    name: Name
+    segment_id: SegmentId
+    text: Annotated[Prose, Field(min_length=1, max_length=4000, description=TEXT)]
+    other_text: Annotated[Prose, Field(max_length=4000)] = optional("A second wording, to be compared with the first.")
+    control: Annotated[
+        int, Field(ge=0, le=broadcasts.CONTROL_AT_MOST, description="So many of 10,000 get nothing.")
+    ] = 0
+    send_at: Annotated[datetime | None, Field(strict=False, description="Not before; null: as soon as it may.")] = None
+
+
+class CountedShape(Shape):
+    """Who would get it, and why each of the others does not."""
+
+    selected: int
+    will_get_it: int
+    control: int = Field(description="Left out on purpose, to compare with.")
+    left_out: dict[str, int] = Field(description="opted_out, no_relation, rep_away, quota, gap: how many of each.")
+
+
+class BroadcastShape(Shape):
+    """A broadcast and how it stands."""
+
+    id: str = Field(examples=["b_3"])
+    name: str
+    state: str = Field(description="draft, asked (a second person decides), approved, running, stopped, done.")
+    segment_id: str | None
+    contents: list[Loose]
+    control: int
+    send_at: datetime | None
+    size: int | None = Field(description="How many were to get it when it was submitted.")
+    made_by: str
+    approved_by: str | None
+    note: str | None = Field(description="Why it is back with its maker.")
+    states: dict[str, int] = Field(
+        description="Receivers: held, asked, sent, no_friend, quota, refused, cancelled, expired, left_out, control."
+    )
+    reps: list[Loose] = Field(description="The same for each rep.")
+    made_at: datetime
+
+
+class BroadcastPage(Shape):
+    """Broadcasts, the newest first."""
+
+    items: list[BroadcastShape]
+    next_cursor: str | None
+
+
+class BroadcastsQuery(Paged):
+    """Which page."""
+
+
+def list_broadcasts(call: Call, query: BroadcastsQuery) -> Reply:
+    """One page of the broadcasts."""
+    before = paging.decode(query.cursor)
+    with reading(here.engine()) as db:
+        found, following = broadcasts.listed(db, limit=query.limit, before=before[0] if before else None)
+        items = [shown(db, one) for one in found]
+    return Reply(200, BroadcastPage(items=items, next_cursor=paging.encode(following) if following else None))
+
+
+def get_broadcast(call: Call, broadcast_id: str) -> Reply:
+    """One broadcast, with what became of each of its receivers in numbers."""
+    with reading(here.engine()) as db:
+        return Reply(200, shown(db, _known(db, broadcast_id)))
+
+
+def make_broadcast(call: Call, body: BroadcastAsked) -> Reply:
+    """Write a broadcast. What WeCom cannot do is refused here, with the reason."""
+    draft = Draft(
+        name=body.name,
+        segment_id=int(body.segment_id.removeprefix(segments.PREFIX)),
+        text=body.text,
+        other_text=body.other_text or "",
+        control=body.control,
+        send_at=_aware(body.send_at),
+    )
+    with call.work() as work:
+        broadcast = broadcasts.create(work, draft, by=call.actor)
+        call.note(work, "broadcast.create", public_id(broadcast), {"name": broadcast.name})
+        return call.keep(work, Reply(201, shown(work.db, broadcast)))
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    """A time without an offset is the shop's."""
+    return moment.replace(tzinfo=here.zone()) if moment is not None and moment.tzinfo is None else moment
+
+
+def preflight(call: Call, broadcast_id: str) -> Reply:
+    """Who would get it now, and why each of the others does not. Changes nothing."""
+    with reading(here.engine()) as db:
+        broadcast = _known(db, broadcast_id)
+        counted = broadcasts.preflight(db, broadcast, here.rules(), here.now(), here.zone(), None)
+    return Reply(200, _counted(counted))
+
+
+def approve(call: Call, broadcast_id: str) -> Reply:
+    """Submit it; above 500 receivers a second key (another name) has to call this again."""
+    with call.work() as work:
+        broadcast = _known(work.db, broadcast_id, lock=True)
+        size = broadcasts.preflight(work.db, broadcast, here.rules(), here.now(), here.zone(), None).will
+        if broadcast.state == broadcasts.ASKED:
+            broadcasts.approve(work, broadcast, size, by=call.actor)
+        else:
+            broadcasts.submit(work, broadcast, size, by=call.actor)
+        call.note(work, "broadcast.approve", broadcast_id, {"state": broadcast.state, "size": size})
+        work.db.flush()
+        return Reply(200, shown(work.db, broadcast))
+
+
+def stop(call: Call, broadcast_id: str) -> Reply:
+    """Let nobody get it who has not. What is out is out: `states` says how many."""
+    with call.work() as work:
+        broadcast = _known(work.db, broadcast_id, lock=True)
+        ended = broadcasts.stop(work, broadcast, by=call.actor)
+        call.note(work, "broadcast.stop", broadcast_id, {"tasks": ended})
+        work.db.flush()
+        return Reply(200, shown(work.db, broadcast))
+
+
+def public_id(broadcast: Broadcast) -> str:
+    """``b_3``."""
+    return f"{PREFIX}{broadcast.id}"
+
+
+def _known(db: Session, broadcast_id: str, *, lock: bool = False) -> Broadcast:
+    digits = broadcast_id.removeprefix(PREFIX)
+    right = broadcast_id != digits and digits.isascii() and digits.isdecimal() and len(digits) <= 15
+    found = db.get(Broadcast, int(digits), with_for_update=lock or None) if right else None
+    if found is None:
+        raise not_found("broadcast")
+    return found
+
+
+def _counted(counted: Counted) -> CountedShape:
+    return CountedShape(
+        selected=counted.selected, will_get_it=counted.will, control=counted.control, left_out=dict(counted.reasons)
+    )
+
+
+def shown(db: Session, broadcast: Broadcast) -> BroadcastShape:
+    """A broadcast as it is answered."""
+    standing = broadcasts.standing(db, broadcast)
+    segment_id = broadcast.segment_id
+    return BroadcastShape(
+        id=public_id(broadcast),
+        name=broadcast.name,
+        state=broadcast.state,
+        segment_id=None if segment_id is None else segments.public_id(segment_id),
+        contents=[{"arm": one["arm"], "text": one["text"]} for one in broadcast.contents],
+        control=broadcast.control,
+        send_at=here.local(broadcast.send_at) if broadcast.send_at else None,
+        size=broadcast.size,
+        made_by=broadcast.made_by,
+        approved_by=broadcast.approved_by,
+        note=broadcast.note,
+        states=dict(standing.states),
+        reps=[{"userid": userid, "name": name, **states} for userid, name, states in standing.reps],
+        made_at=here.local(broadcast.made_at),
+    )

@@ -1,0 +1,106 @@
+"""Broadcasts over the API: refused with the reason, looked at, approved by a second key, read back, stopped."""
+
+from typing import Any
+
+import pytest
+
+from outreach import broadcasts
+from storage.tables import AuditRow, MassTask
+from tests.api.caller import Caller, Json, problem
+from tests.shop import Shop
+
+TEXT = "本周五会员日，全场八折。{rep}"
+
+
+@pytest.fixture
+def segment(shop: Shop, api: Caller) -> str:
+    channel = shop.channel(text="")
+    for name in ("小雨", "阿哲", "林夕"):
+        shop.world.scan(channel.code, name=name)
+    shop.catch_up()
+    made: Json = api.post("/segments", {"name": "所有人", "filter": {"all": []}}).get_json()
+    return str(made["id"])
+
+
+def make(api: Caller, segment: str, **changes: Any) -> Json:
+    answer = api.post(
+        "/broadcasts", {"name": "双十一", "segment_id": segment, "text": TEXT, "send_at": None, **changes}
+    )
+    assert answer.status_code == 201, answer.text
+    made: Json = answer.get_json()
+    return made
+
+
+def run(shop: Shop) -> None:
+    for _ in range(6):
+        shop.advance(seconds=30)
+        shop.tick()
+
+
+def test_a_broadcast_of_the_contracts_shape_goes_out_and_tells_how_it_stands(
+    shop: Shop, api: Caller, segment: str
+) -> None:
+    made = make(api, segment)
+    assert (made["state"], made["segment_id"]) == ("draft", segment)
+    shown = api.post(f"/broadcasts/{made['id']}/preflight", {}).get_json()
+    assert shown == {"selected": 3, "will_get_it": 3, "control": 0, "left_out": {}}
+    assert api.post(f"/broadcasts/{made['id']}/approve", {}).get_json()["state"] == "approved"
+    run(shop)
+    assert sum(one.size for one in shop.rows(MassTask)) == 3
+    for userid in shop.world.members:
+        for errand in shop.world.mass_todos(userid):
+            shop.world.confirm_mass(userid, errand.msgid)
+    run(shop)
+    found = api.get(f"/broadcasts/{made['id']}")
+    assert (found["state"], found["states"]) == ("done", {"sent": 3})
+    assert sum(one["sent"] for one in found["reps"]) == 3
+    assert [one["id"] for one in api.walk("/broadcasts")] == [made["id"]]
+    assert [one.action for one in shop.rows(AuditRow, AuditRow.subject == made["id"])] == [
+        "broadcast.create",
+        "broadcast.approve",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "loc"),
+    [
+        ({"text": "{name}你好"}, ["body", "text"]),
+        ({"other_text": "{points}"}, ["body", "other_text"]),
+        ({"segment_id": "s_99"}, ["body", "segment_id"]),
+        ({"send_at": "2020-01-01T00:00:00+08:00"}, ["body", "send_at"]),
+        ({"text": "字" * 2000}, ["body", "text"]),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_at_its_field(api: Caller, segment: str, changes: Json, loc: list[str]) -> None:
+    answer = api.post("/broadcasts", {"name": "双十一", "segment_id": segment, "text": TEXT, **changes})
+    assert [one["loc"] for one in problem(answer, 422, "invalid")["errors"]] == [loc]
+
+
+def test_a_big_one_needs_a_second_key(shop: Shop, api: Caller, segment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broadcasts, "SECOND_ABOVE", 2)
+    made = make(api, segment)
+    approve = f"/broadcasts/{made['id']}/approve"
+    assert api.post(approve, {}).get_json()["state"] == "asked"
+    problem(api.post(approve, {}), 422, "invalid")
+    second = Caller(shop, "broadcasts", name="second")
+    assert second.post(approve, {}).get_json()["state"] == "approved"
+
+
+def test_a_stopped_one_reaches_nobody_any_more(shop: Shop, api: Caller, segment: str) -> None:
+    made = make(api, segment)
+    api.post(f"/broadcasts/{made['id']}/approve", {})
+    run(shop)
+    assert api.post(f"/broadcasts/{made['id']}/stop", {}).get_json()["state"] == "stopped"
+    run(shop)
+    assert all(not shop.world.mass_todos(one) for one in shop.world.members)
+    assert api.get(f"/broadcasts/{made['id']}")["states"] == {"cancelled": 3}
+
+
+def test_nobody_is_no_audience(api: Caller) -> None:
+    empty = api.post("/segments", {"name": "没有人", "filter": {"not": {"all": []}}}).get_json()["id"]
+    made = make(api, empty)
+    assert problem(api.post(f"/broadcasts/{made['id']}/approve", {}), 422, "invalid")["errors"][0]["loc"] == [
+        "body",
+        "segment_id",
+    ]
+    problem(api.ask("GET", "/broadcasts/b_99"), 404, "not-found")
