@@ -250,7 +250,7 @@ def cannot_send(conversation: Conversation, now: datetime) -> str | None:
     if conversation.state == HUMAN:
         return "接待人员正在接待，请在企业微信客户端里回复"
     if conversation.state == POOL:
-        return "客户正在等待接待人员，请先在企业微信客户端里接入"
+        return "客户正在等待接入，请先在企业微信客户端里接入"
     if conversation.state == ENDED:
         return "会话已结束，要等客户再次发言"
     if conversation.sent_since >= MOST_SENT:

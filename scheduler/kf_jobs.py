@@ -57,7 +57,7 @@ def tend_conversations(hands: "Hands") -> str:
         closed, waiting = conversations.close_old(work), conversations.waiting_too_long(work, PATIENCE)
         if waiting:
             minutes = int(PATIENCE.total_seconds() // 60)
-            alarms.raise_alarm(work, WAITING, f"{waiting} 位微信客服的客户已等待接待超过 {minutes} 分钟，还没有人接入")
+            alarms.raise_alarm(work, WAITING, f"{waiting} 位微信客服的客户已等待接入超过 {minutes} 分钟，还没有人接入")
         else:
             alarms.clear(work, WAITING)
     return f"chats over: {closed}, waiting too long: {waiting}"
