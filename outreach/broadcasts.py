@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, String, cast, func, literal, select
+from sqlalchemy import ColumnElement, String, cast, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from insight import segments
@@ -235,8 +235,7 @@ def stop(work: Work, broadcast: Broadcast, *, by: str) -> int:
         mass.take_back(work, one, "stopped by hand") for one in work.db.scalars(select(MassTask).where(*open_tasks))
     )
     free = (Touch.source == source_of(broadcast), Touch.state == budget.HELD, Touch.task_id.is_(None))
-    for one in work.db.scalars(select(Touch).where(*free)):
-        one.state = "cancelled"
+    work.db.execute(update(Touch).where(*free).values(state="cancelled"))
     return ended
 
 
