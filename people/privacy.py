@@ -30,6 +30,7 @@ from storage.tables import (
     BulkJob,
     BulkRow,
     Conversation,
+    Enrolment,
     Erasure,
     GroupMember,
     HandoverRow,
@@ -39,8 +40,10 @@ from storage.tables import (
     Interaction,
     Interval,
     JobRun,
+    JourneyInside,
     KeptFile,
     LifecycleChange,
+    LinkOpen,
     OutboxRow,
     Person,
     PersonalTag,
@@ -49,13 +52,17 @@ from storage.tables import (
     Relation,
     RelationFact,
     RelationTag,
+    RepCard,
     RuleHit,
     SegmentMember,
+    StepRun,
     SyncRun,
     TagGround,
     Task,
     Touch,
+    TrackedLink,
     Unassigned,
+    WebhookCall,
     Welcome,
 )
 from storage.work import Work
@@ -147,6 +154,16 @@ def _spoken_of(*texts: InstrumentedAttribute[Any]) -> Holding:
     return Holding(table, lambda one: _holding_any(_columns(texts), [*one.needles, *one.names]), SCRUB, texts)
 
 
+def _steps(one: Traces) -> ColumnElement[bool]:
+    return StepRun.enrolment_id.in_(select(Enrolment.id).where(Enrolment.person_id == one.person_id))
+
+
+def _opens(one: Traces) -> ColumnElement[bool]:
+    """What they opened, and what was opened of links that were made for them."""
+    theirs = select(TrackedLink.id).where(TrackedLink.person_id == one.person_id)
+    return or_(LinkOpen.person_id == one.person_id, LinkOpen.link_id.in_(theirs))
+
+
 def _bulk_rows(one: Traces) -> ColumnElement[bool]:
     """Also lines that were refused because whoever sent the file may not see this person."""
     asked = [value for _, value in one.identities]
@@ -178,6 +195,13 @@ HOLDINGS: tuple[Holding, ...] = (
     Holding(Unassigned, _known_as(Unassigned.external_userid)),
     Holding(Welcome, _known_as(Welcome.external_userid)),
     Holding(Interaction, _own(Interaction.person_id)),
+    Holding(StepRun, _steps),
+    Holding(Enrolment, _own(Enrolment.person_id)),
+    Holding(JourneyInside, _own(JourneyInside.person_id)),
+    Holding(WebhookCall, _own(WebhookCall.person_id)),
+    Holding(LinkOpen, _opens),
+    Holding(TrackedLink, _own(TrackedLink.person_id)),
+    Holding(RepCard, _own(RepCard.person_id)),
     Holding(Touch, _own(Touch.person_id)),
     Holding(SegmentMember, _own(SegmentMember.person_id)),
     Holding(LifecycleChange, _own(LifecycleChange.person_id)),
@@ -209,9 +233,12 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "gate": "how much of each API is used up",
         "group_chat": "groups; who is in them stands in group_member",
         "handover": "two reps; the customers stand in handover_row",
+        "journey": "what happens on the way; who is on one stands in enrolment",
+        "journey_version": "as journey",
         "kf_account": "accounts of ours",
         "lease": "processes",
         "mass_task": "one text for many; who was to get it stands in touch",
+        "material": "what may be sent to many",
         "media": "pictures we send",
         "member": "our own people",
         "pace": "how many messages a rep was sent",

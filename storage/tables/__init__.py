@@ -9,12 +9,10 @@ from storage.tables.channels import CalendarDay, Channel, ChannelSeat, Media, We
 from storage.tables.conversations import Answer, Conversation, GroupChat, GroupMember, KeptFile, KfAccount, RepDay
 from storage.tables.house import ApiKey, Attempt, AuditRow, IdempotentAnswer, Setting, SignIn, SignInLink, User
 from storage.tables.insight import LifecycleChange, Segment, SegmentMember
+from storage.tables.journeys import Enrolment, Journey, JourneyInside, JourneyVersion, StepRun, WebhookCall
+from storage.tables.materials import LinkOpen, Material, TrackedLink
 from storage.tables.organisation import Department, Member
-from storage.tables.outreach import (
-    Broadcast,
-    MassTask,
-    Touch,
-)
+from storage.tables.outreach import Broadcast, MassTask, RepCard, Touch
 from storage.tables.people import Identity, Interaction, Interval, Person, Relation, RelationFact
 from storage.tables.road import Alarm, Gate, InboxRow, JobRun, Lease, OutboxRow, Pace, Progress, Sealed
 from storage.tables.tags import PersonalTag, PersonTag, RelationTag, RuleHit, Tag, TagGround, TagRule, TagRuleVersion
@@ -35,6 +33,7 @@ __all__ = [
     "ChannelSeat",
     "Conversation",
     "Department",
+    "Enrolment",
     "Erasure",
     "Gate",
     "GroupChat",
@@ -47,11 +46,16 @@ __all__ = [
     "Interaction",
     "Interval",
     "JobRun",
+    "Journey",
+    "JourneyInside",
+    "JourneyVersion",
     "KeptFile",
     "KfAccount",
     "Lease",
     "LifecycleChange",
+    "LinkOpen",
     "MassTask",
+    "Material",
     "Media",
     "Member",
     "OutboxRow",
@@ -63,6 +67,7 @@ __all__ = [
     "Relation",
     "RelationFact",
     "RelationTag",
+    "RepCard",
     "RepDay",
     "RuleHit",
     "Sealed",
@@ -71,6 +76,7 @@ __all__ = [
     "Setting",
     "SignIn",
     "SignInLink",
+    "StepRun",
     "SyncRun",
     "Tag",
     "TagGround",
@@ -78,7 +84,9 @@ __all__ = [
     "TagRuleVersion",
     "Task",
     "Touch",
+    "TrackedLink",
     "Unassigned",
     "User",
+    "WebhookCall",
     "Welcome",
 ]

@@ -1,4 +1,4 @@
-"""What we start towards people: broadcasts, the tasks that reps confirm, and the contact budget."""
+"""What we start towards people: broadcasts, the tasks that reps confirm, reps' cards, and the contact budget."""
 
 from datetime import date, datetime
 from typing import Any
@@ -30,8 +30,14 @@ class Broadcast(Base):
     """``[{"arm": "a", "text": "…", "attachments": […]}]``: one, or two that are compared."""
     control: Mapped[int] = mapped_column(default=0)
     """So many of ten thousand get nothing, to compare with."""
+    metric: Mapped[str] = mapped_column(String(10), default="talked")
+    """By what its wordings are compared: talked, opened, left (within seven days)."""
     send_at: Mapped[datetime | None]
-    """Not before; none: as soon as it may."""
+    """Not before; none: as soon as it may. Of a recurring one: its next time."""
+    repeat: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """``{"every": "week", "days": [1, 4], "at": "10:00"}``: each time is a broadcast of its own; none: once."""
+    parent_id: Mapped[int | None] = mapped_column(Key, index=True)
+    """The recurring one of which it is one time."""
     state: Mapped[str] = mapped_column(String(10), default="draft")
     """draft, asked (a second person decides), approved, running, stopped, done."""
     version: Mapped[int] = mapped_column(default=1)
@@ -123,4 +129,40 @@ class Touch(Base):
         Index("ix_touch_task", "task_id", "state"),
         Index("ix_touch_source", "source", "state"),
         Index("ix_touch_person", "person_id"),
+    )
+
+
+class RepCard(Base):
+    """One thing for a rep to do about a customer today, with its reason and a prepared text (今日待办卡片)."""
+
+    __tablename__ = "rep_card"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    userid: Mapped[str] = mapped_column(String(64))
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    """What it is about: journey, opened, quiet, birthday, new …"""
+    source: Mapped[str] = mapped_column(String(60))
+    """``journey:5:v1:s2``, ``link:17``."""
+    once: Mapped[str] = mapped_column(String(160), unique=True)
+    because: Mapped[str] = mapped_column(Text, default="")
+    """Why, in words for the rep."""
+    text: Mapped[str] = mapped_column(Text, default="")
+    """What she may send with one tap; may name the person."""
+    attachments: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    rank: Mapped[int] = mapped_column(default=50)
+    """Bigger first."""
+    state: Mapped[str] = mapped_column(String(10), default="open")
+    """open, snoozed, sent, done, irrelevant, expired, cancelled."""
+    due_at: Mapped[datetime]
+    """Shown from then on."""
+    until: Mapped[datetime | None]
+    """No use after that."""
+    touch_id: Mapped[int | None] = mapped_column(ForeignKey("touch.id"), index=True)
+    made_at: Mapped[datetime]
+    shown_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[str | None] = mapped_column(String(64))
+    __table_args__ = (
+        Index("ix_rep_card_userid", "userid", "state", "due_at"),
+        Index("ix_rep_card_source", "source", "state"),
     )

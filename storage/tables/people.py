@@ -28,6 +28,9 @@ class Person(Base):
     """The rep who answers for this person; the oldest living relation unless set by hand."""
     owner_by_hand: Mapped[bool] = mapped_column(default=False)
     phone: Mapped[str | None] = mapped_column(String(40))
+    birthday: Mapped[int | None]
+    """Month and day as one number: 229 is 29 February."""
+    birth_year: Mapped[int | None]
     province: Mapped[str | None] = mapped_column(String(30))
     """Where the number in ``region_of`` was given out, kept for segments (``people.regions``)."""
     city: Mapped[str | None] = mapped_column(String(30))
@@ -50,6 +53,7 @@ class Person(Base):
         Index("ix_person_owner", "owner"),
         Index("ix_person_name", "name"),
         Index("ix_person_phone", "phone"),
+        Index("ix_person_birthday", "birthday", "id"),
         Index("ix_person_life_cycle", "life_cycle", "id"),
         Index("ix_person_region", "province", "city"),
         Index("ix_person_region_due", "id", postgresql_where=sql(REGION_DUE), sqlite_where=sql(REGION_DUE)),

@@ -21,14 +21,17 @@ from storage.tables import (
     AuditRow,
     Base,
     BulkJob,
+    Enrolment,
     Erasure,
     GroupMember,
     Handover,
     Identity,
     InboxRow,
     Interaction,
+    Journey,
     KeptFile,
     KfAccount,
+    Material,
     OutboxRow,
     Person,
     Relation,
@@ -38,6 +41,7 @@ from storage.tables import (
     Tag,
     TagGround,
     TagRule,
+    TrackedLink,
 )
 from storage.work import Work
 from tests import databases
@@ -71,11 +75,28 @@ class House:
         segment = segment or Segment(name="分层", created_at=NOW, changed_at=NOW)
         db.add_all([tag, rule, job, plan, account, key, line, segment])
         db.flush()
+        on_the_way = self._on_the_way(db)
         search.index(db, line.id, f"{name}说")
         keys = {"person": self.person, "relation": self.relation, "tag": tag, "tag_rule": rule, "bulk_job": job}
         self.keys: dict[str, Any] = {name: one.id for name, one in keys.items()}
         self.keys |= {"handover": plan.id, "api_key": key.id, "interaction": line.id, "kf_account": "wk1"}
         self.keys["segment"] = segment.id
+        self.keys |= on_the_way
+
+    def _on_the_way(self, db: Session) -> dict[str, Any]:
+        """A journey this person is on, and a link that was made for them."""
+        journey = db.scalars(select(Journey)).first() or Journey(name="旅程", made_at=NOW, changed_at=NOW)
+        material = db.scalars(select(Material)).first()
+        material = material or Material(kind="link", name="新品", made_at=NOW, changed_at=NOW)
+        db.add_all([journey, material])
+        db.flush()
+        number = self.person.id
+        enrolment = Enrolment(journey_id=journey.id, version=1, person_id=number, began_at=NOW)
+        link = TrackedLink(token=f"t{number}", url="https://shop.test", source="card", once=f"{number}", made_at=NOW)
+        link.person_id = number
+        db.add_all([enrolment, link])
+        db.flush()
+        return {"journey": journey.id, "material": material.id, "enrolment": enrolment.id, "tracked_link": link.id}
 
 
 def plant(db: Session, house: House, external: str, mark: str) -> None:

@@ -39,6 +39,9 @@ NAMES_NOBODY = frozenset(
     {
         *("answer.definition", "answer.reply", "api_key.digest", "api_key.name", "api_key.scopes", "attempt.address"),
         *("audit.address", "audit.before_hash", "audit.hash", "broadcast.chat_ids", "broadcast.contents"),
+        *("broadcast.repeat", "enrolment.because", "enrolment.entry_key", "journey.read_to", "link_open.once"),
+        *("material.contents", "material.open_tags", "rep_card.attachments", "step_run.outcome"),
+        *("webhook_call.body", "webhook_call.once"),
         *("bulk_job.tags", "channel.code", "channel.config_id", "mass_task.attachments", "mass_task.chat_ids"),
         *("mass_task.msgid", "mass_task.reached", "setting.value", "touch.external_userid"),
         *("channel.name", "channel.tags", "channel.welcome", "conversation.external_userid", "conversation.open_kfid"),
