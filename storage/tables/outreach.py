@@ -162,6 +162,8 @@ class RepCard(Base):
     shown_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[str | None] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(String(200), default="")
+    """Why it is irrelevant, in her words; of one cancelled: opted_out, no_relation …"""
     __table_args__ = (
         Index("ix_rep_card_userid", "userid", "state", "due_at"),
         Index("ix_rep_card_source", "source", "state"),

@@ -201,6 +201,7 @@ def upgrade() -> None:
         sa.Column("ended_by", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_rep_card_person_id_person")),
         sa.ForeignKeyConstraint(["touch_id"], ["touch.id"], name=op.f("fk_rep_card_touch_id_touch")),
+        sa.Column("reason", sa.String(length=200), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rep_card")),
         sa.UniqueConstraint("once", name=op.f("uq_rep_card_once")),
     )
