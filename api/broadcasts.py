@@ -12,7 +12,7 @@ from api.problems import not_found
 from api.segments import SegmentId
 from api.shapes import Asked, Line, Loose, Paged, Prose, Shape, example, optional
 from insight import segments
-from outreach import broadcasts
+from outreach import broadcasts, results
 from outreach.audience import Counted
 from outreach.broadcasts import Draft
 from storage.database import reading
@@ -124,7 +124,7 @@ def preflight(call: Call, broadcast_id: str) -> Reply:
     """Who would get it now, and why each of the others does not. Changes nothing."""
     with reading(here.engine()) as db:
         broadcast = _known(db, broadcast_id)
-        counted = broadcasts.preflight(db, broadcast, here.rules(), here.now(), here.zone(), None)
+        counted = broadcasts.preflight(db, broadcast, here.rules(), here.now(), here.zone())
     return Reply(200, _counted(counted))
 
 
@@ -132,7 +132,7 @@ def approve(call: Call, broadcast_id: str) -> Reply:
     """Submit it; above 500 receivers a second key (another name) has to call this again."""
     with call.work() as work:
         broadcast = _known(work.db, broadcast_id, lock=True)
-        size = broadcasts.preflight(work.db, broadcast, here.rules(), here.now(), here.zone(), None).will
+        size = broadcasts.preflight(work.db, broadcast, here.rules(), here.now(), here.zone()).will
         if broadcast.state == broadcasts.ASKED:
             broadcasts.approve(work, broadcast, size, by=call.actor)
         else:
@@ -174,7 +174,7 @@ def _counted(counted: Counted) -> CountedShape:
 
 def shown(db: Session, broadcast: Broadcast) -> BroadcastShape:
     """A broadcast as it is answered."""
-    standing = broadcasts.standing(db, broadcast)
+    standing = results.standing(db, broadcast)
     segment_id = broadcast.segment_id
     return BroadcastShape(
         id=public_id(broadcast),

@@ -201,9 +201,15 @@ def _of_form(error: Invalid) -> Response:
 
 
 def _of_broadcast(error: CannotDo) -> Response:
-    """What a broadcast cannot be or do, at the field that is at fault."""
-    place = {"": (), "segment": ("segment_id",)}.get(error.place, (error.place,))
-    return answer(invalid([(("body", *place), error.words)]))
+    """What a broadcast cannot be or do, each at the field that is at fault."""
+    return answer(invalid((("body", *_place(place)), words) for place, words in error.problems))
+
+
+def _place(place: str) -> Loc:
+    """``attachments-0`` is the first of the attachments."""
+    name, _dash, number = place.partition("-")
+    field = {"segment": "segment_id"}.get(name, name)
+    return (field, int(number)) if number else (field,) if field else ()
 
 
 def _of_filter(error: WrongFilter) -> Response:

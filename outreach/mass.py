@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, not_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from outreach import budget, hours
+from outreach import budget, contents, hours, links
 from outreach.budget import Rules
 from people import consent, persons
 from storage.database import changed_rows
 from storage.tables import CalendarDay, GroupChat, MassTask, Person, Relation, Touch
 from storage.work import Work
-from wecom.commands import MAX_MASS_CUSTOMERS, MAX_MASS_GROUPS, CancelMass, MakeGroupMass, MakeMass
+from wecom.commands import MAX_MASS_CUSTOMERS, MAX_MASS_GROUPS, CancelMass, MakeGroupMass, MakeMass, RemindMass
 from wecom.mass import NO_FRIEND, QUOTA_USED, SENT, MassResult
 
 TASKS_A_DAY = 2
@@ -30,16 +30,21 @@ LOST_AFTER = timedelta(minutes=10)
 Task = aliased(MassTask)
 CONFIRMED_UNTIL = time(18)
 OPEN = ("planned", "asked", "unclear", "made", "leaving")
-QUIET, OPTED_OUT = AGAIN = ("quiet hours have begun", "somebody opted out")
+QUIET, GONE = AGAIN = ("quiet hours have begun", "somebody in it is not to get it any more")
 """Why a task is taken back that is offered again."""
 LATE = "no rep confirmed it in time"
+LEFT = "left"
+"""Of a touch: why it is not to be sent any more although its task is made (a journey's goal was reached, say)."""
+REMINDERS, REMINDERS_WITHIN = 3, timedelta(hours=24)
+"""WeCom lets a task be brought to mind so often (wecom.md §4.9)."""
+ATTACHMENTS_TAKE = timedelta(minutes=1)
 WORDS: Mapping[int, str] = {SENT: budget.SENT, NO_FRIEND: "no_friend", QUOTA_USED: "quota"}
 """WeCom's word of a receiver as a state of the touch."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What is sent: a text of at most 4,000 bytes and up to nine attachments, as WeCom takes them."""
+    """What is sent: a text of at most 4,000 bytes and up to nine attachments (``outreach.contents``)."""
 
     text: str
     attachments: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
@@ -109,9 +114,9 @@ def cut_groups(work: Work, source: str, content: Content, chat_ids: Sequence[str
 
 def due(db: Session, now: datetime, day: tuple[datetime, datetime]) -> list[int]:
     """Tasks that may be made now: due, and of a rep who has not had two this day (from and to, as moments)."""
-    others = select(func.count()).where(
-        MassTask.userid == Task.userid, MassTask.asked_at >= day[0], MassTask.asked_at < day[1], MassTask.id != Task.id
-    )
+    in_vain = and_(MassTask.state == "cancelled", MassTask.confirmed_at.is_(None))
+    today = (MassTask.asked_at >= day[0], MassTask.asked_at < day[1], not_(in_vain))
+    others = select(func.count()).where(MassTask.userid == Task.userid, MassTask.id != Task.id, *today)
     free = others.correlate(Task).scalar_subquery() < TASKS_A_DAY
     waiting = select(Task.id).where(Task.state == "planned", Task.due_at <= now, free).order_by(Task.due_at, Task.id)
     first: dict[str, int] = {}
@@ -133,9 +138,16 @@ def ask(work: Work, task_id: int, rules: Rules) -> bool:
         receivers = [str(one) for one in work.db.scalars(held.order_by(Touch.id))]
     if not receivers:
         return _end(work, task, "cancelled", "nobody is left who may get it")
+    links.of_task(work, task)
+    ready = contents.ready(work, task.attachments)
+    if ready.trouble:
+        return _end(work, task, "refused", ready.trouble)
+    if ready.waits:
+        task.due_at = work.now + ATTACHMENTS_TAKE
+        return False
     task.state, task.asked_at, task.size = "asked", work.now, len(receivers)
     kind = MakeGroupMass if task.audience == "groups" else MakeMass
-    command = kind(task.id, task.userid, receivers, task.text, list(task.attachments))
+    command = kind(task.id, task.userid, receivers, task.text, ready.attachments)
     if work.watches(command.sender):
         _give_back(work, task, "cancelled", "watched")
         task.state, task.ended_at = "watched", work.now
@@ -174,7 +186,7 @@ def _give_back(work: Work, task: MassTask, state: str, reason: str = "") -> int:
 
 
 def _end(work: Work, task: MassTask, state: str, outcome: str) -> bool:
-    _give_back(work, task, "expired" if outcome == LATE else "cancelled")
+    _give_back(work, task, "expired" if outcome == LATE else "refused" if state == "refused" else "cancelled")
     task.state, task.outcome, task.ended_at, task.look_at = state, outcome, work.now, None
     return False
 
@@ -291,7 +303,7 @@ def _offer_again(work: Work, task: MassTask, at: datetime) -> None:
     )
     work.db.add(again)
     work.db.flush()
-    left = update(Touch).where(Touch.task_id == task.id, Touch.state == budget.ASKED)
+    left = update(Touch).where(Touch.task_id == task.id, Touch.state == budget.ASKED, Touch.reason != LEFT)
     count = changed_rows(work.db, left.values(task_id=again.id, state=budget.HELD, at=at, day=budget.day_of(at)))
     again.size = len(again.chat_ids) or count
 
@@ -315,6 +327,34 @@ def _next_look(task: MassTask, now: datetime) -> timedelta:
     """The older a task, the rarer it is asked about."""
     age = now - (task.made_at or now)
     return max(FIRST_LOOK, min(age / 4, LONGEST_LOOK))
+
+
+# --- bringing to mind ------------------------------------------------------------------------------------------------
+
+
+def reminders_left(task: MassTask, now: datetime) -> int:
+    """How often WeCom would still bring this task to its rep's mind; 0 when there is nothing to remind of."""
+    if task.state != "made" or task.confirmed_at is not None:
+        return 0
+    lately = task.reminded_at is not None and now - task.reminded_at < REMINDERS_WITHIN
+    return REMINDERS - (task.reminded if lately else 0)
+
+
+def remind(work: Work, task: MassTask) -> bool:
+    """Have WeCom ask the rep again; False when she has confirmed, or was asked three times within 24 hours."""
+    if reminders_left(task, work.now) <= 0 or task.msgid is None:
+        return False
+    lately = task.reminded_at is not None and work.now - task.reminded_at < REMINDERS_WITHIN
+    task.reminded, task.reminded_at = (task.reminded if lately else 0) + 1, work.now
+    once = f"remind:{task.msgid}:{int(work.now.timestamp())}"
+    return work.ask(RemindMass(task.id, task.msgid), once=once, key=f"mass:{task.userid}")
+
+
+def not_reminded(work: Work, task_id: int) -> None:
+    """WeCom did not take it: that one does not count."""
+    task = work.db.get(MassTask, task_id, with_for_update=True)
+    if task is not None and task.reminded:
+        task.reminded -= 1
 
 
 # --- taking back -----------------------------------------------------------------------------------------------------
@@ -359,9 +399,10 @@ def unconfirmed(db: Session) -> list[int]:
     return list(db.scalars(select(MassTask.id).where(*own).order_by(MassTask.id)))
 
 
-def with_opted_out(db: Session) -> list[int]:
-    """Tasks that reps may still confirm although somebody in them wants to hear nothing more."""
+def with_leavers(db: Session) -> list[int]:
+    """Tasks that reps may still confirm although somebody in them is not to get it any more, or opted out."""
+    unwanted = or_(not_(consent.wanting()), Touch.reason == LEFT)
     inside = select(Touch.id).join(Person, Person.id == Touch.person_id)
-    inside = inside.where(Touch.task_id == MassTask.id, Touch.state == budget.ASKED, not_(consent.wanting()))
+    inside = inside.where(Touch.task_id == MassTask.id, Touch.state == budget.ASKED, unwanted)
     own = (MassTask.state == "made", MassTask.confirmed_at.is_(None), inside.exists())
     return list(db.scalars(select(MassTask.id).where(*own).order_by(MassTask.id)))

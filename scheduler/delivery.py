@@ -42,6 +42,7 @@ from wecom.commands import (
     MakeMass,
     MarkTag,
     ReadKfState,
+    RemindMass,
     ReplyKf,
     SendKf,
     SendKfOnEvent,
@@ -195,6 +196,13 @@ def after_cancels(work: Work, calls: Sequence[Made]) -> None:
             mass.taken_back(work, one.command.task)
 
 
+def after_reminders(work: Work, calls: Sequence[Made]) -> None:
+    """A reminder that WeCom refused does not count among the three of a day."""
+    for one in calls:
+        if isinstance(one.command, RemindMass) and one.outcome.state in ("refused", "dropped", "late"):
+            mass.not_reminded(work, one.command.task)
+
+
 def after_kf(work: Work, calls: Sequence[Made]) -> None:
     """Each line of a chat shows its fate, the chat whose it is, and how many messages are left in it."""
     for one in sorted(calls, key=_conversation):
@@ -225,6 +233,7 @@ AFTER: Mapping[type[Command], After] = MappingProxyType(
         MakeMass: after_mass,
         MakeGroupMass: after_mass,
         CancelMass: after_cancels,
+        RemindMass: after_reminders,
         AddCorpTag: after_corp_tags,
         EditCorpTag: after_tag_changes,
         DeleteCorpTags: after_tag_changes,

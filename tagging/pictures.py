@@ -96,7 +96,13 @@ def keep(work: Work, data: bytes) -> Media:
 def bring(work: Work, media: Media) -> None:
     """Ask for the upload unless WeCom has the picture fresh or was asked."""
     if media.uploaded_at is None or work.now - media.uploaded_at > FRESH:
-        work.ask_again(UploadMedia(media.id), stem=f"media:{media.id}", key=f"media:{media.id}")
+        work.ask_again(UploadMedia(media.id, kind_of(media)), stem=f"media:{media.id}", key=f"media:{media.id}")
+
+
+def kind_of(media: Media) -> str:
+    """As what WeCom is to keep it: ``image``, ``video`` or ``file``."""
+    kind = media.content_type.partition("/")[0]
+    return kind if kind in ("image", "video") else "file"
 
 
 def alive(media: Media | None, now: datetime) -> bool:
