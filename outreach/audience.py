@@ -128,6 +128,25 @@ def counted(db: Session, plan: Plan) -> Counted:
     return _added_up(db.execute(grouped))
 
 
+def people(
+    db: Session, plan: Plan, why: str, *where: ColumnElement[bool], limit: int, after: int = 0
+) -> tuple[list[tuple[Person, str | None]], int | None]:
+    """One page of those who would get it (``why`` is empty), are in ``control``, or are left out for a reason.
+
+    With each the rep they would hear from; and the id that the next page comes after.
+    """
+    arm = _arm(db, plan)
+    asked, sender, reason = _question(plan)
+    asked = asked.add_columns(Person, sender.userid).where(*where, Person.id > after)
+    if why in ("", CONTROL):
+        asked = asked.where(reason == "", arm == CONTROL if why else arm != CONTROL)
+    else:
+        asked = asked.where(reason == why)
+    found = [(one, userid) for one, userid in db.execute(asked.order_by(Person.id).limit(limit + 1))]
+    more, found = len(found) > limit, found[:limit]
+    return found, (found[-1][0].id if more else None)
+
+
 def plan(db: Session, message: Plan, after: int) -> int | None:
     """Write the next portion into the budget; the person it has come to, None when that were the last."""
     upto = db.scalar(select(Person.id).where(Person.id > after).order_by(Person.id).offset(PORTION - 1).limit(1))

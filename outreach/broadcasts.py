@@ -218,13 +218,13 @@ def plan_of(db: Session, broadcast: Broadcast, rules: Rules, now: datetime, zone
     at = rules.quiet.next_open(max(now, broadcast.send_at or now), zone)
     sight = maker(db, broadcast)
     if sight.everybody:
-        return Plan(source_of(broadcast), fits, at, rules, _arms(broadcast))
+        return Plan(source_of(broadcast), fits, at, rules, arms_of(broadcast))
     theirs = sight.reps(Relation.userid.expression)
-    return Plan(source_of(broadcast), and_(fits, sight.people()), at, rules, _arms(broadcast), theirs)
+    return Plan(source_of(broadcast), and_(fits, sight.people()), at, rules, arms_of(broadcast), theirs)
 
 
-def _arms(broadcast: Broadcast) -> dict[str, int]:
-    """Control first, the rest in equal parts."""
+def arms_of(broadcast: Broadcast) -> dict[str, int]:
+    """The arms with their shares in ten-thousandths: control first, the rest in equal parts."""
     names = [str(one["arm"]) for one in broadcast.contents]
     if len(names) == 1 and not broadcast.control:
         return {names[0]: BUCKETS}
@@ -294,6 +294,23 @@ def send_back(work: Work, broadcast: Broadcast, why: str) -> None:
     for one in (broadcast, *((parent,) if parent is not None else ())):
         one.note, one.changed_at = why, work.now
     telling.maker(work, parent or broadcast, "群发退回给你", why)
+
+
+def return_to_maker(work: Work, broadcast: Broadcast, words: str, *, by: str) -> None:
+    """The second person says no. Raises ``CannotDo``."""
+    if broadcast.state != ASKED:
+        raise CannotDo(("", "它现在不等待批准"))
+    if not words.strip():
+        raise CannotDo(("words", "请写明为什么退回"))
+    send_back(work, broadcast, words.strip()[:200])
+
+
+def discard(work: Work, broadcast: Broadcast, *, by: str) -> None:
+    """Give up a draft, or one that waits for a second person. Raises ``CannotDo``."""
+    if broadcast.state not in (DRAFT, ASKED):
+        raise CannotDo(("", "已经批准，不能放弃；可以停止它"))
+    broadcast.state, broadcast.stopped_by = STOPPED, by
+    broadcast.ended_at = broadcast.changed_at = work.now
 
 
 def stop(work: Work, broadcast: Broadcast, *, by: str | None, why: str = "stopped by hand") -> int:
