@@ -58,6 +58,11 @@ def notice() -> str:
     return cast(str, current_app.extensions["notice"])
 
 
+def home() -> str:
+    """Where customers' own pages are reached from outside."""
+    return cast(str, current_app.extensions["home"])
+
+
 def bell() -> Bell:
     """Wakes the workers."""
     return cast(Bell, current_app.extensions["bell"])
@@ -65,7 +70,8 @@ def bell() -> Bell:
 
 def start_work(db: Session) -> Work:
     """Work on a session that somebody else keeps."""
-    return Work(db, now(), cause=f"api: {request.endpoint}", zone=zone(), watch=watch(), notice=notice())
+    cause = f"api: {request.endpoint}"
+    return Work(db, now(), cause=cause, zone=zone(), watch=watch(), notice=notice(), home=home())
 
 
 def local(moment: datetime) -> datetime:

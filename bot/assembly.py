@@ -71,7 +71,7 @@ class Parts:
     def dispatcher(self) -> Dispatcher:
         """Takes events along their routes."""
         watch, notice = self.settings.wecom.watch, self.settings.privacy.notice
-        return Dispatcher(self.engine, self.gateway, self.clock, self.zone, watch, notice)
+        return Dispatcher(self.engine, self.gateway, self.clock, self.zone, watch, notice, self.settings.web.home)
 
     def sender(self) -> Sender:
         """Makes the calls that wait in the outbox."""
@@ -82,7 +82,8 @@ class Parts:
         """What a job may use."""
         watch = self.settings.wecom.watch
         days = self.settings.privacy.keep_text_days
-        return Hands(self.engine, self.gateway, self.clock, self.zone, watch, ring, stopping, self.rules, days)
+        home = self.settings.web.home
+        return Hands(self.engine, self.gateway, self.clock, self.zone, watch, ring, stopping, self.rules, days, home)
 
     def loop(self, ring: Callable[[], None], stopping: Callable[[], bool]) -> Loop:
         """Keeps the timetable."""

@@ -187,6 +187,11 @@ class WebSettings(Section):
     customer_base_url: Annotated[str, BeforeValidator(lambda value: _base_address(value) if value else "")] = ""
     secret_key: Annotated[SecretStr, Field(min_length=32)]
 
+    @property
+    def home(self) -> str:
+        """Where customers' own pages are reached from outside."""
+        return self.customer_base_url or self.base_url
+
 
 class Settings(BaseSettings):
     """All settings."""

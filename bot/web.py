@@ -58,6 +58,8 @@ def _looked_up_in_views(parts: Parts) -> dict[str, Any]:
         "watch": wecom.watch,
         "rules": parts.rules,
         "notice": parts.settings.privacy.notice,
+        "home": parts.settings.web.home,
+        "intake": parts.intake,
         "bell": parts.bell,
         "base_url": parts.settings.web.base_url,
         "corp_id": wecom.corp_id,

@@ -36,6 +36,7 @@ from console import (
     tag_list,
     tasks,
     today,
+    tracked,
     words,
 )
 
@@ -61,6 +62,7 @@ PAGES = (
     operations.pages,
     comparing.pages,
     settings.pages,
+    tracked.pages,
 )
 
 

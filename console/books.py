@@ -43,6 +43,7 @@ EVENT_WORDS: Mapping[str, str] = MappingProxyType(
         "subscribe": N_("成员关注应用"),
         "unsubscribe": N_("成员取消关注应用"),
         "enter_agent": N_("成员打开应用"),
+        "link_opened": N_("客户打开了链接"),
         "message.text": N_("成员发来文字"),
         "message.image": N_("成员发来图片"),
         "message.voice": N_("成员发来语音"),

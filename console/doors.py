@@ -36,6 +36,7 @@ PUBLIC = frozenset(
         "sign_in.by_link",
         "sign_in.to_wecom",
         "sign_in.from_wecom",
+        "tracked.follow",
     }
 )
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})

@@ -23,6 +23,7 @@ from people import access, persons, sign_in
 from people.access import Sight, Viewer
 from storage import audit, database
 from storage.bell import Bell
+from storage.inbox import Intake
 from storage.tables import User
 from storage.work import Work
 from wecom.gateway import Gateway
@@ -63,6 +64,16 @@ def watch() -> Collection[str]:
 def notice() -> str:
     """The privacy notice that goes with the first thing we write to a customer."""
     return cast(str, current_app.extensions["notice"])
+
+
+def home() -> str:
+    """Where customers' own pages are reached from outside."""
+    return cast(str, current_app.extensions["home"])
+
+
+def intake() -> Intake:
+    """Keeps events durably: what a customer's page tells takes the road that WeCom's events take."""
+    return cast(Intake, current_app.extensions["intake"])
 
 
 def bell() -> Bell:
@@ -189,7 +200,8 @@ def working(cause: str = "") -> Iterator[Work]:
 
 def start_work(db: Session, cause: str = "") -> Work:
     """Work on a session that somebody else keeps: what ``tagging.channel_desk.Desk`` asks for."""
-    return Work(db, now(), cause=cause or f"console: {request.endpoint}", zone=zone(), watch=watch(), notice=notice())
+    cause = cause or f"console: {request.endpoint}"
+    return Work(db, now(), cause=cause, zone=zone(), watch=watch(), notice=notice(), home=home())
 
 
 def note(

@@ -55,6 +55,7 @@ SOURCES = {
     "loss": N_("规则：流失了"),
     "group": N_("客户群"),
     "import": N_("导入"),
+    "link": N_("打开了链接"),
 }
 OUT_BY = {"kf": N_("客户在微信客服里说的"), "page": N_("客户自己在页面上点的"), "api:%(name)s": N_("接口 %(name)s")}
 """Who may say so besides members."""

@@ -58,6 +58,7 @@ FIELD_WORDS: Mapping[str, str] = {
     "last_talk_days": N_("说过话"),
     "messages": N_("说过几条"),
     "kf_opens": N_("打开微信客服几次"),
+    "opens": N_("打开链接几次"),
     "behaviour": N_("做过什么"),
     "region": N_("手机号归属地"),
     "list": N_("在名单里"),
@@ -119,6 +120,7 @@ SINCE_SENTENCES: Mapping[str, Mapping[str, str]] = {
 TIMES_SENTENCES: Mapping[str, str] = {
     "messages": N_("最近 %(days)s 天里说的话%(op)s %(times)s 条"),
     "kf_opens": N_("最近 %(days)s 天里打开微信客服%(op)s %(times)s 次"),
+    "opens": N_("最近 %(days)s 天里打开链接%(op)s %(times)s 次"),
     "behaviour": N_("最近 %(days)s 天里%(op)s %(times)s 次：%(kinds)s"),
 }
 GROUP_WORDS: Mapping[str, str] = {

@@ -49,6 +49,7 @@ KINDS: Mapping[str, Kind] = {
     "group_left": Kind(N_("离开客户群 %(group)s"), "people"),
     "opted_out": Kind(N_("不再接收消息"), "bell-slash", "warn"),
     "opted_in": Kind(N_("重新接收消息"), "bell"),
+    "opened": Kind(N_("打开了“%(what)s”"), "link-45deg", "good"),
     "handed_over": Kind(N_("由 %(by)s 转交给 %(to)s"), "arrow-left-right"),
 }
 SPOKEN = frozenset({"note", "welcomed", "kf_in", "kf_out", "forwarded", "task", "task_done"})
@@ -111,6 +112,7 @@ def line_of(row: Interaction, names: Mapping[str, str], again: bool) -> Line:
         "by": called(details.get("by")),
         "to": called(details.get("to")) if details.get("to") else _("自动"),
         "tag": details.get("tag") or "",
+        "what": details.get("name") or details.get("url") or "",
         "group": details.get("name") or _("（没有名字的群）"),
     }
     spoken = row.kind in SPOKEN

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from outreach import links
 from people import groups, handover, persons, privacy, relations
 from people.relations import Fact
 from storage.outbox import Claimed
@@ -42,7 +43,7 @@ def plan_welcomes(events: Sequence[tuple[Arrival, tuple[str, ...], Work]], work:
     for event, more, own in events:
         if codes := tuple(code for code in (event.welcome_code, *more) if code):
             arrivals.append(_arrival(event, persons.own_spelling(work, event.userid), event.state, codes, own))
-    return welcomes.plan(work, arrivals, hands)
+    return welcomes.plan(work, arrivals, hands, links.of_arrival)
 
 
 def _arrival(event: Arrival, userid: str, state: str | None, codes: tuple[str, ...], work: Work) -> welcomes.Arrival:

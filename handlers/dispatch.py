@@ -60,6 +60,7 @@ class Dispatcher:
     zone: ZoneInfo
     watch: Collection[str] = ()
     notice: str = ""
+    home: str = ""
 
     def claim(self, lane: str, room: int) -> list[Taken]:
         """Take events that are due in this lane."""
@@ -165,7 +166,8 @@ class Dispatcher:
             return None, f", without a look at WeCom: {error}"
 
     def _work(self, db: Session, **of: Any) -> Work:
-        return Work(db, self.clock(), watch=self.watch, zone=self.zone, notice=self.notice, **of)
+        now = self.clock()
+        return Work(db, now, watch=self.watch, zone=self.zone, notice=self.notice, home=self.home, **of)
 
     def _finish(self, taken: Taken, outcome: str) -> set[str]:
         with transaction(self.engine) as db:

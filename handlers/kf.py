@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +21,7 @@ from sqlalchemy import select, update
 
 from handlers.books import Books
 from handlers.kf_items import CUSTOMER, SERVICER, Item, read_item
+from outreach import links
 from people import consent, conversations, kept_files, kf_accounts, persons
 from people.conversations import ENDED, HUMAN, KF_EVENT, KF_IN, KF_OUT, OURS, QUICK_CODE, CannotSend, Message
 from storage import inbox
@@ -278,6 +279,8 @@ def _may_speak(said: Said) -> bool:
 def _answer(said: Said) -> None:
     lately = _lately(said)
     chosen = answers.choose(said.work.db, said.item.text, said.item.menu_id, lately, said.work.now)
+    if isinstance(chosen, Chosen) and links.wanted(chosen.text) and _may_speak(said):
+        chosen = replace(chosen, text=_with_own_links(said, chosen))
     match chosen:
         case Silence():
             _note(said, {"silent": chosen.why})
@@ -289,6 +292,12 @@ def _answer(said: Said) -> None:
             _hand_over(said, chosen.text, {"answer": _named(chosen)})
         case Chosen():
             _say(said, Message(chosen.text, chosen.menu), {"answer": _named(chosen)})
+
+
+def _with_own_links(said: Said, chosen: Chosen) -> str:
+    """Each time an answer is given its links are new ones, so that it can be told which one was opened."""
+    source, again = f"answer:{chosen.id}", str(said.line)
+    return links.personal(said.work, chosen.text, (), said.person, source, again=again)[0]
 
 
 def _named(chosen: Chosen) -> dict[str, Any]:

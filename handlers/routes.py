@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from handlers import app, contacts, corp_tags, groups, kf, organisation, rep_bot
+from handlers import app, contacts, corp_tags, groups, kf, opened, organisation, rep_bot
 from handlers.books import Books
 from storage.inbox import EVENTS, WELCOME
 from storage.outbox import Claimed
@@ -34,6 +34,7 @@ from wecom.events import (
     KfAccountsChanged,
     KfPullDue,
     KfWaiting,
+    LinkOpened,
     MemberChanged,
     MemberLeft,
     MemberSent,
@@ -102,6 +103,7 @@ ROUTES: Mapping[type[Event], Route] = MappingProxyType(
         KfWaiting: PULL,
         KfPullDue: PULL,
         KfAccountsChanged: Route(look=kf.fetch_accounts, steps=(kf.remember_accounts,)),
+        LinkOpened: Route(steps=(opened.remember_opening,)),
         MemberWrote: Route(look=rep_bot.prepare, steps=(rep_bot.answer,)),
         MemberSent: Route(steps=(rep_bot.answer_other,)),
         CardPressed: Route(steps=(rep_bot.go_on,)),

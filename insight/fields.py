@@ -81,6 +81,7 @@ ENDED = ("ended_by_rep", "ended_by_customer", "ended_by_both", "transferred")
 TALK = ("kf_in", "forwarded")
 """A customer's own words, as far as they reach us: in 微信客服, and passed on by a rep."""
 KF_EVENT, KF_OPENED = "kf_event", "enter_session"
+OPENED = "opened"
 BEHAVIOURS = (
     "added",
     "half_added",
@@ -302,6 +303,11 @@ def _kf_opens(question: Question, op: str, value: Any) -> ColumnElement[bool]:
     return _times(question, op, value, Interaction.person_id, *lately)
 
 
+def _opens(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    lately = (Interaction.kind == OPENED, Interaction.at >= question.ago(value["days"]))
+    return _times(question, op, value, Interaction.person_id, *lately)
+
+
 def _behaviour(question: Question, op: str, value: Any) -> ColumnElement[bool]:
     lately = (Interaction.kind.in_(value["kinds"]), Interaction.at >= question.ago(value["days"]))
     return _times(question, op, value, Interaction.person_id, *lately)
@@ -405,6 +411,7 @@ FIELDS: tuple[Field, ...] = (
     Field("last_talk_days", "说话", Since("since", AGO, ALONE), _talked),
     Field("messages", "说话条数", Times("times", COMPARISONS), _messages),
     Field("kf_opens", "打开微信客服的次数", Times("times", COMPARISONS), _kf_opens),
+    Field("opens", "打开链接的次数", Times("times", COMPARISONS), _opens),
     Field("behaviour", "做过的事", Times("times", COMPARISONS, kinds=BEHAVIOURS), _behaviour),
     Field(
         "region",
@@ -422,5 +429,5 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field("opted_out", "不再接收", Yes("yes", (IS,)), _opted_out, own=True),
 )
-"""In the order in which they are offered. Opens of tracked links will be one row more, as ``kf_opens`` is."""
+"""In the order in which they are offered."""
 BY_NAME: Mapping[str, Field] = {one.name: one for one in FIELDS}

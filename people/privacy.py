@@ -160,8 +160,13 @@ def _steps(one: Traces) -> ColumnElement[bool]:
 
 def _opens(one: Traces) -> ColumnElement[bool]:
     """What they opened, and what was opened of links that were made for them."""
-    theirs = select(TrackedLink.id).where(TrackedLink.person_id == one.person_id)
+    theirs = select(TrackedLink.id).where(_links(one))
     return or_(LinkOpen.person_id == one.person_id, LinkOpen.link_id.in_(theirs))
+
+
+def _links(one: Traces) -> ColumnElement[bool]:
+    """Also those of a welcome, which was sent before we knew the person."""
+    return or_(TrackedLink.person_id == one.person_id, TrackedLink.external_userid.in_(one.externals))
 
 
 def _bulk_rows(one: Traces) -> ColumnElement[bool]:
@@ -200,7 +205,7 @@ HOLDINGS: tuple[Holding, ...] = (
     Holding(JourneyInside, _own(JourneyInside.person_id)),
     Holding(WebhookCall, _own(WebhookCall.person_id)),
     Holding(LinkOpen, _opens),
-    Holding(TrackedLink, _own(TrackedLink.person_id)),
+    Holding(TrackedLink, _links),
     Holding(RepCard, _own(RepCard.person_id)),
     Holding(Touch, _own(Touch.person_id)),
     Holding(SegmentMember, _own(SegmentMember.person_id)),

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
+from outreach import opens
 from outreach.budget import Rules
 from people import alarms, kf_accounts, persons, retention, tasks
 from scheduler import bulk_work, first_fill, handovers, insight_jobs, kf_jobs, loop, mass_jobs, reconcile, rep_days
@@ -54,10 +55,12 @@ class Hands:
     """How often, and when, a customer may hear from us."""
     keep_text_days: int = 0
     """So long what people wrote is kept; 0: for ever."""
+    home: str = ""
+    """Where customers' own pages are."""
 
     def work(self, db: Session, cause: str) -> Work:
         """Work inside an open transaction."""
-        return Work(db, self.clock(), cause=cause, watch=self.watch, zone=self.zone)
+        return Work(db, self.clock(), cause=cause, watch=self.watch, zone=self.zone, home=self.home)
 
 
 def lead_codes(hands: Hands) -> str:
@@ -232,7 +235,7 @@ def _used_to_be_busy(work: Work) -> bool:
 
 
 def _events_between(work: Work, start: datetime, end: datetime) -> int:
-    theirs = InboxRow.name != kf_accounts.PULL_DUE  # what we tell ourselves is no sign of life
+    theirs = InboxRow.name.not_in((kf_accounts.PULL_DUE, opens.EVENT))  # what we tell ourselves is no sign of life
     counted = select(func.count()).where(InboxRow.received_at.between(start, end), theirs)
     return work.db.scalars(counted).one()
 

@@ -35,6 +35,8 @@ class Work:
     """Senders that only show what they would do."""
     notice: str = ""
     """The shop's privacy notice, for the first thing we write to somebody."""
+    home: str = ""
+    """Where customers' own pages are reached from outside, such as ``https://t.example.com``; no slash at its end."""
     goes_on: bool = False
     """Set by a step that has kept one portion of an event and wants the next: the event stays open, due at once."""
     lanes: set[str] = field(default_factory=set)

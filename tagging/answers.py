@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from storage.tables import Answer
 from storage.work import Work
+from tagging import placeholders
 from tagging.channels import Invalid
 from tagging.keywords import LISTS, MAX_KEYWORD, Rule, Tagger
 from tagging.normal import normalise
@@ -96,9 +97,9 @@ class Silence:
 # --- making and changing ---------------------------------------------------------------------------------------------
 
 
-def check(draft: Draft) -> None:
+def check(db: Session, draft: Draft) -> None:
     """Raise ``Invalid`` with every problem at once, each naming its field."""
-    problems = list(_problems(draft))
+    problems = [*_problems(draft), *(("text", words) for words in placeholders.problems(db, draft.text))]
     if problems:
         raise Invalid(problems)
 
@@ -125,7 +126,7 @@ def _reply_problems(draft: Draft) -> Iterator[tuple[str, str]]:
     if not draft.text.strip():
         yield "text", "请填写回复的文字"
     most = HEAD_BYTES if draft.menu else TEXT_BYTES
-    if len(draft.text.encode()) > most:
+    if placeholders.size_of(draft.text) > most:
         yield "text", f"回复太长：最多 {most} 字节（约 {most // 3} 个汉字）"
     if len(draft.menu) > MOST_ENTRIES or any(not 0 < len(one.encode()) <= ENTRY_BYTES for one in draft.menu):
         yield "menu", f"菜单最多 {MOST_ENTRIES} 项，每项 1–{ENTRY_BYTES} 字节（约 {ENTRY_BYTES // 3} 个汉字）"
@@ -133,7 +134,7 @@ def _reply_problems(draft: Draft) -> Iterator[tuple[str, str]]:
 
 def create(work: Work, draft: Draft, *, by: str) -> Answer:
     """Keep a new answer; it is given from the next message on. Raises ``Invalid``."""
-    check(draft)
+    check(work.db, draft)
     if work.db.scalars(select(func.count()).where(Answer.state != "deleted")).one() >= MAX_ANSWERS:
         raise Invalid([("name", f"最多 {MAX_ANSWERS} 条自动回复；请先删除不用的")])
     answer = Answer(name="", created_by=by, created_at=work.now, changed_at=work.now, version=0)
@@ -145,7 +146,7 @@ def create(work: Work, draft: Draft, *, by: str) -> Answer:
 
 def change(work: Work, answer: Answer, draft: Draft) -> bool:
     """Bring an answer to what the draft says; False when that changes nothing. Raises ``Invalid``."""
-    check(draft)
+    check(work.db, draft)
     if draft_of(answer) == draft:
         return False
     _apply(work, answer, draft)

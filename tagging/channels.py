@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from storage.tables import CalendarDay, Channel, ChannelSeat, Interval, Media, Member, Person, Tag
+from storage.tables import CalendarDay, Channel, ChannelSeat, Interval, Material, Media, Member, Person, Tag
 from storage.work import Work
-from tagging import marks, pictures
+from tagging import marks, pictures, placeholders
 from tagging import tags as corp_tags
 from tagging.timetable import Rota, Serving, Slot, who_serves
 from wecom.commands import DeleteContactWay, UpdateContactWay, UploadMedia
@@ -109,10 +109,11 @@ def _check_tags(draft: Draft) -> list[tuple[str, str]]:
 
 def _check_welcome(db: Session, draft: Draft) -> list[tuple[str, str]]:
     problems = []
-    if len(draft.text.encode()) > MAX_TEXT_BYTES:
+    if placeholders.size_of(draft.text) > MAX_TEXT_BYTES:
         problems.append(("welcome", f"欢迎语最多 {MAX_TEXT_BYTES} 字节（约 1,333 个汉字）"))
     if unknown := UNKNOWN_PLACEHOLDER.search(draft.text):
         problems.append(("welcome", f"不认识 {unknown[0]}；可用 {{name}} {{rep}} {{channel}}"))
+    problems += [("welcome", words) for words in placeholders.problems(db, draft.text)]
     if len(draft.attachments) > MAX_ATTACHMENTS:
         problems.append(("attachments", f"附件最多 {MAX_ATTACHMENTS} 个"))
     for number, one in enumerate(draft.attachments, start=1):
@@ -134,11 +135,18 @@ def _attachment_trouble(db: Session, one: Mapping[str, Any]) -> str | None:
     for name, most in needs[str(kind)]:
         if not 0 < len(str(one.get(name) or "").encode()) <= most:
             return f"{name} 需 1–{most} 字节"
+    if one.get("material") is not None and _material_is_gone(db, one):
+        return "素材库里没有这一条（可能已删除）；请去掉后重新选择"
     if kind == "link":
         return _link_trouble(one)
     if one.get("media") is None or db.get(Media, int(one["media"])) is None:
         return "请先上传图片"
     return None
+
+
+def _material_is_gone(db: Session, one: Mapping[str, Any]) -> bool:
+    material = db.get(Material, one["material"])
+    return material is None or material.deleted_at is not None or material.kind != one.get("kind")
 
 
 def _link_trouble(one: Mapping[str, Any]) -> str | None:

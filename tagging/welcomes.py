@@ -5,7 +5,7 @@ chatted already, 41096 that another app is just sending. The same arrival may br
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,17 +56,29 @@ class Arrival:
         return min(self.event_at, self.received_at) + CODE_LIVES - MARGIN
 
 
-def plan(work: Work, arrivals: Sequence[Arrival], hands: int) -> list[Claimed]:
+Attachments = Sequence[Mapping[str, Any]]
+Own = Callable[[Work, str, str, str, Attachments], tuple[str, Attachments]]
+"""Puts the customer's own addresses into a text and attachments: work, userid, external_userid, text, attachments."""
+
+
+def as_written(
+    work: Work, userid: str, external_userid: str, text: str, attachments: Attachments
+) -> tuple[str, Attachments]:
+    """A welcome without anybody's own addresses."""
+    return text, attachments
+
+
+def plan(work: Work, arrivals: Sequence[Arrival], hands: int, own: Own = as_written) -> list[Claimed]:
     """Plan the welcomes of arrivals that came with a code or several. Gives up to ``hands`` to be made by us, now.
 
     Each code is tried until one has worked. All but the first of a new arrival, and what there are no hands for, are
-    left to the outbox.
+    left to the outbox. ``own`` makes links into the customer's own where the channel wants them tracked.
     """
     first: list[tuple[Arrival, Welcome, SendWelcome]] = []
     others: list[tuple[Arrival, Welcome, SendWelcome]] = []
     with work.db.no_autoflush:  # each row is written once, with its text
         for one, welcome in _welcomes_of(work, arrivals):
-            asked = _to_ask(work, one, welcome)
+            asked = _to_ask(work, one, welcome, own)
             at_once = welcome.id is None and len(first) < hands and not work.watches(SendWelcome.sender)
             taken = first if at_once else others
             taken += [(one, welcome, command) for command in asked[:1]]
@@ -80,11 +92,11 @@ def plan(work: Work, arrivals: Sequence[Arrival], hands: int) -> list[Claimed]:
     return outbox.ask_and_take(work.db, [_wish(*each) for each in first], work.now)
 
 
-def _to_ask(work: Work, arrival: Arrival, welcome: Welcome) -> list[SendWelcome]:
+def _to_ask(work: Work, arrival: Arrival, welcome: Welcome, own: Own) -> list[SendWelcome]:
     """One command for each code; none when the welcome is settled or there is nothing to say."""
     if welcome.outcome in SETTLED:
         return []
-    command = _command(work, welcome, arrival)
+    command = _command(work, welcome, arrival, own)
     if isinstance(command, str):
         _close(welcome, "no_text", command, work.now)
         return []
@@ -163,14 +175,15 @@ def channel_of(work: Work, state: str | None) -> Channel | None:
     return work.found(("channel", state), lambda: work.db.scalars(own).one_or_none())
 
 
-def _command(work: Work, welcome: Welcome, arrival: Arrival) -> SendWelcome | str:
+def _command(work: Work, welcome: Welcome, arrival: Arrival, own: Own) -> SendWelcome | str:
     """The command to send, or why there is nothing to send."""
     channel = _greeting(work, welcome.channel_id)
     if channel is None:
         return "不是通过渠道活码来的，没有设置欢迎语"
     name, settings = channel
-    text = str(settings.get("text") or "")
-    attachments, missing = _attachments(work, settings)
+    kept = settings.get("attachments") or []
+    text, kept = own(work, arrival.userid, welcome.external_userid, str(settings.get("text") or ""), kept)
+    attachments, missing = _attachments(work, kept)
     if not text and not attachments:
         return "、".join(missing) or "这个渠道没有设置欢迎语"
     welcome.detail = "；".join(missing) or None
@@ -188,11 +201,11 @@ def _greeting(work: Work, channel_id: int | None) -> tuple[str, Mapping[str, Any
     return work.found(("greeting", channel_id), lambda: work.db.execute(own).one_or_none())
 
 
-def _attachments(work: Work, settings: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+def _attachments(work: Work, kept: Attachments) -> tuple[list[dict[str, Any]], list[str]]:
     """The attachments as WeCom wants them, and what had to be left out because its picture is not there yet."""
     ready: list[dict[str, Any]] = []
     missing: list[str] = []
-    for one in settings.get("attachments") or []:
+    for one in kept:
         media = _media(work, int(one["media"])) if one.get("media") is not None else None
         if one["kind"] in ("image", "miniprogram") and not pictures.alive(media, work.now):
             missing.append("图片还没有上传到企业微信，未附上")
@@ -211,7 +224,7 @@ def _named(attachment: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": kind, "title": str(attachment[kind].get("title") or "")}
 
 
-def _attachment(one: dict[str, Any], media_id: str | None) -> dict[str, Any]:
+def _attachment(one: Mapping[str, Any], media_id: str | None) -> dict[str, Any]:
     kind = one["kind"]
     parts: dict[str, dict[str, Any]] = {
         "image": {"media_id": media_id},

@@ -251,6 +251,17 @@ class DepartmentChanged(OrganisationEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinkOpened(Event):
+    """Somebody opened a tracked link. No callback of WeCom's: our own page tells it, on the same road."""
+
+    told_apart_by = ("Token", "Visit")
+
+    token: str = element("Token")
+    device: str | None = element("Device", 20)
+    needs = ("token",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class MemberEvent(Event):
     """Something one of ours did with our app. Who it was is sealed by WeCom: nobody can write in another's name."""
 
@@ -324,6 +335,7 @@ KINDS: Mapping[str, type[Event]] = MappingProxyType(
         "kf_msg_or_event": KfWaiting,
         "kf_account_auth_change": KfAccountsChanged,
         "kf_pull_due": KfPullDue,
+        "link_opened": LinkOpened,
         "message.text": MemberWrote,
         "template_card_event": CardPressed,
         "close_inactive_agent": AppSuspended,

@@ -47,6 +47,8 @@ class TrackedLink(Base):
     once: Mapped[str] = mapped_column(String(160), unique=True)
     """Why there can be only one: what it was made for."""
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
+    external_userid: Mapped[str | None] = mapped_column(String(64), index=True)
+    """Whom it was made for where that was before we knew the person: a welcome is quicker than we are."""
     task_id: Mapped[int | None] = mapped_column(ForeignKey("mass_task.id"), index=True)
     userid: Mapped[str | None] = mapped_column(String(64))
     """The rep who sent it."""

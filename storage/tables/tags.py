@@ -52,7 +52,7 @@ class TagGround(Base):
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"), index=True)
     source: Mapped[str] = mapped_column(String(20))
-    """channel, keyword, arrival, loss, group, manual, wecom, import, api."""
+    """channel, keyword, arrival, loss, group, manual, wecom, import, api, link."""
     source_id: Mapped[str] = mapped_column(String(80), default="")
     """Which of that source, such as ``rule:5``, ``channel:3``, ``relation:17``, ``bulk:4``."""
     rule_id: Mapped[int | None] = mapped_column(ForeignKey("tag_rule.id"), index=True)

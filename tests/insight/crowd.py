@@ -78,7 +78,7 @@ def crowd(seed: int, size: int = 60) -> list[Somebody]:
             began = None if chance.random() < 0.1 else _moment(chance)
             one.arrivals.append((began, chance.choice((None, *CHANNELS))))
         for _ in range(chance.randrange(8)):
-            kind = chance.choice((*BEHAVIOURS, "kf_event", "kf_in", "kf_in", "note"))
+            kind = chance.choice((*BEHAVIOURS, "opened", "kf_event", "kf_in", "kf_in", "note"))
             one.lines.append((kind, _moment(chance), chance.choice(("enter_session", "text"))))
         found.append(one)
     return found
@@ -144,6 +144,8 @@ def _leaf(name: str, op: str, value: Any, one: Somebody) -> bool:
         return _times(
             op, value, [at for kind, at, type_ in one.lines if (kind, type_) == ("kf_event", "enter_session")]
         )
+    if name == "opens":
+        return _times(op, value, _said(one, ("opened",)))
     if name == "behaviour":
         return _times(op, value, _said(one, value["kinds"]))
     if name == "opted_out":

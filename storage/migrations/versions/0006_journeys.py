@@ -124,6 +124,7 @@ def upgrade() -> None:
         sa.Column("person_id", KEY, nullable=True),
         sa.Column("task_id", KEY, nullable=True),
         sa.Column("userid", sa.String(length=64), nullable=True),
+        sa.Column("external_userid", sa.String(length=64), nullable=True),
         sa.Column("opens", sa.Integer(), nullable=False),
         sa.Column("made_at", UtcTime(timezone=True), nullable=False),
         sa.Column("opened_at", UtcTime(timezone=True), nullable=True),
@@ -136,6 +137,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_tracked_link_material_id"), "tracked_link", ["material_id"], unique=False)
     op.create_index(op.f("ix_tracked_link_person_id"), "tracked_link", ["person_id"], unique=False)
+    op.create_index(op.f("ix_tracked_link_external_userid"), "tracked_link", ["external_userid"], unique=False)
     op.create_index("ix_tracked_link_source", "tracked_link", ["source"], unique=False)
     op.create_index(op.f("ix_tracked_link_task_id"), "tracked_link", ["task_id"], unique=False)
     op.create_table(
