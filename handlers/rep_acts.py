@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from sqlalchemy import select
 
-from handlers import rep_cards, rep_commands
+from handlers import rep_cards, rep_commands, rep_list
 from handlers import rep_words as words
 from handlers.rep_cards import Rep, name_of
 from handlers.rep_commands import Asked
@@ -362,9 +362,11 @@ def _at(turn: Turn, at: datetime) -> str:
 
 
 def finish(turn: Turn, person: Person | None, rest: str) -> TellRep:
-    """The task of this number is done."""
+    """The task or card of this number is done."""
     if not turn.asked.number:
         return turn.say(words.WHICH_TASK, example=turn.example())
+    if turn.asked.card:
+        return turn.say("{told}", told=rep_list.finish(turn.work, turn.rep.userid, turn.asked.number))
     task = tasks.own(turn.work.db, turn.rep.userid, turn.asked.number)
     if task is None:
         return turn.say(words.NO_SUCH_TASK, number=turn.asked.number)
@@ -373,13 +375,13 @@ def finish(turn: Turn, person: Person | None, rest: str) -> TellRep:
 
 
 def postpone(turn: Turn, person: Person | None, rest: str) -> TellRep:
-    """The task of this number at another time; 半小时 alone is 半小时后."""
-    number = turn.asked.number
-    if not number:
+    """The task or card of this number at another time; 半小时 alone is 半小时后."""
+    if not turn.asked.number:
         return turn.say(words.WHICH_TASK, example=turn.example())
-    task = tasks.own(turn.work.db, turn.rep.userid, number)
-    if task is None:
-        return turn.say(words.NO_SUCH_TASK, number=number)
+    task = None
+    if not turn.asked.card and (task := tasks.own(turn.work.db, turn.rep.userid, turn.asked.number)) is None:
+        return turn.say(words.NO_SUCH_TASK, number=turn.asked.number)
+    number = f"{'K' if turn.asked.card else ''}{turn.asked.number}"
     said = TO_WHEN.sub("", turn.asked.rest.translate(rep_commands.FULL_WIDTH))
     try:
         moment = when.read(said, turn.said_at, turn.work.zone) or when.read(f"{said}后", turn.said_at, turn.work.zone)
@@ -389,8 +391,19 @@ def postpone(turn: Turn, person: Person | None, rest: str) -> TellRep:
         return turn.say(words.POSTPONE_TO_WHEN, number=number)
     if moment.at <= turn.work.now:
         return turn.say(words.TOO_LATE, said=plain(moment.said, 20))
+    if task is None:
+        told = rep_list.postpone(turn.work, turn.rep.userid, turn.asked.number, moment.at)
+        return turn.say("{told}", told=told)
     tasks.postpone(task, moment.at)
     return turn.say(words.POSTPONED, number=number, at=_at(turn, moment.at), text=plain(task.text, 60))
+
+
+def not_for_them(turn: Turn, person: Person | None, rest: str) -> TellRep:
+    """The card of this number is not for its customer; what stands behind the number is why."""
+    if not turn.asked.number:
+        return turn.say(words.WHICH_CARD, example=turn.example())
+    told = rep_list.irrelevant(turn.work, turn.rep.userid, turn.asked.number, turn.asked.rest)
+    return turn.say("{told}", told=told)
 
 
 ACTS: Mapping[str, Act] = MappingProxyType(
@@ -402,6 +415,7 @@ ACTS: Mapping[str, Act] = MappingProxyType(
         rep_commands.TASK: Act(remind, whom_to_remind_of, anybody=True),
         rep_commands.DONE: Act(finish),
         rep_commands.POSTPONE: Act(postpone),
+        rep_commands.IRRELEVANT: Act(not_for_them),
         rep_commands.FORWARD: Act(hear, whom_forwarded),
         rep_commands.PREVIOUS: Act(hear_before, whom_before),
         rep_commands.HELP: Act(show_help),

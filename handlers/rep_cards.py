@@ -11,6 +11,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from handlers import rep_words as words
+from outreach import day_list, day_words
 from people import access, directory, persons, tasks, today, unfinished, when
 from people.access import Sight
 from people.directory import Picture
@@ -127,10 +128,11 @@ def in_words(one: Unfinished) -> str:
 
 
 def todays(rep: Rep, work: Work) -> TellRep:
-    """Today's new customers, what is unfinished, and the tasks that are due, as a text."""
+    """Today's list, new customers, what is unfinished, and the tasks that are due, as a text."""
     start, end = today.bounds(work.now.astimezone(work.zone).date(), work.zone)
     lines = [
         when.in_words(work.now, work.now, work.zone).rpartition("）")[0] + "）",
+        *day_words.in_bot(work, day_list.of(work, rep.userid)),
         *_new_today(rep, start, end, work.db),
         *_unfinished(rep, work),
         *_due(rep, end, work),

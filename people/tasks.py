@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select, update
 from sqlalchemy.orm import Session
 
-from people import by_hand, when
+from people import by_hand, persons, rep_rules, when
+from people.rep_rules import RepRules
 from storage.database import insert_new
-from storage.tables import Member, Person, Task
+from storage.tables import Member, OutboxRow, Person, Relation, Task
 from storage.work import Work
 from wecom.commands import text_to
 
@@ -22,7 +23,9 @@ LONGEST = 200
 MANY = 200
 """So many open tasks one rep may have: a list that nobody can read brings nothing to mind."""
 LATE = timedelta(minutes=5)
-"""A reminder that leaves longer after its time says so."""
+"""A reminder that leaves longer after its time (or after hours began since) says so."""
+RECALLED = "taken back: outside hours, or its customer wants no contact or has gone"
+"""What is said of a reminder in the outbox that did not leave."""
 AT_ONCE = 500
 JOINER = "\u200d"
 """Holds the parts of one emoji together."""
@@ -95,9 +98,16 @@ def postpone(task: Task, due_at: datetime) -> None:
     task.due_at, task.reminded_at, task.state, task.ended_at = due_at, None, "open", None
 
 
-def open_of(db: Session, userid: str, *, until: datetime | None = None, limit: int = 20) -> Sequence[Task]:
-    """A rep's open tasks, the next one first and those without a time last; ``until``: only what is due by then."""
+def open_of(
+    db: Session, userid: str, *, until: datetime | None = None, limit: int = 20, withheld: bool = True
+) -> Sequence[Task]:
+    """A rep's open tasks, the next one first and those without a time last.
+
+    ``until``: only what is due by then; ``withheld``: also those nobody is reminded of (``is_withheld``).
+    """
     mine = select(Task).where(Task.userid == userid, Task.state == "open")
+    if not withheld:
+        mine = mine.where(not_(is_withheld()))
     if until is not None:
         mine = mine.where(Task.due_at < until)
     return db.scalars(mine.order_by(Task.due_at.is_(None), Task.due_at, Task.id).limit(limit)).all()
@@ -114,16 +124,33 @@ def open_about(db: Session, person: Person, userids: Sequence[str] | None, limit
 # --- bringing to mind ------------------------------------------------------------------------------------------------
 
 
+def is_withheld() -> ColumnElement[bool]:
+    """The condition on ``Task`` that holds where nobody is reminded of it: its customer wants no contact, or has gone.
+
+    Gone means that this rep had them and has not any more; a task about a colleague's customer is no such thing.
+    """
+    out = exists().where(Person.id == Task.person_id, Person.opted_out.is_(True))
+    own = and_(Relation.person_id == Task.person_id, Relation.userid == Task.userid)
+    return or_(out, and_(exists().where(own), ~exists().where(own, Relation.state.in_(persons.LIVING))))
+
+
 def remind(work: Work) -> int:
     """Plan the reminders that are due, one message for each rep; how many tasks that were.
 
-    Called every half minute by the timetable. Each due time of a task is reminded of once; what fell due while we were
-    away is sent late and says so. Whoever has left is not written to: their tasks wait for who takes over.
+    Called every half minute by the timetable; outside the reps' hours nothing leaves. Each due time of a task is
+    reminded of once; what fell due while we were away is sent late and says so. Whoever has left is not written to:
+    their tasks wait for who takes over. Nobody is reminded of a customer who wants no contact or has gone, not even by
+    what waits in the outbox already.
     """
+    rules = rep_rules.rules(work.db)
+    _recall(work, rules)
+    if not rules.at_work(work.now, work.zone):
+        return 0
     due = (
         select(Task)
         .join(Member, Member.userid == Task.userid)
         .where(Task.state == "open", Task.due_at <= work.now, Task.reminded_at.is_(None), Member.left_at.is_(None))
+        .where(not_(is_withheld()))
         .order_by(Task.due_at, Task.id)
         .limit(AT_ONCE)
         .with_for_update(skip_locked=True, of=Task)
@@ -133,25 +160,44 @@ def remind(work: Work) -> int:
         of_rep[task.userid].append(task)
     for userid, some in of_rep.items():
         for first in range(0, len(some), IN_A_MESSAGE):
-            _remind_of(work, userid, some[first : first + IN_A_MESSAGE])
+            _remind_of(work, userid, some[first : first + IN_A_MESSAGE], rules)
     return sum(map(len, of_rep.values()))
 
 
-def _remind_of(work: Work, userid: str, some: Sequence[Task]) -> None:
+def _recall(work: Work, rules: RepRules) -> None:
+    """Take back reminders that still wait and must not leave now; what may leave of them is planned anew.
+
+    A message and the tasks in it were written at the same moment, which is how they are found again.
+    """
+    waiting = select(OutboxRow).where(OutboxRow.state == "waiting", OutboxRow.once.like("remind:%"))
+    over = not rules.at_work(work.now, work.zone)
+    for row in work.db.scalars(waiting.with_for_update(skip_locked=True)).all():
+        told = (Task.reminded_at == row.asked_at, Task.userid == row.body["userid"])
+        if over or work.db.scalar(select(Task.id).where(*told, is_withheld()).limit(1)) is not None:
+            row.state, row.outcome, row.settled_at = "dropped", RECALLED, work.now
+            work.db.execute(update(Task).where(*told).values(reminded_at=None))
+
+
+def _remind_of(work: Work, userid: str, some: Sequence[Task], rules: RepRules) -> None:
     first = some[0]
     for task in some:
         task.reminded_at = work.now
-    once = f"remind:{first.id}:{first.due_at:%Y%m%d%H%M%S}"
-    work.ask(text_to(userid, _reminder(work, some)), once=once, key=rep_key(userid))
+    stem = f"remind:{first.id}:{first.due_at:%Y%m%d%H%M%S}"
+    work.ask_again(text_to(userid, _reminder(work, some, rules)), stem=stem, key=rep_key(userid))
 
 
-def _reminder(work: Work, some: Sequence[Task]) -> str:
+def _reminder(work: Work, some: Sequence[Task], rules: RepRules) -> str:
     lines = [f"【提醒】{len(some)} 件事到时间了：" if len(some) > 1 else "【提醒】到时间了："]
     lines += [line(task, work) for task in some]
-    if late := [task for task in some if task.due_at is not None and work.now - task.due_at > LATE]:
+    if late := [task for task in some if task.due_at is not None and _is_late(work, task.due_at, rules)]:
         lines.append("这条提醒发晚了，请见谅。" if len(some) == 1 else f"其中 {len(late)} 件发晚了，请见谅。")
     number = some[0].id
     return "\n".join([*lines, f"做完回复“完成 {number}”，改时间回复“推迟 {number} 到明天上午十点”"])
+
+
+def _is_late(work: Work, due_at: datetime, rules: RepRules) -> bool:
+    """Whether it leaves later than it could have: what is due outside hours leaves when they begin."""
+    return work.now - rules.first_at_work(due_at, work.zone) > LATE
 
 
 def line(task: Task, work: Work) -> str:

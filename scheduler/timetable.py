@@ -15,7 +15,18 @@ from sqlalchemy.orm import Session
 from outreach import opens
 from outreach.budget import Rules
 from people import alarms, kf_accounts, persons, retention, tasks
-from scheduler import bulk_work, first_fill, handovers, insight_jobs, kf_jobs, loop, mass_jobs, reconcile, rep_days
+from scheduler import (
+    bulk_work,
+    first_fill,
+    handovers,
+    insight_jobs,
+    kf_jobs,
+    loop,
+    mass_jobs,
+    reconcile,
+    rep_days,
+    rep_jobs,
+)
 from scheduler.loop import Daily, Every, Job
 from storage import answers, inbox, outbox, shared, wiping
 from storage.database import Clock, reading, transaction
@@ -241,7 +252,7 @@ def _events_between(work: Work, start: datetime, end: datetime) -> int:
 
 
 def remind_reps(hands: Hands) -> str:
-    """Bring reps' tasks to mind at their time, however late we are."""
+    """Bring reps' tasks to mind at their time, however late we are; outside their hours when those begin."""
     with transaction(hands.engine) as db:
         count = tasks.remind(hands.work(db, "remind reps"))
     if count:
@@ -399,6 +410,9 @@ TIMETABLE: tuple[Job, ...] = (
     Job("plan broadcasts", Every(timedelta(seconds=10)), plan_broadcasts),
     Job("make mass tasks", Every(timedelta(seconds=30)), make_mass_tasks),
     Job("read mass tasks", Every(timedelta(seconds=30)), read_mass_tasks),
+    Job("end cards", Every(timedelta(seconds=30)), rep_jobs.end_cards),
+    Job("make cards", Every(timedelta(minutes=10)), rep_jobs.make_cards),
+    Job("send day lists", Every(timedelta(minutes=1)), rep_jobs.send_day_lists),
     Job("settle handovers", Every(timedelta(minutes=10)), settle_handovers),
     Job("know regions", Every(timedelta(minutes=10)), know_regions),
     Job("settle newcomers", Every(timedelta(minutes=10)), settle_newcomers),

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
-from people import persons, renaming, tasks
-from storage.tables import Interaction, Member, OutboxRow, Task
+from people import consent, persons, renaming, tasks
+from storage.tables import Interaction, Member, OutboxRow, Person, Relation, Task
 from tests.shop import Shop
 
 
@@ -88,9 +89,60 @@ def test_a_task_that_is_done_is_not_brought_to_mind(shop: Shop) -> None:
 
 def test_a_late_reminder_says_so(shop: Shop) -> None:
     make(shop, "盘点")
-    shop.advance(hours=3)
+    shop.advance(hours=2)
     remind(shop)
     assert "发晚了" in texts(shop)[0]
+
+
+def test_what_is_due_outside_hours_comes_when_they_begin_and_is_not_called_late(shop: Shop) -> None:
+    make(shop, "盘点", hours=4)
+    shop.advance(hours=4)
+    assert remind(shop) == 0
+    shop.advance(hours=11)
+    assert remind(shop) == 1
+    assert "盘点" in texts(shop)[0]
+    assert "发晚了" not in texts(shop)[0]
+
+
+def test_a_reminder_that_still_waits_when_hours_end_is_kept_for_the_morning(shop: Shop) -> None:
+    make(shop, "盘点")
+    shop.advance(hours=1)
+    with shop.work() as work:
+        assert tasks.remind(work) == 1
+    shop.advance(hours=3)
+    assert remind(shop) == 0
+    assert texts(shop) == []
+    shop.advance(hours=12)
+    assert remind(shop) == 1
+    assert len(texts(shop)) == 1
+
+
+def about(shop: Shop, external: str, text: str) -> int:
+    """A task of lisi's about a customer she has; the person's number."""
+    with shop.work() as work:
+        person = persons.person_of(work, external)
+        persons.relation_of(work.db, person, "lisi", external).state = "active"
+        tasks.make(work, "lisi", text, work.now + timedelta(hours=1), person=person, once=text)
+        return person.id
+
+
+def test_nobody_is_reminded_of_who_wants_no_contact_or_has_gone_not_even_by_what_waits_already(shop: Shop) -> None:
+    out, gone = about(shop, "wm1", "约手冲课"), about(shop, "wm2", "寄豆子")
+    make(shop, "盘点")
+    shop.advance(hours=1)
+    with shop.work() as work:
+        assert tasks.remind(work) == 3
+    with shop.work() as work:
+        consent.opt_out(work, work.db.get_one(Person, out), "lisi")
+        work.db.scalars(select(Relation).where(Relation.person_id == gone)).one().state = "ended_by_customer"
+    assert remind(shop) == 1
+    (told,) = texts(shop)
+    assert "盘点" in told
+    assert "约手冲课" not in told
+    assert "寄豆子" not in told
+    with shop.work() as work:
+        assert len(tasks.open_of(work.db, "lisi")) == 3
+        assert [one.text for one in tasks.open_of(work.db, "lisi", withheld=False)] == ["盘点"]
 
 
 def test_many_tasks_of_one_moment_are_spread_over_messages_that_fit(shop: Shop) -> None:

@@ -1,0 +1,188 @@
+"""Standing occasions for a rep's card: a friend nobody has spoken to, a birthday, somebody gone quiet.
+
+Each run of the job looks anew and makes what is missing; the key of a card says which occasion it is of, so nothing
+comes twice. Who answers for the customer gets it; where that rep does not have them, who has had them longest.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+
+from sqlalchemy import ColumnElement, case, exists, func, select
+from sqlalchemy.orm import Session
+
+from insight.fields import DORMANT, TALK
+from outreach import cards, hours
+from outreach.budget import Rules
+from outreach.cards import Draft
+from people import consent
+from storage.tables import Interaction, Interval, LifecycleChange, Member, Person, Relation, RepCard
+from storage.work import Work
+
+NEW, BIRTHDAY, QUIET = "new", "birthday", "quiet"
+NEW_FOR = timedelta(days=3)
+"""So long after an arrival a first word is still a first word."""
+QUIET_FOR = timedelta(days=7)
+AT_ONCE = 500
+"""So many of an occasion in one run; the next run goes on with the rest."""
+LATELY = 50_000
+"""So many of the latest changes of the life cycle are looked at: their ids grow, their times have no index."""
+SPOKEN = (*TALK, "kf_out", cards.SENT_LINE)
+"""Lines that show that they have spoken, as far as we can see."""
+
+
+def make_all(work: Work, rules: Rules) -> Counter[str]:
+    """Make the cards of every occasion that is there now; how many, and how many not and why."""
+    outcome: Counter[str] = Counter()
+    for draft in (*_new(work), *_birthdays(work), *_quiet(work)):
+        made = cards.make(work, draft, rules)
+        outcome["made" if made.card is not None else made.reason] += 1
+    return outcome
+
+
+def _today(work: Work) -> date:
+    return work.now.astimezone(work.zone).date()
+
+
+def _start(work: Work, day: date) -> datetime:
+    return hours.instant(day, time(), work.zone)
+
+
+def _without_card(kind: str, since: datetime) -> ColumnElement[bool]:
+    """The condition on ``Person`` that holds where no card of this kind has been made since then."""
+    return ~exists().where(RepCard.person_id == Person.id, RepCard.kind == kind, RepCard.made_at >= since)
+
+
+def _reps_of(db: Session, person_ids: Sequence[int]) -> dict[int, str]:
+    """Who writes to each: the rep who answers for them if she has them, else who has had them longest."""
+    owners = case((Relation.userid == Person.owner, 0), else_=1)
+    asked = (
+        select(Relation.person_id, Relation.userid)
+        .join(Person, Person.id == Relation.person_id)
+        .join(Member, Member.userid == Relation.userid)
+        .where(Relation.person_id.in_(person_ids), Relation.state == "active", Member.left_at.is_(None))
+        .order_by(owners, Relation.added_at, Relation.id)
+    )
+    found: dict[int, str] = {}
+    for person_id, userid in db.execute(asked):
+        found.setdefault(person_id, userid)
+    return found
+
+
+def _new(work: Work) -> list[Draft]:
+    """Who came before today and has not been spoken to, as far as we can see."""
+    first, today = work.now - NEW_FOR, _start(work, _today(work))
+    spoken = exists().where(
+        Interaction.person_id == Interval.person_id,
+        Interaction.kind.in_(SPOKEN),
+        Interaction.at >= Interval.began_at,
+    )
+    asked = (
+        select(Interval, Person.name)
+        .join(Person, Person.id == Interval.person_id)
+        .join(Relation, Relation.id == Interval.relation_id)
+        .where(
+            Interval.began_at >= first,
+            Interval.began_at < today,
+            Interval.origin == "arrival",
+            Interval.ended_at.is_(None),
+            Relation.state == "active",
+            consent.wanting(),
+            ~spoken,
+            _without_card(NEW, first),
+        )
+        .order_by(Interval.began_at)
+        .limit(AT_ONCE)
+    )
+    return [
+        Draft(
+            userid=one.userid,
+            person_id=one.person_id,
+            kind=NEW,
+            source="standing:new",
+            once=f"new:{one.relation_id}:{one.number}",
+            because=f"{_day(one.began_at, work)}加的你，还没聊过",
+            text=f"{name}，你好，前几天加上你还没来得及打招呼。有什么想了解的，直接发给我就行。" if name else "",
+            due_at=work.now,
+            until=one.began_at + 2 * NEW_FOR,
+        )
+        for one, name in work.db.execute(asked)
+        if one.began_at is not None
+    ]
+
+
+def _day(at: datetime, work: Work) -> str:
+    local = at.astimezone(work.zone)
+    return f"{local.month}月{local.day}日"
+
+
+def _birthdays(work: Work) -> list[Draft]:
+    """Whose birthday it is; of those born on 29 February on the 28th where there is none."""
+    today = _today(work)
+    days = [100 * today.month + today.day]
+    if hours.yearly(date(2000, 2, 29), today.year) == today:
+        days.append(229)
+    since = _start(work, today)
+    asked = (
+        select(Person)
+        .where(Person.birthday.in_(days), consent.wanting(), _without_card(BIRTHDAY, since))
+        .order_by(Person.id)
+        .limit(AT_ONCE)
+    )
+    people = work.db.scalars(asked).all()
+    reps = _reps_of(work.db, [one.id for one in people])
+    return [
+        Draft(
+            userid=reps[one.id],
+            person_id=one.id,
+            kind=BIRTHDAY,
+            source="standing:birthday",
+            once=f"birthday:{one.id}:{today.year}",
+            because="今天生日",
+            text=f"{one.name}，生日快乐。" if one.name else "生日快乐。",
+            due_at=work.now,
+            until=_start(work, today + timedelta(days=1)),
+        )
+        for one in people
+        if one.id in reps
+    ]
+
+
+def _quiet(work: Work) -> list[Draft]:
+    """Who was in touch and has gone quiet, as the life cycle says."""
+    since = work.now - QUIET_FOR
+    newest = select(LifecycleChange.id).where(LifecycleChange.person_id == Person.id)
+    last = newest.order_by(LifecycleChange.id.desc()).limit(1).correlate(Person).scalar_subquery()
+    asked = (
+        select(LifecycleChange, Person.name)
+        .join(Person, Person.id == LifecycleChange.person_id)
+        .where(
+            LifecycleChange.id > select(func.max(LifecycleChange.id) - LATELY).scalar_subquery(),
+            LifecycleChange.before.is_not(None),
+            LifecycleChange.after == DORMANT,
+            LifecycleChange.at >= since,
+            LifecycleChange.id == last,
+            Person.life_cycle == DORMANT,
+            consent.wanting(),
+            _without_card(QUIET, since),
+        )
+        .order_by(LifecycleChange.id)
+        .limit(AT_ONCE)
+    )
+    found = work.db.execute(asked).all()
+    reps = _reps_of(work.db, [one.person_id for one, _ in found])
+    return [
+        Draft(
+            userid=reps[one.person_id],
+            person_id=one.person_id,
+            kind=QUIET,
+            source="standing:quiet",
+            once=f"quiet:{one.id}",
+            because=f"{_day(one.at, work)}起沉睡：{one.because}",
+            text=f"{name}，好久不见，最近好吗？" if name else "",
+            due_at=work.now,
+            until=one.at + 2 * QUIET_FOR,
+        )
+        for one, name in found
+        if one.person_id in reps
+    ]
