@@ -13,6 +13,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, exists, func, literal_column, select
+from sqlalchemy.orm import Session
 
 from outreach.hours import Quiet
 from storage.tables import Person, Touch
@@ -21,6 +22,8 @@ NIGHT = Quiet(time(22), time(8))
 Mode = Literal["day_1", "week_7", "month_days"]
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 """Where WeCom's days, weeks and months begin, wherever the shop is."""
+LOCK = 0x7363_726D
+"""The number of the lock that whoever plans touches holds (``hold``); nobody else uses it."""
 HELD, ASKED, SENT = TAKEN = ("held", "asked", "sent")
 """States in which a touch uses up the budget; literally so in ``storage.tables.outreach``."""
 _IS_TAKEN: ColumnElement[bool] = literal_column("touch.state IN ('held', 'asked', 'sent')")
@@ -77,6 +80,15 @@ def is_too_soon(rules: Rules, at: datetime, *, but: Collection[str] = ()) -> Col
     near = (Touch.at > at - rules.gap, Touch.at < at + rules.gap)
     days = Touch.day.between(day_of(at - rules.gap), day_of(at + rules.gap))  # by the index
     return exists().where(Touch.person_id == Person.id, _IS_TAKEN, days, *near, *_others(but))
+
+
+def hold(db: Session) -> None:
+    """Let nobody else plan touches until this transaction is over: two who looked at once would both find room.
+
+    SQLite has one writer at a time anyway.
+    """
+    if db.get_bind().dialect.name == "postgresql":
+        db.execute(select(func.pg_advisory_xact_lock(LOCK)))
 
 
 def _others(but: Collection[str]) -> tuple[ColumnElement[bool], ...]:

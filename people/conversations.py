@@ -120,6 +120,11 @@ def key_of(open_kfid: str, external_userid: str) -> str:
     return f"kf:{open_kfid}:{external_userid}"
 
 
+def line_of_wish(once: str) -> str:
+    """The ``once`` of the story line that a message makes which is asked for with this ``once``."""
+    return line_name(_msgid(once))
+
+
 def line_name(msgid: str) -> str:
     """The ``once`` of the line of a story that a msgid makes; WeCom's are at most some 64 characters long."""
     return f"kf:{msgid}" if len(msgid) <= 150 else f"kf:{hashlib.sha256(msgid.encode()).hexdigest()}"
@@ -292,16 +297,19 @@ def send(
     once: str,
     by: str = BOT,
     details: Mapping[str, Any] | None = None,
+    before: datetime | None = None,
 ) -> bool:
     """Plan a message in a chat that is held; False when it is planned already. Raises ``CannotSend``.
 
-    ``by`` is ``bot`` or the userid of one of us; ``once`` names why there can be only one.
+    ``by`` is ``bot`` or the userid of one of us; ``once`` names why there can be only one. ``before``: of no use after
+    that, though the chat may be open longer.
     """
     if why := cannot_send(conversation, work.now):
         raise CannotSend(why)
     kind, notice = SendKf if by == BOT else ReplyKf, _notice(work, conversation)
     command = kind(**_whose(conversation), msgid=_msgid(once), content=message.content(notice))
-    before = (conversation.last_customer_at or work.now) + WINDOW
+    closes = (conversation.last_customer_at or work.now) + WINDOW
+    before = closes if before is None else min(before, closes)
     told = {"window": True, "notice": bool(notice), **(details or {})}
     planned = _ask(work, conversation, command, message, once, before, by, told)
     recount(work, conversation)

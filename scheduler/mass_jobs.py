@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from outreach import broadcasts, hours, mass
 from outreach.budget import Rules
+from outreach.journeys import goals
 from storage.database import Clock, reading, transaction
 from storage.tables import MassTask
 from storage.work import Work
@@ -64,6 +65,7 @@ class MassDesk:
             ids = mass.due(db, now, self._today(now))
         for task_id in ids:
             with transaction(self.engine) as db:
+                goals.let_go(self.work(db), task_id)
                 asked += mass.ask(self.work(db), task_id, self.rules)
         return asked
 
@@ -163,10 +165,10 @@ class MassDesk:
         return sum(self._take_back(one, mass.QUIET) for one in ids)
 
     def obey(self) -> int:
-        """Take back what somebody who opted out could still get; the others are offered it again."""
+        """Take back what somebody who is not to get it any more could still get; the others are offered it again."""
         with reading(self.engine) as db:
-            ids = mass.with_opted_out(db)
-        return sum(self._take_back(one, mass.OPTED_OUT) for one in ids)
+            ids = mass.with_leavers(db)
+        return sum(self._take_back(one, mass.GONE) for one in ids)
 
     def _take_back(self, task_id: int, why: str) -> bool:
         with transaction(self.engine) as db:

@@ -77,11 +77,15 @@ class Enrolment(Base):
     arm: Mapped[str] = mapped_column(String(20), default="")
     """``control``: walks along, passes the same gates, gets nothing."""
     state: Mapped[str] = mapped_column(String(10), default="live")
-    """live, done (walked to its end), goal, left."""
+    """live, leaving (to be taken off as soon as somebody looks), done (walked to its end), goal, left."""
     because: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Why they set out: ``{"on": "event", "kind": "added", "line": 812}``."""
     left_because: Mapped[str] = mapped_column(String(40), default="")
-    """opted_out, no_relation, merged, exit, no_match, stopped, too_old, loop."""
+    """opted_out, no_relation, exit, no_match, stopped, too_old, loop, failed."""
+    line: Mapped[int | None] = mapped_column(Key)
+    """The line of their story with which it began."""
+    since: Mapped[datetime]
+    """What happened from then on counts: when that line was, or when they set out."""
     began_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     goal_at: Mapped[datetime | None]

@@ -91,7 +91,7 @@ class House:
         db.add_all([journey, material])
         db.flush()
         number = self.person.id
-        enrolment = Enrolment(journey_id=journey.id, version=1, person_id=number, began_at=NOW)
+        enrolment = Enrolment(journey_id=journey.id, version=1, person_id=number, since=NOW, began_at=NOW)
         link = TrackedLink(token=f"t{number}", url="https://shop.test", source="card", once=f"{number}", made_at=NOW)
         link.person_id = number
         db.add_all([enrolment, link])

@@ -65,6 +65,8 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("because", sa.JSON(), nullable=False),
         sa.Column("left_because", sa.String(length=40), nullable=False),
+        sa.Column("line", KEY, nullable=True),
+        sa.Column("since", UtcTime(timezone=True), nullable=False),
         sa.Column("began_at", UtcTime(timezone=True), nullable=False),
         sa.Column("ended_at", UtcTime(timezone=True), nullable=True),
         sa.Column("goal_at", UtcTime(timezone=True), nullable=True),
@@ -122,9 +124,9 @@ def upgrade() -> None:
         sa.Column("source", sa.String(length=60), nullable=False),
         sa.Column("once", sa.String(length=160), nullable=False),
         sa.Column("person_id", KEY, nullable=True),
+        sa.Column("external_userid", sa.String(length=64), nullable=True),
         sa.Column("task_id", KEY, nullable=True),
         sa.Column("userid", sa.String(length=64), nullable=True),
-        sa.Column("external_userid", sa.String(length=64), nullable=True),
         sa.Column("opens", sa.Integer(), nullable=False),
         sa.Column("made_at", UtcTime(timezone=True), nullable=False),
         sa.Column("opened_at", UtcTime(timezone=True), nullable=True),
@@ -135,9 +137,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("once", name=op.f("uq_tracked_link_once")),
         sa.UniqueConstraint("token", name=op.f("uq_tracked_link_token")),
     )
+    op.create_index(op.f("ix_tracked_link_external_userid"), "tracked_link", ["external_userid"], unique=False)
     op.create_index(op.f("ix_tracked_link_material_id"), "tracked_link", ["material_id"], unique=False)
     op.create_index(op.f("ix_tracked_link_person_id"), "tracked_link", ["person_id"], unique=False)
-    op.create_index(op.f("ix_tracked_link_external_userid"), "tracked_link", ["external_userid"], unique=False)
     op.create_index("ix_tracked_link_source", "tracked_link", ["source"], unique=False)
     op.create_index(op.f("ix_tracked_link_task_id"), "tracked_link", ["task_id"], unique=False)
     op.create_table(
@@ -201,9 +203,9 @@ def upgrade() -> None:
         sa.Column("shown_at", UtcTime(timezone=True), nullable=True),
         sa.Column("ended_at", UtcTime(timezone=True), nullable=True),
         sa.Column("ended_by", sa.String(length=64), nullable=True),
+        sa.Column("reason", sa.String(length=200), nullable=False),
         sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("fk_rep_card_person_id_person")),
         sa.ForeignKeyConstraint(["touch_id"], ["touch.id"], name=op.f("fk_rep_card_touch_id_touch")),
-        sa.Column("reason", sa.String(length=200), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rep_card")),
         sa.UniqueConstraint("once", name=op.f("uq_rep_card_once")),
     )
