@@ -48,14 +48,21 @@ DailyCap = Annotated[
 ]
 
 
-class ImageAsked(Asked):
+class FromLibrary(Asked):
+    """Where it was taken from the library: it then follows what the library says (`GET /materials`)."""
+
+    material: Annotated[int, Field(ge=1, le=2**53 - 1)] = optional("Its number in the library: 5 for `m_5`.")
+    variant: Annotated[Line, Field(max_length=20)] = optional("Which of its wordings.")
+
+
+class ImageAsked(FromLibrary):
     """A picture."""
 
     kind: Literal["image"]
     media: Media
 
 
-class LinkAsked(Asked):
+class LinkAsked(FromLibrary):
     """A link card."""
 
     kind: Literal["link"]
@@ -63,9 +70,10 @@ class LinkAsked(Asked):
     url: Url
     picurl: Url | None = None
     desc: Annotated[Prose, Field(max_length=512)] | None = None
+    track: bool = optional("Whether to write down who opens it; one of the library is always tracked.")
 
 
-class MiniProgramAsked(Asked):
+class MiniProgramAsked(FromLibrary):
     """A mini program card."""
 
     kind: Literal["miniprogram"]

@@ -197,7 +197,7 @@ def _of_http(error: Exception) -> Response:
 
 def _of_form(error: Invalid) -> Response:
     """What a channel must fulfil beyond its shape; the form's fields are named like the API's."""
-    return answer(invalid((_LOCS.get(name, ("body", name)), words) for name, words in error.problems))
+    return answer(invalid((_LOCS.get(name, ("body", *_place(name))), words) for name, words in error.problems))
 
 
 def _of_broadcast(error: CannotDo) -> Response:

@@ -1,6 +1,6 @@
 """Everything the API can do, in one table. To add an operation: a view in its subject's module, and a row here."""
 
-from api import broadcasts, channels, customers, reports, segments, tag_rules, tags
+from api import broadcasts, channels, customers, materials, reports, segments, tag_rules, tags
 from api.operations import Operation
 from api.problems import BAD_CURSOR, CONFLICT, REFUSED, UNCLEAR
 
@@ -287,6 +287,59 @@ OPERATIONS: tuple[Operation, ...] = (
         customers.CustomerPage,
         query=segments.MembersQuery,
         problems=(BAD_CURSOR,),
+    ),
+    Operation(
+        "POST",
+        "/materials",
+        materials.make_material,
+        "materials",
+        WRITE,
+        "Put something into the library",
+        materials.MaterialShape,
+        status=201,
+        body=materials.MaterialAsked,
+        creates=True,
+    ),
+    Operation(
+        "GET",
+        "/materials",
+        materials.list_materials,
+        "materials",
+        READ,
+        "List the library",
+        materials.MaterialPage,
+        query=materials.MaterialsQuery,
+        problems=(BAD_CURSOR,),
+    ),
+    Operation(
+        "GET",
+        "/materials/{material_id}",
+        materials.get_material,
+        "materials",
+        READ,
+        "Show a material with what became of it",
+        materials.MaterialShape,
+    ),
+    Operation(
+        "PATCH",
+        "/materials/{material_id}",
+        materials.change_material,
+        "materials",
+        WRITE,
+        "Change a material",
+        materials.MaterialShape,
+        body=materials.MaterialChange,
+    ),
+    Operation(
+        "DELETE",
+        "/materials/{material_id}",
+        materials.delete_material,
+        "materials",
+        WRITE,
+        "Take a material out of the library",
+        None,
+        status=204,
+        problems=(CONFLICT,),
     ),
     Operation(
         "POST",

@@ -27,6 +27,7 @@ from console import (
     operations,
     person,
     privacy,
+    materials,
     rules,
     segment_words,
     segments,
@@ -71,6 +72,7 @@ def register(app: Flask) -> None:
     headers.install(app)
     words.install(app)
     books.install(app)
+    materials.pages,
     shown.install(app)
     segment_words.install(app)
     layout.install(app)

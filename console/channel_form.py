@@ -4,7 +4,6 @@ Every button of the form posts all of it, so that a row can be added, a picture 
 any script. ``do`` says which button it was.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,18 +12,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage, MultiDict
 
-from console import forms, here
+from console import attachment_rows, forms, here
+from console.attachment_rows import numbers
 from console.forms import Problems
 from console.words import _
 from storage.tables import Channel, Media, Member
 from storage.work import Work
-from tagging import channels, pictures
+from tagging import channels
 from tagging.channels import Draft, Invalid
-from tagging.pictures import NotAPicture
 from wecom.commands import render
 
 KINDS = ("image", "link", "miniprogram")
-TEXTS = {"image": (), "link": ("title", "url", "desc", "picurl"), "miniprogram": ("title", "appid", "page")}
 MOST_SLOTS = 20
 CUSTOMER = "小雨"
 """Who looks at the drawn phone."""
@@ -102,28 +100,13 @@ def read(sent: MultiDict[str, str]) -> Form:
         tags=tuple(sent.getlist("tags")),
         new_tags=sent.get("new_tags", ""),
         text=sent.get("text", "").replace("\r\n", "\n"),
-        attachments=tuple(_attachment(sent, number) for number in _numbers(sent, "a", "kind")),
+        attachments=attachment_rows.read(sent),
         skip_verify="skip_verify" in sent,
         daily_cap=sent.get("daily_cap", "").strip(),
-        timetable=tuple(_slot(sent, number) for number in _numbers(sent, "t", "holidays")),
+        timetable=tuple(_slot(sent, number) for number in numbers(sent, "t", "holidays")),
         version=here.number(sent.get("version")) or 0,
         same_name="same_name" in sent,
     )
-
-
-def _numbers(sent: MultiDict[str, str], letter: str, last: str) -> list[int]:
-    """Which rows of a repeated part were sent: ``a-0-kind``, ``a-3-kind``."""
-    found = (re.fullmatch(rf"{letter}-(\d{{1,3}})-{last}", name) for name in sent)
-    return sorted(int(match[1]) for match in found if match)
-
-
-def _attachment(sent: MultiDict[str, str], number: int) -> dict[str, Any]:
-    kind = sent.get(f"a-{number}-kind", "")
-    row: dict[str, Any] = {"kind": kind}
-    row |= {name: sent.get(f"a-{number}-{name}", "").strip() for name in TEXTS.get(kind, ())}
-    if kind != "link":
-        row["media"] = here.number(sent.get(f"a-{number}-media"))
-    return row
 
 
 def _slot(sent: MultiDict[str, str], number: int) -> dict[str, Any]:
@@ -143,42 +126,24 @@ def keep_pictures(
     work: Work, form: Form, sent: MultiDict[str, str], files: Mapping[str, FileStorage]
 ) -> tuple[Form, Problems]:
     """Keep the pictures that came with the form; the form with their numbers, and why some were not taken."""
-    problems: Problems = []
-    rows = [dict(one) for one in form.attachments]
-    for place, (row, number) in enumerate(zip(rows, _numbers(sent, "a", "kind"), strict=True), start=1):
-        file = files.get(f"a-{number}-file")
-        if file is not None and file.filename and row["kind"] != "link":
-            try:
-                row["media"] = pictures.keep(work, file.read()).id
-            except NotAPicture as error:
-                problems.append(("attachments", f"第 {place} 个附件：{error}"))
-    return replace(form, attachments=tuple(rows)), problems
+    rows, refused = attachment_rows.keep(work, form.attachments, sent, files)
+    problems = [("attachments", f"第 {place + 1} 个附件：{why}") for place, why in refused]
+    return replace(form, attachments=rows), problems
 
 
 def changed(form: Form, do: str) -> Form:
     """The form after one of its small buttons: ``add:link``, ``drop:a:1``, ``up:a:2``, ``add:slot``."""
     verb, _, what = do.partition(":")
-    if verb == "add" and what in KINDS and len(form.attachments) < channels.MAX_ATTACHMENTS:
-        return replace(form, attachments=(*form.attachments, {"kind": what, "media": None}))
-    if verb == "add" and what == "slot" and len(form.timetable) < MOST_SLOTS:
-        return replace(form, timetable=(*form.timetable, {**NEW_SLOT, "members": list(form.members)}))
+    if verb == "add" and what == "slot":
+        more = ({**NEW_SLOT, "members": list(form.members)},) if len(form.timetable) < MOST_SLOTS else ()
+        return replace(form, timetable=form.timetable + more)
     letter, _, place = what.partition(":")
     number = here.number(place)
-    if number is None:
+    if verb == "drop" and letter == "t" and number is not None:
+        return replace(form, timetable=form.timetable[:number] + form.timetable[number + 1 :])
+    if verb == "add" and what not in KINDS and not what.startswith(attachment_rows.FROM_LIBRARY):
         return form
-    if letter == "t" and verb == "drop":
-        return replace(form, timetable=_without(form.timetable, number))
-    if letter == "a" and verb == "drop":
-        return replace(form, attachments=_without(form.attachments, number))
-    if letter == "a" and verb == "up" and 0 < number < len(form.attachments):
-        rows = list(form.attachments)
-        rows[number - 1], rows[number] = rows[number], rows[number - 1]
-        return replace(form, attachments=tuple(rows))
-    return form
-
-
-def _without(rows: tuple[dict[str, Any], ...], number: int) -> tuple[dict[str, Any], ...]:
-    return rows[:number] + rows[number + 1 :]
+    return replace(form, attachments=attachment_rows.changed(form.attachments, do, channels.MAX_ATTACHMENTS))
 
 
 # --- the drawn phone -------------------------------------------------------------------------------------------------
@@ -205,5 +170,4 @@ def preview(db: Session, form: Form) -> Preview:
 
 def pictures_of(db: Session, form: Form) -> dict[int, Media]:
     """The pictures of the form that there are, by id."""
-    ids = {one["media"] for one in form.attachments if one.get("media")}
-    return {one.id: one for one in db.scalars(select(Media).where(Media.id.in_(ids)))}
+    return attachment_rows.media_of(db, form.attachments)

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, abort, render_template, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import channel_charts, channel_form, forms, here, shown
+from console import attachment_rows, channel_charts, channel_form, forms, here, shown
 from console.channel_form import Form
 from console.doors import guarded
 from console.forms import Problems
@@ -361,6 +361,7 @@ def _form(db: Session, form: Form, problems: Sequence[tuple[str, str]] = (), *, 
         preview=channel_form.preview(db, form),
         pictures=channel_form.pictures_of(db, form),
         full=len(form.attachments) >= channels.MAX_ATTACHMENTS,
+        library=attachment_rows.library(db, channel_form.KINDS),
     )
 
 

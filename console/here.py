@@ -81,6 +81,11 @@ def bell() -> Bell:
     return cast(Bell, current_app.extensions["bell"])
 
 
+def pages() -> Collection[str]:
+    """The endpoints of this application."""
+    return current_app.view_functions.keys()
+
+
 def setting(name: str) -> str:
     """``base_url``, ``corp_id``, ``agent_id``, ``oauth_base``, ``login_base``, or ``sandbox`` (empty without one)."""
     return str(current_app.extensions[name])
@@ -207,8 +212,11 @@ def start_work(db: Session, cause: str = "") -> Work:
 def note(
     work: Work, action: str, subject: str = "", details: Mapping[str, Any] | None = None, *, actor: str | None = None
 ) -> None:
-    """Add an audit line, within the work it tells about, in the name of whoever is signed in (or ``actor``)."""
-    who = actor or (found.userid if (found := user()) else "-")
+    """Add an audit line, within the work it tells about, in the name of whoever is signed in (or ``actor``).
+
+    In the sidebar that is the member who has opened it, whoever else is signed in in this browser.
+    """
+    who = actor or g.get("acting") or (found.userid if (found := user()) else "-")
     audit.note(work.db, actor=who, action=action, subject=subject, details=details, address=address(), at=work.now)
 
 

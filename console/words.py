@@ -288,6 +288,17 @@ FROM_BELOW = (
     N_("没有这个钟点"),
     N_("“%(said)s”几点？"),
     N_("“%(said)s”是几点？"),
+    N_("素材库里没有链接 %(number)s；请在“素材”里找到它的编号"),
+    N_("素材库里没有这一条（可能已删除）；请去掉后重新选择"),
+    N_("文件夹的名称最多 %(n)s 个字"),
+    N_("只有链接能知道谁打开了：其他种类不能设“打开后”"),
+    N_("最多 %(n)s 个标签"),
+    N_("需有 1–%(n)s 种写法"),
+    N_("几种写法的名称不能相同"),
+    N_("写法的名称最多 %(n)s 个字"),
+    N_("请填写文字"),
+    N_("不认识 %(what)s；可用 {name} {rep} {channel}，链接写作 {link:编号}"),
+    N_("最多 %(n)s 条素材；请先删除不用的"),
 )
 """Sentences that lower floors write into the database or an error, translated where they are shown."""
 

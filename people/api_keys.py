@@ -27,6 +27,7 @@ SUBJECTS = (
     "orders",
     "points",
     "segments",
+    "materials",
     "broadcasts",
     "journeys",
     "approvals",

@@ -47,6 +47,7 @@ def named(shop: Shop) -> dict[str, list[str]]:
         "tag_id": ["t_1", "t_2"],
         "rule_id": ["r_1"],
         "segment_id": ["s_1"],
+        "material_id": ["m_1"],
         "broadcast_id": ["b_1"],
         "code": [one["code"] for one in caller.get("/channels", limit=5)["items"]] or ["c1"],
     }
