@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from outreach.budget import Rules
-from outreach.journeys import desk, entries, walk, waves
+from outreach.journeys import desk, entries, story, walk, waves
 from outreach.journeys.walk import Due
 from storage.database import Clock, is_away, reading, transaction
 from storage.work import Work
@@ -37,14 +37,15 @@ class JourneyDesk:
     def read(self) -> tuple[int, int]:
         """Read the story on, portion by portion: how many lines concerned a journey, and how many people set out."""
         with transaction(self.engine) as db:
-            after = entries.read_to(self.work(db)).start(self.clock(), db.get_bind().dialect.name)
+            work = self.work(db)
+            after = story.read_to(work).start(work)
         lines = begun = 0
         more = True
         while more and not self.stopping():
             with transaction(self.engine) as db:
                 work = self.work(db)
                 before, (after, count, set_out) = after, entries.read_story(work, after)
-                entries.keep_read(work, entries.read_to(work).on(after, work.now))
+                story.keep_read(work, story.read_to(work).on(after, work.now))
             lines, begun, more = lines + count, begun + set_out, count >= entries.PORTION and after > before
         return lines, begun
 

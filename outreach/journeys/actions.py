@@ -202,7 +202,7 @@ def _by_kf(at: At) -> Went | Stays | str:
     chat = _open_chat(at)
     if chat is None:
         return "no_window"
-    if why := _no_room(at, at.work.now, gap_only=True):
+    if why := _no_room(at, at.work.now):
         return Stays(at.work.now + timedelta(hours=1), {"waits": why})
     text = _personal(at, None)
     if at.is_control:
@@ -229,7 +229,7 @@ def _by_card(at: At) -> Went | Stays | str:
     relation = senders.sender_of(at.work.db, at.person)
     if relation is None:
         return "no_relation"
-    if why := _no_room(at, at.work.now, gap_only=True):
+    if why := _no_room(at, at.work.now):
         return Stays(at.work.now + timedelta(hours=4), {"waits": why})
     went = _touched(at, CARD, at.own_source, at.work.now, relation.userid, relation.external_userid)
     if not at.is_control and went.touch_id is not None:
@@ -269,11 +269,10 @@ def _not_before(at: At) -> Stays | None:
     return Stays(moment, {"waits": "time"}) if moment > now else None
 
 
-def _no_room(at: At, moment: datetime, *, gap_only: bool = False) -> str:
+def _no_room(at: At, moment: datetime) -> str:
     """Why the budget has no room for them at this moment; nothing when it has."""
-    asked = [("gap", budget.is_too_soon(at.rules, moment))] if at.rules.gap else []
-    if not gap_only:
-        asked.insert(0, ("quota", budget.is_used_up(at.rules, moment)))
+    asked = [("quota", budget.is_used_up(at.rules, moment))]
+    asked += [("gap", budget.is_too_soon(at.rules, moment))] if at.rules.gap else []
     own = select(Person.id).where(Person.id == at.person.id)
     return next((why for why, holds in asked if at.work.db.scalar(own.where(holds)) is not None), "")
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from insight import segments
 from outreach.journeys import definition as shape
+from outreach.journeys import story
 from outreach.journeys.definition import Definition
 from storage.database import changed_rows
 from storage.tables import Enrolment, Journey, JourneyInside, JourneyVersion, Segment
@@ -109,6 +110,7 @@ def publish(work: Work, journey: Journey, *, by: str, cut: bool = False) -> Jour
     if _watches_another(work.db, journey):
         work.db.execute(delete(JourneyInside).where(JourneyInside.journey_id == journey.id))
         journey.read_to = {}
+    journey.read_to = {**journey.read_to, "after_line": story.read_to(work).start(work)}
     journey.state, journey.live_version, journey.draft = LIVE, number, {}
     journey.priority = version.definition["priority"]
     journey.published_at, journey.stopped_at = work.now, None

@@ -7,8 +7,7 @@ what comes by the clock comes once, however often it was missed.
 
 from calendar import monthrange
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, exists, func, insert, literal, not_, select
@@ -20,16 +19,13 @@ from outreach.journeys import definition as shape
 from outreach.journeys import desk, goals, rounds, walk
 from outreach.journeys.definition import Definition
 from outreach.journeys.rounds import Candidate
-from storage.database import changed_rows, upsert
-from storage.tables import Enrolment, Interaction, Journey, JourneyInside, LifecycleChange, Person, Progress
+from storage.database import changed_rows
+from storage.tables import Enrolment, Interaction, Journey, JourneyInside, LifecycleChange, Person
 from storage.work import Work
 
-PROGRESS = "journeys: story"
 PORTION = 500
 STALE = timedelta(days=3)
 """Nobody sets out because of something older: after a long outage, or when an old chat is read for the first time."""
-LOOK_BACK = timedelta(minutes=10)
-"""On PostgreSQL a line with a smaller id may appear after a bigger one was read; none takes so long to appear."""
 PEOPLE_AT_ONCE = 20_000
 
 
@@ -50,53 +46,6 @@ def _live(db: Session, on: str) -> list[tuple[Journey, Definition]]:
 
 
 # --- events of the story ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Read:
-    """How far the story was read: up to which line, and where it stood at some moments before."""
-
-    line: int
-    marks: tuple[tuple[str, int], ...] = ()
-
-    def start(self, now: datetime, dialect: str) -> int:
-        """The line after which reading begins, again where lines may have appeared since."""
-        if dialect == "sqlite":
-            return self.line
-        old = [line for at, line in self.marks if datetime.fromisoformat(at) <= now - LOOK_BACK]
-        return max(old) if old else min((line for _, line in self.marks), default=self.line)
-
-    def on(self, line: int, now: datetime) -> "Read":
-        """The same, further."""
-        kept = [one for one in self.marks if datetime.fromisoformat(one[0]) > now - 2 * LOOK_BACK]
-        older = [one for one in self.marks if one not in kept][-1:]
-        fresh = kept and datetime.fromisoformat(kept[-1][0]) > now - timedelta(minutes=1)
-        marks = (*older, *kept) if fresh else (*older, *kept, (now.astimezone(UTC).isoformat(), line))
-        return Read(max(line, self.line), marks)
-
-
-def read_to(work: Work) -> Read:
-    """How far it was read; the first time, everything that was before is left alone."""
-    known = work.db.get(Progress, PROGRESS)
-    if known is not None:
-        return Read(int(known.at["line"]), tuple((str(at), int(line)) for at, line in known.at["marks"]))
-    newest = work.db.scalar(select(func.max(Interaction.id))) or 0
-    found = Read(newest).on(newest, work.now)
-    keep_read(work, found)
-    return found
-
-
-def keep_read(work: Work, read: Read) -> None:
-    """Remember how far it was read."""
-    row = {
-        "name": PROGRESS,
-        "state": "running",
-        "at": {"line": read.line, "marks": [list(one) for one in read.marks]},
-        "done": 0,
-        "started_at": work.now,
-        "changed_at": work.now,
-    }
-    upsert(work.db, Progress, [row], ["name"], ["at", "changed_at"])
 
 
 def read_story(work: Work, after: int) -> tuple[int, int, int]:
@@ -124,6 +73,7 @@ def read_story(work: Work, after: int) -> tuple[int, int, int]:
 def _who(journey: Journey, definition: Definition, lines: Collection[Interaction], now: datetime) -> list[Candidate]:
     trigger = definition["trigger"]
     since = max(journey.published_at or now, now - STALE)
+    first = int(journey.read_to.get("after_line", 0))
     return [
         Candidate(
             one.person_id,
@@ -133,7 +83,7 @@ def _who(journey: Journey, definition: Definition, lines: Collection[Interaction
             one.id,
         )
         for one in lines
-        if one.kind in trigger["kinds"] and one.at >= since and _is_about(trigger, one)
+        if one.kind in trigger["kinds"] and one.at >= since and one.id > first and _is_about(trigger, one)
     ]
 
 
@@ -286,13 +236,9 @@ def keep_schedules(work: Work) -> int:
         ids = list(work.db.scalars(own))
         who = [Candidate(one, key, {"on": "schedule", "turn": key}, work.now) for one in ids]
         begun += len(let_set_out(work, journey, definition, who))
-        done = {"turn": key} if len(ids) < PORTION else {"going": [key, ids[-1]], **_kept(journey)}
-        journey.read_to = done
+        kept = {name: value for name, value in journey.read_to.items() if name != "going"}
+        journey.read_to = {**kept, **({"turn": key} if len(ids) < PORTION else {"going": [key, ids[-1]]})}
     return begun
-
-
-def _kept(journey: Journey) -> dict[str, Any]:
-    return {"turn": journey.read_to["turn"]} if "turn" in journey.read_to else {}
 
 
 def _turn(work: Work, journey: Journey, definition: Definition) -> tuple[str, int] | None:
