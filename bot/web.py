@@ -15,8 +15,8 @@ from console import headers
 
 log = logging.getLogger(__name__)
 
-MAX_UPLOAD = 12 * 1024 * 1024
-"""The largest thing anybody may send us: a picture of 10 MB and its form."""
+MAX_UPLOAD = 22 * 1024 * 1024
+"""The largest thing anybody may send us: a file of 20 MB and its form."""
 
 
 def create_app(parts: Parts) -> Flask:

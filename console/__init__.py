@@ -11,6 +11,8 @@ from flask import Flask
 from console import (
     answers,
     books,
+    broadcast_results,
+    broadcasts,
     bulk,
     channel_imports,
     channel_pictures,
@@ -60,6 +62,8 @@ PAGES = (
     tag_list.pages,
     rules.pages,
     segments.pages,
+    broadcasts.pages,
+    broadcast_results.pages,
     operations.pages,
     comparing.pages,
     settings.pages,

@@ -153,7 +153,7 @@ def _problems(work: Work, draft: Draft) -> Iterator[tuple[str, str]]:
         yield from _group_problems(draft)
     yield from _text_problems(work.db, draft)
     if not 0 <= draft.control <= CONTROL_AT_MOST:
-        yield "control", "对照组占 0 到 50%"
+        yield "control", "对照组最多占一半"
     if draft.metric not in METRICS:
         yield "metric", f"只能是 {'、'.join(METRICS)}"
     yield from recurring.problems(draft.repeat)
