@@ -21,20 +21,23 @@ from console import (
     chats,
     comparing,
     customers,
+    day,
     doors,
     handover,
     headers,
     kf_settings,
     layout,
+    materials,
     operations,
     person,
     privacy,
-    materials,
+    rep_words,
     rules,
     segment_words,
     segments,
     settings,
     shown,
+    sidebar,
     sign_in,
     tag_list,
     tasks,
@@ -46,6 +49,8 @@ from console import (
 PAGES = (
     sign_in.pages,
     today.pages,
+    day.pages,
+    sidebar.pages,
     customers.pages,
     person.pages,
     tasks.pages,
@@ -67,6 +72,7 @@ PAGES = (
     operations.pages,
     comparing.pages,
     settings.pages,
+    materials.pages,
     tracked.pages,
 )
 
@@ -76,9 +82,9 @@ def register(app: Flask) -> None:
     headers.install(app)
     words.install(app)
     books.install(app)
-    materials.pages,
     shown.install(app)
     segment_words.install(app)
+    rep_words.install(app)
     layout.install(app)
     doors.install(app)
     for pages in PAGES:

@@ -1,4 +1,4 @@
-"""Which doors there are and who may pass: every route is public by list or guarded by a right; anything else is shut.
+"""Which doors there are and who may pass: every route is public by list, guarded by a right, or for members in WeCom.
 
 ``@guarded("see_people")`` goes directly above a view, below its route. Who is not signed in is led to the sign-in
 page and back; who lacks the right gets the same 404 as for a page that does not exist. ``undecided`` names every route
@@ -36,6 +36,7 @@ PUBLIC = frozenset(
         "sign_in.by_link",
         "sign_in.to_wecom",
         "sign_in.from_wecom",
+        "sidebar.come_in",
         "tracked.follow",
     }
 )
@@ -80,8 +81,14 @@ def undecided(app: Flask) -> list[str]:
     return [
         f"{rule.endpoint} {rule.rule}"
         for rule in app.url_map.iter_rules()
-        if rule.endpoint not in PUBLIC and not rule.rule.startswith(MACHINES) and right_of(app, rule.endpoint) is None
+        if not rule.rule.startswith(MACHINES) and not _is_decided(app, rule.endpoint)
     ]
+
+
+def _is_decided(app: Flask, endpoint: str) -> bool:
+    """Public by list, guarded by a right, or kept by the sidebar's own door (``console.side_door``)."""
+    sidebar = getattr(app.view_functions[endpoint], "members_only", False)
+    return endpoint in PUBLIC or right_of(app, endpoint) is not None or sidebar
 
 
 def _to_sign_in() -> Any:
@@ -117,7 +124,7 @@ def install(app: Flask) -> None:
     def keep() -> None:
         if request.path.startswith(MACHINES) or request.endpoint is None:
             return
-        if request.endpoint not in PUBLIC and right_of(app, request.endpoint) is None:
+        if not _is_decided(app, request.endpoint):
             abort(404)
         if request.method in UNSAFE:
             _refuse_foreigners()

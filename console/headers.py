@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
 
+SDK_OF_WECOM = "https://res.wx.qq.com https://open.work.weixin.qq.com"
+"""Where WeCom keeps its JS-SDK; pages in the chat's toolbar load it, no other page does."""
 YEAR = 31_536_000
 WORTH_PACKING = 500
 TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml", "application/problem+json")
@@ -32,8 +34,10 @@ def install(app: Flask) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
+        own = response.headers.get("Content-Security-Policy", "")
         for name, value in standing:
-            response.headers.setdefault(name, value)
+            if name != "X-Frame-Options" or "frame-ancestors http" not in own:  # who may frame it stands there
+                response.headers.setdefault(name, value)
         _say_how_long_it_keeps(response)
         return pack(response)
 
@@ -55,12 +59,27 @@ def always(wecom: str, base_url: str) -> list[tuple[str, str]]:
 
 def content_policy(wecom: str) -> str:
     """Only our own scripts and styles; pictures also from WeCom, and from the sandbox where that plays WeCom."""
+    return _policy("'self'", _sandbox(wecom), "'none'")
+
+
+def sidebar_policy(wecom: str) -> str:
+    """As ``content_policy``, with WeCom's JS-SDK. In WeCom the page stands alone; the sandbox frames it."""
+    sandbox = _sandbox(wecom)
+    return _policy(f"'self' {sandbox or SDK_OF_WECOM}", sandbox, sandbox or "'none'")
+
+
+def _sandbox(wecom: str) -> str:
+    """Where the sandbox is, if that plays WeCom."""
     parts = urlsplit(wecom)
-    sandbox = f" {parts.scheme}://{parts.netloc}" if parts.scheme == "http" else ""
+    return f"{parts.scheme}://{parts.netloc}" if parts.scheme == "http" else ""
+
+
+def _policy(scripts: str, sandbox: str, ancestors: str) -> str:
+    pictures = f"{PICTURES_OF_WECOM} {sandbox}".strip()
     return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; font-src 'self'; "
-        f"img-src 'self' data: {PICTURES_OF_WECOM}{sandbox}; "
-        "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src {scripts}; style-src 'self'; connect-src 'self'; font-src 'self'; "
+        f"img-src 'self' data: {pictures}; "
+        f"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
     )
 
 

@@ -159,15 +159,7 @@ def _wecom_address(state: str) -> str:
     """WeCom reads the parameters in this order, and wants its fragment."""
     back = here.setting("base_url") + url_for("sign_in.from_wecom")
     if _in_wecom():
-        asked = {
-            "appid": here.setting("corp_id"),
-            "redirect_uri": back,
-            "response_type": "code",
-            "scope": "snsapi_base",
-            "state": state,
-            "agentid": here.setting("agent_id"),
-        }
-        return f"{here.setting('oauth_base')}/connect/oauth2/authorize?{urlencode(asked)}#wechat_redirect"
+        return inside_wecom(back, state)
     asked = {
         "login_type": "CorpApp",
         "appid": here.setting("corp_id"),
@@ -176,6 +168,19 @@ def _wecom_address(state: str) -> str:
         "state": state,
     }
     return f"{here.setting('login_base')}/wwlogin/sso/login?{urlencode(asked)}"
+
+
+def inside_wecom(back: str, state: str) -> str:
+    """Where WeCom, in whose own browser we are, says who it is without asking; it comes back to ``back``."""
+    asked = {
+        "appid": here.setting("corp_id"),
+        "redirect_uri": back,
+        "response_type": "code",
+        "scope": "snsapi_base",
+        "state": state,
+        "agentid": here.setting("agent_id"),
+    }
+    return f"{here.setting('oauth_base')}/connect/oauth2/authorize?{urlencode(asked)}#wechat_redirect"
 
 
 @pages.get("/sign-in/wecom/done")

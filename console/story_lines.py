@@ -43,6 +43,7 @@ KINDS: Mapping[str, Kind] = {
     "kf_out": Kind(N_("%(by)s 在微信客服里回复"), "chat-right-text"),
     "kf_event": Kind(N_("微信客服"), "headset"),
     "forwarded": Kind(N_("%(rep)s 转来客户的话"), "chat-left-quote"),
+    "card_sent": Kind(N_("%(by)s 发了消息"), "send", "good"),
     "task": Kind(N_("%(by)s 记下待办"), "alarm"),
     "task_done": Kind(N_("%(by)s 完成了待办"), "check2-square", "good"),
     "group_joined": Kind(N_("进入客户群 %(group)s"), "people", "good"),
@@ -52,7 +53,7 @@ KINDS: Mapping[str, Kind] = {
     "opened": Kind(N_("打开了“%(what)s”"), "link-45deg", "good"),
     "handed_over": Kind(N_("由 %(by)s 转交给 %(to)s"), "arrow-left-right"),
 }
-SPOKEN = frozenset({"note", "welcomed", "kf_in", "kf_out", "forwarded", "task", "task_done"})
+SPOKEN = frozenset({"note", "welcomed", "kf_in", "kf_out", "forwarded", "card_sent", "task", "task_done"})
 """Lines whose text is somebody's own words."""
 AGAIN: Mapping[str, Kind] = {
     "added": Kind(N_("再次添加了 %(rep)s"), "person-plus", "good"),
@@ -72,7 +73,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "transfer_failed",
         ),
     ),
-    "chat": (N_("聊天"), ("kf_in", "kf_out", "kf_event", "forwarded")),
+    "chat": (N_("聊天"), ("kf_in", "kf_out", "kf_event", "forwarded", "card_sent")),
     "welcome": (N_("欢迎语"), ("welcomed",)),
     "note": (N_("备注"), ("note",)),
     "task": (N_("待办"), ("task", "task_done")),

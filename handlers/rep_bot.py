@@ -15,19 +15,16 @@ from handlers import rep_words as words
 from handlers.rep_acts import ACTS, Turn, time_in, whom_pasted
 from handlers.rep_cards import AGE, Rep, choice, name_of
 from handlers.rep_commands import Asked
-from people import access, persons, sign_in
-from people.access import Viewer
+from people import access, persons, reps
 from people.finding import Found
 from people.tasks import plain, rep_key
-from storage.tables import InboxRow, Member, Person
+from storage.tables import InboxRow, Person
 from storage.work import Work
 from tagging import segment
 from wecom.commands import TellRep, UpdateCard, cut, text_to
 from wecom.events import CardPressed, MemberEvent, MemberSent, MemberWrote, read_event
 from wecom.gateway import Gateway
 
-MAY_NOT = (2, 5)
-"""A member's status at WeCom: disabled, quit."""
 PICK = re.compile(r"pick-(\d{1,15})-([0-9a-f]{16})")
 PERSON = re.compile(r"p_(\d{1,15})")
 MAX_BUTTON_BYTES = 30
@@ -69,12 +66,8 @@ def go_on(event: CardPressed, _: None, work: Work) -> None:
 
 def _rep(event: MemberEvent, work: Work) -> Rep | None:
     """Who this is and whom they may see; None for whoever is no member of ours (any more)."""
-    member = work.db.get(Member, persons.own_spelling(work, event.userid))
-    if member is None or member.left_at is not None or member.status in MAY_NOT:
-        return None
-    user = sign_in.find_user(work.db, member.userid)
-    viewer = Viewer(member.userid, user.role if user is not None else access.REP)
-    return Rep(member, access.sight_of(work.db, viewer))
+    known = reps.known(work.db, persons.own_spelling(work, event.userid))
+    return Rep(*known) if known is not None else None
 
 
 def _reply(work: Work, message: TellRep) -> None:

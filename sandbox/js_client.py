@@ -16,17 +16,22 @@ from sandbox.facts import App, ChatLine, JsGrant, Json
 from sandbox.mass import MassSending
 
 CORP_TICKET, APP_TICKET = "jsapi", "agent_config"
-TOOLBAR = "single_chat_tools"
-NO_PERMISSION, NO_CUSTOMER = "no permission", "without context of external contact"
+TOOLBAR, GROUP_TOOLBAR = "single_chat_tools", "group_chat_tools"
+NO_PERMISSION, NO_CUSTOMER, NO_GROUP = (
+    "no permission",
+    "without context of external contact",
+    "without context of external chat",
+)
 FILES = ("image", "video", "file")
 
 
 class Place(NamedTuple):
-    """Where a page stands: whose client, beside which customer's chat, and whether the rep has just tapped."""
+    """Where a page stands: whose client, beside which customer's or group's chat, has the rep just tapped."""
 
     userid: str
     external_userid: str
     tapped: bool = False
+    chat_id: str = ""
 
 
 class JsClient(MassSending):
@@ -101,6 +106,7 @@ class JsClient(MassSending):
         external_userid: str = "",
         *,
         tapped: bool = False,
+        chat_id: str = "",
     ) -> Json:
         """One call of a page that stands beside a chat (or beside none)."""
         with self.acting():
@@ -109,12 +115,13 @@ class JsClient(MassSending):
                 return {"err_msg": f"{function}:fail function not exist"}
             if grant is None or function not in grant.functions:
                 return {"err_msg": f"{function}:fail {NO_PERMISSION}"}
-            place = Place(self.member(userid).userid, external_userid, tapped)
+            place = Place(self.member(userid).userid, "" if chat_id else external_userid, tapped, chat_id)
             return FUNCTIONS[function](self, self.apps[grant.agent_id], place, settings)
 
     def get_context(self, _app: App, place: Place, _settings: Mapping[str, object]) -> Json:
         """From where the page was opened."""
-        return {"err_msg": "getContext:ok", "entry": TOOLBAR if place.external_userid else "normal", "shareTicket": ""}
+        beside = TOOLBAR if place.external_userid else "normal"
+        return {"err_msg": "getContext:ok", "entry": GROUP_TOOLBAR if place.chat_id else beside, "shareTicket": ""}
 
     def current_customer(self, app: App, place: Place, _settings: Mapping[str, object]) -> Json:
         """Whose chat it is."""
@@ -123,6 +130,14 @@ class JsClient(MassSending):
         if self.relations.find(place.userid, place.external_userid) is None:
             return {"err_msg": f"getCurExternalContact:fail {NO_CUSTOMER}"}
         return {"err_msg": "getCurExternalContact:ok", "userId": place.external_userid}
+
+    def current_group(self, app: App, place: Place, _settings: Mapping[str, object]) -> Json:
+        """Which group's chat it is."""
+        if not app.customer_contact or not self.member(place.userid).can_have_customers():
+            return {"err_msg": f"getCurExternalChat:fail {NO_PERMISSION}"}
+        if place.chat_id not in self.groups:
+            return {"err_msg": f"getCurExternalChat:fail {NO_GROUP}"}
+        return {"err_msg": "getCurExternalChat:ok", "chatId": place.chat_id}
 
     def send_in_chat(self, _app: App, place: Place, settings: Mapping[str, object]) -> Json:
         """Write into the chat, which takes a tap of the rep's."""
@@ -151,6 +166,7 @@ Function = Callable[[JsClient, App, Place, Mapping[str, object]], Json]
 FUNCTIONS: Mapping[str, Function] = {
     "getContext": JsClient.get_context,
     "getCurExternalContact": JsClient.current_customer,
+    "getCurExternalChat": JsClient.current_group,
     "sendChatMessage": JsClient.send_in_chat,
 }
 """What a page can call through wx.invoke."""

@@ -140,12 +140,14 @@ def picture(name: str) -> Response:
 def client() -> Response:
     """A rep's chat with a customer on a computer, and an app's page in the toolbar beside it.
 
-    `userid` and `external_userid` say whose; `agentid` which app's page, where several have one.
+    `userid` and `external_userid` say whose; `chat_id` names a group instead of a customer; `agentid` which app's page,
+    where several have one.
     """
     rep = world().find_member(request.args.get("userid", "")) or next(iter(world().members.values()))
-    external_userid = request.args.get("external_userid", "") or newest_customer(rep.userid)
+    chat_id = request.args.get("chat_id", "")
+    external_userid = "" if chat_id else request.args.get("external_userid", "") or newest_customer(rep.userid)
     toolbar = toolbar_address()
-    answer = page("client.html", rep=rep, external_userid=external_userid, toolbar=toolbar)
+    answer = page("client.html", rep=rep, external_userid=external_userid, chat_id=chat_id, toolbar=toolbar)
     if toolbar:
         parts = urlsplit(toolbar)
         answer.headers["Content-Security-Policy"] = f"{POLICY}; frame-src 'self' {parts.scheme}://{parts.netloc}"

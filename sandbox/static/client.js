@@ -3,7 +3,7 @@
 
 const POLL_MS = 1000;
 const stage = $("client");
-const { rep, customer, lang } = stage.dataset;
+const { rep, customer, group, lang } = stage.dataset;
 const frame = $("toolbar");
 
 // --- what the page in the toolbar asks for ----------------------------------------------------------------------
@@ -11,7 +11,7 @@ const frame = $("toolbar");
 const CALLS = {
   js_config: ({ url, settings }) => ({ url, settings }),
   js_agent_config: ({ url, settings, leave }) => ({ url, settings, leave }),
-  js_invoke: (asked) => ({ function: asked.function, settings: asked.settings, leave: asked.leave, tapped: asked.tapped, userid: rep, external_userid: customer }),
+  js_invoke: (asked) => ({ function: asked.function, settings: asked.settings, leave: asked.leave, tapped: asked.tapped, userid: rep, external_userid: customer, chat_id: group }),
 };
 
 window.addEventListener("message", async (event) => {

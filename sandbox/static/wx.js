@@ -77,7 +77,7 @@
     ready: (fn) => { if (ready) fn(); else whenReady.push(fn); },
     error: (fn) => { whenWrong.push(fn); if (wrong) fn(wrong); },
     checkJsApi: ({ jsApiList, success }) => {
-      const known = ["getContext", "getCurExternalContact", "sendChatMessage"];
+      const known = ["getContext", "getCurExternalContact", "getCurExternalChat", "sendChatMessage"];
       call(success, { errMsg: "checkJsApi:ok", checkResult: Object.fromEntries(jsApiList.map((one) => [one, known.includes(one)])) });
     },
   };

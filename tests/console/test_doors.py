@@ -47,6 +47,8 @@ OBJECTS: dict[str, Callable[[Counter, str], object]] = {
     "erasure_id": lambda counter, rep: 1,
     "segment_id": lambda counter, rep: 1,
     "stage": lambda counter, rep: "new",
+    "card_id": lambda counter, rep: 1,
+    "how": lambda counter, rep: "done",
 }
 """What stands in an address for one rep's customer and what hangs on it. A new kind of parameter needs a line here."""
 SOMEBODYS = {"person_id", "chat_id"}
