@@ -18,7 +18,7 @@ from console.forms import Problems
 from console.words import _
 from storage.tables import Channel, Media, Member
 from storage.work import Work
-from tagging import channels
+from tagging import channels, placeholders
 from tagging.channels import Draft, Invalid
 from wecom.commands import render
 
@@ -165,7 +165,13 @@ def preview(db: Session, form: Form) -> Preview:
     first = next(iter(form.members), None)
     name = db.scalar(select(Member.name).where(Member.userid == first)) or first or _("接待的成员")
     values = {"name": CUSTOMER, "rep": name, "channel": form.name or "渠道名称"}
-    return Preview(name, render(form.text, values), tuple(form.attachments), chosen=first is not None)
+    text = render(with_addresses(form.text), values)
+    return Preview(name, text, tuple(form.attachments), chosen=first is not None)
+
+
+def with_addresses(text: str) -> str:
+    """A text as it looks with somebody's own addresses in it."""
+    return placeholders.LINK.sub(f"{here.home()}/t/…", text)
 
 
 def pictures_of(db: Session, form: Form) -> dict[int, Media]:

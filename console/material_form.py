@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import FileStorage, MultiDict
 
 from console import attachment_rows, forms, here
-from console.channel_form import CUSTOMER, Preview
+from console.channel_form import CUSTOMER, Preview, with_addresses
 from console.forms import Problems
 from console.words import _
 from outreach import materials
@@ -121,7 +121,8 @@ def preview(form: Form) -> Preview:
     row = form.rows[min(form.shown, len(form.rows) - 1)] if form.rows else {}
     if form.kind != TEXT:
         return Preview(rep, "", ({**row, "kind": form.kind},))
-    return Preview(rep, render(str(row.get("text") or ""), {"name": CUSTOMER, "rep": rep, "channel": _("渠道名称")}))
+    text = with_addresses(str(row.get("text") or ""))
+    return Preview(rep, render(text, {"name": CUSTOMER, "rep": rep, "channel": _("渠道名称")}))
 
 
 def preview_of(material: Material) -> list[Preview]:

@@ -46,6 +46,8 @@ OBJECTS: dict[str, Callable[[Counter, str], object]] = {
     "task_id": lambda counter, rep: 1,
     "erasure_id": lambda counter, rep: 1,
     "segment_id": lambda counter, rep: 1,
+    "material_id": lambda counter, rep: 1,
+    "broadcast_id": lambda counter, rep: 1,
     "stage": lambda counter, rep: "new",
     "card_id": lambda counter, rep: 1,
     "how": lambda counter, rep: "done",

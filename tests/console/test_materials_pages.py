@@ -96,8 +96,8 @@ def test_texts_have_wordings_and_pictures_are_kept_with_the_form(quiet: Counter,
     for query, shown in (("q=周五", {"会员日"}), ("kind=image", {"海报"}), ("q=没有这样的", set())):
         page = operator.get(f"/materials?{query}").text
         assert {one for one in ("会员日", "海报") if f"<span>{one}</span>" in page} == shown
-    phone = operator.post("/materials/preview", {**text, "shown": "0"}).text
-    assert "周五八折" in phone
+    phone = operator.post("/materials/preview", {**text, "a-0-text": "周五八折 {link:7}", "shown": "0"}).text
+    assert "周五八折 http://127.0.0.1:8000/t/…" in phone
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -283,10 +284,10 @@ def test_one_arrival_that_cannot_be_planned_does_not_hold_up_those_beside_it(
     channel = shop.channel(text="欢迎")
     plan = welcomes.plan
 
-    def poisoned(work: Work, arrivals: Sequence[welcomes.Arrival], hands: int) -> list[Claimed]:
+    def poisoned(work: Work, arrivals: Sequence[welcomes.Arrival], *more: Any) -> list[Claimed]:
         if any(one.external_userid == bad for one in arrivals):
             raise ZeroDivisionError
-        return plan(work, arrivals, hands)
+        return plan(work, arrivals, *more)
 
     monkeypatch.setattr(welcomes, "plan", poisoned)
     bad = ""
