@@ -132,6 +132,7 @@ FROM_BELOW = (
         "24 小时内有 %(n)s 位客户删除了成员，平时同样多的客户一天约 %(usual)s 位：剩下的已自动撤回，"
         "请看看内容和人群再决定"
     ),
+    N_("24 小时内有 %(n)s 位客户删除了成员，平时同样多的客户一天约 %(usual)s 位：已经全部发出，下次请换内容或人群"),
 )
 """What ``outreach`` says about a broadcast, to be found by the catalogue."""
 
@@ -140,13 +141,13 @@ def recurs(repeat: Mapping[str, Any]) -> str:
     """When it comes again, as one says it: 每周一、周五 10:00，遇休息日顺延."""
     if not repeat:
         return ""
-    every, days = str(repeat["every"]), repeat.get("days") or []
-    on = {
-        "day": "",
-        "week": listed(_(WEEKDAYS[one - 1]) for one in days),
-        "month": _("%(days)s 日", days=listed(days)),
-    }[every]
-    words = [f"{_(EVERY_WORDS[every])} {on} {repeat['at']}".replace("  ", " ")]
+    every, days, at = str(repeat["every"]), repeat.get("days") or [], repeat["at"]
+    if every == "week":
+        words = [_("每%(days)s %(at)s", days=listed(_(WEEKDAYS[one - 1]) for one in days), at=at)]
+    elif every == "month":
+        words = [_("每月 %(days)s 日 %(at)s", days=listed(days), at=at)]
+    else:
+        words = [_("每天 %(at)s", at=at)]
     words += [_("遇休息日顺延")] if repeat.get("working") else []
     words += [_("到 %(day)s 为止", day=repeat["until"])] if repeat.get("until") else []
     return listed(words, "，")

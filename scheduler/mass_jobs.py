@@ -4,16 +4,15 @@ The network and a transaction are never open together: each task is read from We
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from outreach import broadcasts, hours, mass
+from outreach import broadcasts, hours, mass, withdrawing
 from outreach.budget import Rules
 from outreach.journeys import goals
 from storage.database import Clock, reading, transaction
@@ -21,10 +20,9 @@ from storage.tables import MassTask
 from storage.work import Work
 from wecom.errors import Busy
 from wecom.gateway import Gateway
-from wecom.mass import BY_ALL, MassResult
+from wecom.mass import BY_ALL, MassResult, pages
 from wecom.mass import MassTask as Listed
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 SHOWN_SINCE = timedelta(minutes=2)
@@ -103,20 +101,20 @@ class MassDesk:
             mass.results(self.work(db), task.id, confirmed, rows, again_at)
 
     def _standing(self, msgid: str, userid: str) -> tuple[bool, list[MassResult]]:
-        members = [one for page in _pages(lambda cursor: self.gateway.mass.members(msgid, cursor)) for one in page]
+        members = [one for page in pages(lambda cursor: self.gateway.mass.members(msgid, cursor)) for one in page]
         confirmed = any(one.sent for one in members if one.userid.lower() == userid.lower())
         return confirmed, self._results(msgid, userid)
 
     def _results(self, msgid: str, userid: str) -> list[MassResult]:
-        pages = _pages(lambda cursor: self.gateway.mass.results(msgid, userid, cursor))
-        return [one for page in pages for one in page]
+        rows = pages(lambda cursor: self.gateway.mass.results(msgid, userid, cursor))
+        return [one for page in rows for one in page]
 
     def _find(self, task: MassTask) -> None:
         """Look in WeCom's list for a task of whose call nobody knows the end."""
         asked_at = task.asked_at or self.clock()
         kind = "group" if task.audience == "groups" else "single"
         until = min(self.clock() + SHOWN_SINCE, asked_at + timedelta(days=1))
-        found = _pages(
+        found = pages(
             lambda cursor: self.gateway.mass.page(
                 kind,  # type: ignore[arg-type]
                 asked_at - SHOWN_SINCE,
@@ -139,7 +137,7 @@ class MassDesk:
             if mass.known_msgids(db, [listed.msgid]):
                 return False
         members = [
-            one for page in _pages(lambda cursor: self.gateway.mass.members(listed.msgid, cursor)) for one in page
+            one for page in pages(lambda cursor: self.gateway.mass.members(listed.msgid, cursor)) for one in page
         ]
         if [one.userid.lower() for one in members] != [task.userid.lower()]:
             return False
@@ -148,6 +146,16 @@ class MassDesk:
         shown = {one.external_userid for one in self._results(listed.msgid, task.userid)}
         with reading(self.engine) as db:
             return mass.is_ours(db, task, shown)
+
+    def guard(self) -> tuple[int, int]:
+        """Stop broadcasts that drive customers away; how many were looked at, and how many too many had left."""
+        with reading(self.engine) as db:
+            ids = withdrawing.to_look_at(db, self.clock())
+        left = 0
+        for broadcast_id in ids:
+            with transaction(self.engine) as db:
+                left += withdrawing.look_at(self.work(db), broadcast_id) is not None
+        return len(ids), left
 
     def expire(self) -> int:
         """Take back what no rep confirmed in time; how many tasks."""
@@ -174,12 +182,3 @@ class MassDesk:
         with transaction(self.engine) as db:
             task = db.get_one(MassTask, task_id, with_for_update=True)
             return mass.take_back(self.work(db), task, why)
-
-
-def _pages(read: Callable[[str], tuple[list[T], str]]) -> Iterator[list[T]]:
-    cursor = ""
-    while True:
-        page, cursor = read(cursor)
-        yield page
-        if not cursor:
-            return

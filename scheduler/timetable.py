@@ -29,6 +29,7 @@ from scheduler import (
     rep_jobs,
 )
 from scheduler.loop import Daily, Every, Job
+from scheduler.own_sends import OwnSends
 from storage import answers, inbox, outbox, shared, wiping
 from storage.database import Clock, reading, transaction
 from storage.tables import CalendarDay, InboxRow, Member, Person, User
@@ -357,6 +358,20 @@ def read_mass_tasks(hands: Hands) -> str:
     return f"tasks read: {_mass(hands, 'read mass tasks').look()}"
 
 
+def watch_for_deletions(hands: Hands) -> str:
+    """Withdraw what is left of a broadcast after which too many customers delete their reps."""
+    looked, left = _mass(hands, "watch for deletions").guard()
+    if left:
+        hands.ring()
+    return f"broadcasts looked at: {looked}, withdrawn: {left}"
+
+
+def read_own_sends(hands: Hands) -> str:
+    """Read what reps send to many by themselves: it uses up the same budget."""
+    messages, touched = OwnSends(hands.engine, hands.gateway, hands.clock, hands.stopping).read()
+    return f"messages of reps: {messages}, customers: {touched}"
+
+
 def _mass(hands: Hands, cause: str) -> mass_jobs.MassDesk:
     work = partial(hands.work, cause=cause)
     return mass_jobs.MassDesk(hands.engine, hands.gateway, hands.clock, hands.zone, hands.rules, work, hands.stopping)
@@ -418,6 +433,8 @@ TIMETABLE: tuple[Job, ...] = (
     Job("end cards", Every(timedelta(seconds=30)), rep_jobs.end_cards),
     Job("make cards", Every(timedelta(minutes=10)), rep_jobs.make_cards),
     Job("send day lists", Every(timedelta(minutes=1)), rep_jobs.send_day_lists),
+    Job("watch for deletions", Every(timedelta(minutes=5)), watch_for_deletions),
+    Job("read own sends", Every(timedelta(minutes=10)), read_own_sends),
     Job("settle handovers", Every(timedelta(minutes=10)), settle_handovers),
     Job("know regions", Every(timedelta(minutes=10)), know_regions),
     Job("settle newcomers", Every(timedelta(minutes=10)), settle_newcomers),

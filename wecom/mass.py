@@ -6,13 +6,14 @@ being handed out; then ``members`` and ``results`` raise ``Busy`` (41063). The c
 ``MakeMass``, ``MakeGroupMass``, ``RemindMass``, ``CancelMass``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from wecom.answers import Answer, items, number, part, text
 
+T = TypeVar("T")
 LIST = "externalcontact/get_groupmsg_list_v2"
 MEMBERS = "externalcontact/get_groupmsg_task"
 RESULTS = "externalcontact/get_groupmsg_send_result"
@@ -60,6 +61,16 @@ class MassResult:
     status: int
     """One of ``UNSENT``, ``SENT``, ``NO_FRIEND``, ``QUOTA_USED``."""
     sent_at: datetime | None
+
+
+def pages(read: Callable[[str], tuple[list[T], str]]) -> Iterator[list[T]]:
+    """Every page of a question, from its first on; ``read`` takes a cursor."""
+    cursor = ""
+    while True:
+        page, cursor = read(cursor)
+        yield page
+        if not cursor:
+            return
 
 
 class MassMessages:

@@ -7,90 +7,35 @@ from typing import Any
 
 import pytest
 
-from insight import segments
 from outreach import broadcasts
 from outreach.audience import OPTED_OUT, QUOTA
 from outreach.broadcasts import CannotDo, Draft
-from people import consent, sign_in
-from sandbox.clock import ManualClock
-from sandbox.world import World
-from storage.tables import Broadcast, MassTask, Person, Relation, Segment, Touch
-from tests.shop import START, Shop, build_shop, close_shop
-
-TEXT = "本周五会员日，全场八折。{rep}"
-BY, BOSS = "wangwu", "zhangsan"
+from people import consent
+from storage.tables import Broadcast, MassTask, Person, Relation, Touch
+from tests.journeys.broadcasting import (
+    BOSS,
+    BY,
+    TEXT,
+    begin,
+    confirm_all,
+    everybody,
+    open_shop,
+    read_back,
+    received,
+    run,
+    state,
+    states,
+    written,
+)
+from tests.shop import Shop, close_shop
 
 
 @pytest.fixture
 def shop(database_url: str) -> Iterator[Shop]:
     """Twelve customers of old, and nothing sent to anybody. It is six in the evening."""
-    world = World.small_shop(ManualClock(START), seed=3)
-    world.populate(12)
-    shop = build_shop(database_url, world)
-    shop.open_for_business()
-    with shop.db() as db:
-        for userid, role in ((BY, "operator"), (BOSS, "boss")):
-            sign_in.add_user(db, userid, role, shop.now())
+    shop = open_shop(database_url)
     yield shop
     close_shop(shop)
-
-
-def everybody(shop: Shop) -> int:
-    with shop.work() as work:
-        return segments.create(work, "所有人", {"all": []}, by=BY).id
-
-
-def written(shop: Shop, **changes: Any) -> int:
-    with shop.work() as work:
-        draft = Draft(**{"name": "会员日", "segment_id": everybody_of(work), "text": TEXT, **changes})
-        return broadcasts.create(work, draft, by=BY).id
-
-
-def begin(shop: Shop, **changes: Any) -> int:
-    """Written, looked at and let go."""
-    number = written(shop, **changes)
-    with shop.work() as work:
-        broadcast = work.db.get_one(Broadcast, number)
-        shown = broadcasts.preflight(work.db, broadcast, shop.parts.rules, work.now, work.zone)
-        broadcasts.submit(work, broadcast, shown.will, by=BY)
-        return broadcast.id
-
-
-def everybody_of(work: Any) -> int:
-    known = work.db.query(Segment).first()
-    return known.id if known is not None else segments.create(work, "所有人", {"all": []}, by=BY).id
-
-
-def run(shop: Shop, minutes: int = 3) -> None:
-    for _ in range(2 * minutes):
-        shop.advance(seconds=30)
-        shop.tick()
-
-
-def read_back(shop: Shop) -> None:
-    """So long that WeCom has been asked about every task again."""
-    for _ in range(4):
-        shop.advance(minutes=10)
-        shop.tick()
-
-
-def confirm_all(shop: Shop) -> None:
-    for userid in list(shop.world.members):
-        for errand in shop.world.mass_todos(userid):
-            shop.world.confirm_mass(userid, errand.msgid)
-
-
-def received(shop: Shop) -> Counter[str]:
-    return Counter(one.receiver for one in shop.world.mass_received())
-
-
-def states(shop: Shop) -> Counter[str]:
-    return Counter(one.state for one in shop.rows(Touch))
-
-
-def state(shop: Shop, broadcast_id: int) -> str:
-    with shop.db() as db:
-        return db.get_one(Broadcast, broadcast_id).state
 
 
 def test_everybody_gets_it_once_from_the_rep_who_answers_for_them(shop: Shop) -> None:
