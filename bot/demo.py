@@ -32,12 +32,14 @@ from bot.assembly import assemble
 from bot.family import Family
 from bot.narrator import Sandbox
 from bot.settings import SANDBOX_CORP, Settings
+from outreach import occasions
+from outreach.budget import Rules
 from people import persons
 from sandbox.clock import SystemClock
 from sandbox.web import serve as serve_sandbox
 from sandbox.world import AES_KEY, AGENT_ID, APP_SECRET, APP_TOKEN, World
 from storage import audit, inbox
-from storage.database import open_engine, reading, utc_now
+from storage.database import open_engine, reading, transaction, utc_now
 from storage.tables import Channel, Identity, Interaction, Member, Person, PersonTag, Progress, Tag, Welcome
 from storage.work import Work
 from tagging.channel_desk import Desk
@@ -307,6 +309,12 @@ def play(place: Place, settings: Settings, seed: int, link: str) -> None:
     Day(sandbox, engine, without_waiting(codes), chance, settings, told=earlier, open_kfid=open_kfid).go_on()
 
 
+def lay_out_cards(engine: Engine, settings: Settings) -> None:
+    """Make the reps' cards for which there is reason by now: the job that does it comes every ten minutes only."""
+    with transaction(engine) as db:
+        occasions.make_all(Work(db, utc_now(), cause="demo", zone=settings.timezone), Rules())
+
+
 def as_started() -> list[str]:
     """The command as it works from where the demo was started: ``scrm`` need not be on anybody's path."""
     started = Path(sys.argv[0])
@@ -330,6 +338,7 @@ def _greet(place: Place, link: str) -> None:
         f"  Open:     {link}\n"
         "            (works once, in one browser; 设置 → 谁能登录 → 登录链接 gives another)\n"
         f"  Be a customer or a rep yourself:  {place.sandbox_address}/\n"
+        f"  A rep's chat with the sidebar:    {place.sandbox_address}/client?userid=lisi\n"
         f"  Ask it from another terminal:     {check}\n\n"
     )
     sys.stdout.flush()
@@ -357,6 +366,7 @@ class Day:
         turn = 0
         while os.getppid() != 1:
             turn += 1
+            lay_out_cards(self.engine, self.settings)
             if here and self.chance.random() < 0.12:
                 self._leave(here.pop(self.chance.randrange(len(here))))
             elif here and self.open_kfid and self.chance.random() < 0.3:

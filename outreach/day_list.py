@@ -30,7 +30,7 @@ PLACES: Mapping[str, str] = MappingProxyType(
         OVERDUE: "你记的待办已过时间",
         DUE: "你记的待办今天到时间",
         OPENED: "客户打开了你发的内容",
-        occasions.BIRTHDAY: "生日只有今天",
+        occasions.BIRTHDAY: "客户今天生日",
         JOURNEY: "旅程安排的一步",
         occasions.NEW: "新加的客户还没聊过",
         occasions.QUIET: "很久没有往来",

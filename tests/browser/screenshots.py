@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.conftest import ARGUMENTS, CHROMIUM
 
@@ -26,6 +26,7 @@ PAGES = {
     "sync": ("/operations/comparing", "main table a.row-link"),
     "bulk": ("/customers/bulk", ""),
     "segments": ("/segments", ""),
+    "day": ("/day?rep=lisi", ""),
 }
 """Further pages: where they are, and the row on them to open, if any."""
 
@@ -91,7 +92,22 @@ def pages(context: BrowserContext, home: str, sandbox: str, folder: Path, suffix
     page.locator("#customer-screen .item").first.click()
     page.wait_for_timeout(1500)
     page.screenshot(path=folder / f"sandbox{suffix}.png")
+    sidebar(page, home, sandbox)
+    page.screenshot(path=folder / f"sidebar{suffix}.png")
     page.close()
+
+
+def sidebar(page: Page, home: str, sandbox: str) -> None:
+    """A rep's chat with the sidebar beside it, and a card in it."""
+    page.goto(home + "/day?rep=lisi")
+    page.locator(".day-list a").first.click()
+    page.wait_for_load_state()
+    page.goto(page.locator(".relation a[href*='/client']").first.get_attribute("href"))
+    page.frame_locator("#toolbar").locator("#send").wait_for(timeout=BUSY_SECONDS * 1000)
+    if page.viewport_size == PHONE:  # the client on a phone shows the page alone
+        whole = {"position": "fixed", "inset": "0", "width": "100vw", "height": "100vh", "zIndex": "9"}
+        page.locator("#toolbar").evaluate("(frame, style) => Object.assign(frame.style, style)", whole)
+        page.wait_for_timeout(500)
 
 
 if __name__ == "__main__":

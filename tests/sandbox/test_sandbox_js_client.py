@@ -10,7 +10,7 @@ from sandbox.web import create_app
 from sandbox.world import AGENT_ID, World
 
 URL = "https://crm.test/sidebar?a=1&b=2"
-APIS = ["getContext", "getCurExternalContact", "sendChatMessage"]
+APIS = ["getContext", "getCurExternalContact", "getCurExternalChat", "sendChatMessage"]
 Json = dict[str, Any]
 
 
@@ -42,8 +42,10 @@ class Page:
         settings = {**whose, **sealed(self.app_ticket), **change}
         return self.act("js_agent_config", url=url, settings=settings, leave=self.leave)
 
-    def invoke(self, function: str, external_userid: str = "", *, tapped: bool = True, **settings: Any) -> Json:
-        whose = {"userid": "lisi", "external_userid": external_userid, "tapped": tapped}
+    def invoke(
+        self, function: str, external_userid: str = "", *, tapped: bool = True, chat_id: str = "", **settings: Any
+    ) -> Json:
+        whose = {"userid": "lisi", "external_userid": external_userid, "tapped": tapped, "chat_id": chat_id}
         return self.act("js_invoke", function=function, settings=settings, leave=self.leave, **whose)
 
 
@@ -157,6 +159,22 @@ def test_the_page_learns_where_it_stands(ready: Page, world: World, customer: st
     assert ready.invoke("getCurExternalContact", stranger)["err_msg"] == nobody
     world.update_member("lisi", customer_contact=False)
     assert ready.invoke("getCurExternalContact", customer)["err_msg"] == "getCurExternalContact:fail no permission"
+
+
+def test_beside_a_groups_chat_the_page_learns_which_group_and_no_customer(
+    ready: Page, world: World, customer: str
+) -> None:
+    chat_id = world.open_group("lisi", "豆友一群", [customer]).chat_id
+    assert ready.invoke("getContext", customer, chat_id=chat_id)["entry"] == "group_chat_tools"
+    told = ready.invoke("getCurExternalChat", chat_id=chat_id)
+    assert told == {"err_msg": "getCurExternalChat:ok", "chatId": chat_id}
+    assert "userId" not in ready.invoke("getCurExternalContact", customer, chat_id=chat_id)
+    for there in ("", "wrNobody"):
+        nothing = ready.invoke("getCurExternalChat", customer, chat_id=there)["err_msg"]
+        assert nothing == "getCurExternalChat:fail without context of external chat"
+    world.app(AGENT_ID).customer_contact = False
+    refused = ready.invoke("getCurExternalChat", chat_id=chat_id)["err_msg"]
+    assert refused == "getCurExternalChat:fail no permission"
 
 
 def test_only_what_was_asked_for_may_be_called(page: Page, customer: str) -> None:
