@@ -190,7 +190,7 @@ def _by_mass(at: At) -> Went | Stays | str:
     clock = shape.clock(at.step["at"]) if "at" in at.step else moments.WAVE_AT
     moment = moments.next_at(at.work, clock, at.rules.quiet)
     if why := _no_room(at, moment):
-        return Stays(moment + timedelta(minutes=1), {"waits": why})
+        return Stays(moments.day_after(at.work, moment, clock, at.rules.quiet), {"waits": why})
     source = f"{at.source}:{moment.astimezone(at.work.zone):%Y%m%d}"
     return _touched(at, MASS, source, moment, relation.userid, relation.external_userid)
 

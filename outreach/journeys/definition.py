@@ -158,7 +158,7 @@ def _faults(db: Session, definition: Any, *, whole: bool = True) -> Iterator[Fau
     own = list(_steps_faults(db, steps))
     yield from own
     if not own and whole:
-        yield from _way_faults(definition)
+        yield from way_faults(definition)
 
 
 def _number(value: Any, least: int, most: int, place: Place, what: str) -> Iterator[Fault]:
@@ -312,20 +312,6 @@ def _steps_faults(db: Session, steps: Sequence[Mapping[str, Any]]) -> Iterator[F
         needed, free, further = known
         wrong = list(_members(step, place, ("id", "do", *needed), (*free, "next")))
         yield from wrong or further(db, step, place)
-        if not wrong:
-            yield from _goes_nowhere(step, place, {str(one) for one in names})
-
-
-def _goes_nowhere(step: Step, place: Place, names: set[str]) -> Iterator[Fault]:
-    """Steps it names that there are not."""
-    named = [(name, step[name]) for name in ("next", "then", "otherwise") if step.get(name)]
-    for part in ("ways", "arms"):
-        inside = step.get(part)
-        if step["do"] in ("branch", "split") and isinstance(inside, list):
-            named += [(f"{part}", one["to"]) for one in inside if isinstance(one, Mapping) and one.get("to")]
-    for where, target in named:
-        if target != END and target not in names:
-            yield (*place, where), f"没有名为 {target} 的步骤"
 
 
 def _wait_faults(_: Session, step: Step, place: Place) -> Iterator[Fault]:
@@ -465,14 +451,18 @@ STANDING = ("wait", "window", "wait_for")
 # --- the way ---------------------------------------------------------------------------------------------------------
 
 
-def _way_faults(definition: Definition) -> Iterator[Fault]:
-    """Steps nobody comes to, steps from which nobody gets out, circles in which no time passes."""
+def way_faults(definition: Definition) -> Iterator[Fault]:
+    """Steps that are named and not there, that nobody comes to or gets out of, circles in which no time passes."""
     steps = steps_of(definition)
     if not steps:
         yield ("steps",), "至少要有一步"
         return
     numbers = {name: number for number, name in enumerate(steps)}
     leads = {name: [one for one in leads_to(definition, step) if one != END] for name, step in steps.items()}
+    unknown = [(numbers[name], one) for name, to in leads.items() for one in to if one not in steps]
+    if unknown:
+        yield from ((("steps", number), f"没有名为 {one} 的步骤") for number, one in unknown)
+        return
     first = next(iter(steps))
     reached = _reached(first, leads)
     for name in steps:

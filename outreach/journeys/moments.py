@@ -65,6 +65,12 @@ def next_at(work: Work, at: time, quiet: Quiet) -> datetime:
     return quiet.next_open(found, work.zone)
 
 
+def day_after(work: Work, moment: datetime, at: time, quiet: Quiet) -> datetime:
+    """The same time of day a day later; in UTC."""
+    day = moment.astimezone(work.zone).date() + timedelta(days=1)
+    return quiet.next_open(hours.instant(day, at, work.zone), work.zone)
+
+
 def calendar(work: Work) -> Calendar:
     """The shop's holidays and worked weekend days, looked up once in this work."""
 

@@ -26,6 +26,8 @@ AT_ONCE = 200
 MOST_TRIES = 3
 TRY_AGAIN = timedelta(minutes=10)
 STEPS_AT_ONCE = 60
+SOONEST = timedelta(minutes=1)
+"""Whoever is put off is not looked at again before that, so that nobody is due for ever."""
 WAITING, DONE, SKIPPED, FAILED = ("waiting", "done", "skipped", "failed")
 
 DO: Mapping[str, Callable[[At], Went | Stays]] = MappingProxyType(
@@ -109,7 +111,7 @@ def _walk(at: At) -> None:
 
 def _stay(at: At, came: Stays) -> None:
     at.run.began_at = at.run.began_at or at.run.due_at
-    at.run.due_at, at.run.outcome = came.until, dict(came.outcome)
+    at.run.due_at, at.run.outcome = max(came.until, at.work.now + SOONEST), dict(came.outcome)
 
 
 def _settle(at: At, came: Went) -> None:
