@@ -1,10 +1,15 @@
 """A process that dies at a commit: just before it reaches the disk, or just after."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
+
+FLOORS = ("scheduler", "handlers", "outreach", "tagging", "people")
+HOUSE = Path(__file__).resolve().parents[2]
 
 
 class Died(BaseException):
@@ -35,6 +40,7 @@ class Reaper:
     def _wrapped(self, commit: Any) -> Any:
         def do_commit(connection: Any) -> None:
             self.commits += 1
+            self.places.append(_place())
             if self.commits == self.at and self.before:
                 raise Died
             commit(connection)
@@ -42,3 +48,14 @@ class Reaper:
                 raise Died
 
         return do_commit
+
+
+def _place() -> str:
+    """Who opened the transaction that is being kept: the nearest of our functions that is not the storage's own."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(HOUSE) and path.relative_to(HOUSE).parts[0] in FLOORS:
+            return f"{path.stem}.{frame.f_code.co_name}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return "elsewhere"
