@@ -24,7 +24,8 @@ def make_cards(hands: "Hands") -> str:
     """Make the cards of standing occasions that have none yet."""
     with transaction(hands.engine) as db:
         outcome = occasions.make_all(hands.work(db, "make cards"), hands.rules)
-    return ", ".join(f"{name}: {count}" for name, count in sorted(outcome.items())) or "no occasion"
+    made = outcome.pop("made", 0)
+    return f"cards made: {made}, not made: {outcome.total()}"
 
 
 def end_cards(hands: "Hands") -> str:
@@ -59,11 +60,11 @@ def send_day_lists(hands: "Hands") -> str:
 def _not_now(work: Work, rules: RepRules) -> str:
     local = work.now.astimezone(work.zone)
     if not (rules.morning <= local.time() < rules.late and rules.at_work(work.now, work.zone)):
-        return "not the hour"
+        return "not the hour for lists"
     if rules.working_days and not day_list.is_working_day(work):
-        return "no working day"
+        return "no lists on a day off"
     told = work.db.get(Progress, SENT)
-    return "all have theirs" if told is not None and told.at.get("day") == local.date().isoformat() else ""
+    return "all have their lists" if told is not None and told.at.get("day") == local.date().isoformat() else ""
 
 
 def _reps(work: Work) -> list[str]:
