@@ -1,6 +1,6 @@
 """Everything the API can do, in one table. To add an operation: a view in its subject's module, and a row here."""
 
-from api import broadcasts, channels, customers, materials, reports, segments, tag_rules, tags
+from api import broadcast_results, broadcasts, channels, customers, materials, reports, segments, tag_rules, tags
 from api.operations import Operation
 from api.problems import BAD_CURSOR, CONFLICT, REFUSED, UNCLEAR
 
@@ -399,6 +399,45 @@ OPERATIONS: tuple[Operation, ...] = (
         WRITE,
         "Stop a broadcast",
         broadcasts.BroadcastShape,
+    ),
+    Operation(
+        "GET",
+        "/broadcasts/{broadcast_id}/reps",
+        broadcast_results.list_reps,
+        "broadcasts",
+        READ,
+        "List what each rep made of a broadcast",
+        broadcast_results.RepsShape,
+    ),
+    Operation(
+        "GET",
+        "/broadcasts/{broadcast_id}/customers",
+        broadcast_results.list_receivers,
+        "broadcasts",
+        READ,
+        "List what became of a broadcast for each customer",
+        broadcast_results.ReceiverPage,
+        query=broadcast_results.ReceiversQuery,
+        problems=(BAD_CURSOR,),
+    ),
+    Operation(
+        "POST",
+        "/broadcasts/{broadcast_id}/remind",
+        broadcast_results.remind,
+        "broadcasts",
+        WRITE,
+        "Remind the reps who have not confirmed",
+        broadcast_results.RemindedShape,
+        body=broadcast_results.RemindAsked,
+    ),
+    Operation(
+        "GET",
+        "/broadcasts/{broadcast_id}/outcome",
+        broadcast_results.get_outcome,
+        "broadcasts",
+        READ,
+        "Compare the wordings of a broadcast, and count what was opened",
+        broadcast_results.OutcomeShape,
     ),
     Operation(
         "GET",

@@ -27,7 +27,7 @@ from console.broadcast_words import (
 from console.doors import guarded
 from console.layout import back_to, say
 from console.words import _
-from outreach import audience, broadcasts, comparing, groups, mass, results, telling
+from outreach import audience, broadcasts, comparing, groups, links, mass, results, telling
 from outreach.arms import CONTROL
 from outreach.broadcasts import CannotDo
 from outreach.results import RepLine
@@ -75,6 +75,7 @@ def result_page(db: Session, broadcast: Broadcast) -> str:
         reminder_words=reminder_words,
         losses=results.losses(db, broadcast, here.now()) if everything and standing.states.get("sent") else None,
         comparison=comparing.comparison(db, broadcast, here.now()) if everything else None,
+        opens=links.opens_of(db, broadcasts.source_of(broadcast)) if everything else None,
         metrics=METRIC_WORDS,
         sayings=SAYING_WORDS,
         arms=ARM_WORDS,

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from storage.tables import Media
 from storage.work import Work
-from tagging import pictures
+from tagging import pictures, placeholders
 from wecom.attachments import MAX_ATTACHMENTS, MAX_BYTES, MAX_TEXT_BYTES
 
 KINDS = ("image", "link", "miniprogram", "video", "file")
@@ -34,8 +34,9 @@ def problems(db: Session, text: str, attachments: Sequence[Mapping[str, Any]]) -
     """Everything that is wrong: pairs of a place (``text``, ``attachments``, ``attachments-0``) and what to do."""
     if not text.strip() and not attachments:
         yield "text", "写一段文字，或加一个附件"
-    if len(text.encode()) > MAX_TEXT_BYTES:
+    if placeholders.size_of(text) > MAX_TEXT_BYTES:
         yield "text", f"文字太长：最多 {MAX_TEXT_BYTES} 字节（约 {MAX_TEXT_BYTES // 3} 个汉字）"
+    yield from (("text", words) for words in placeholders.problems(db, text))
     if len(attachments) > MAX_ATTACHMENTS:
         yield "attachments", f"附件最多 {MAX_ATTACHMENTS} 个"
     for number, one in enumerate(attachments):

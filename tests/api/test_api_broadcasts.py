@@ -54,6 +54,13 @@ def test_a_broadcast_of_the_contracts_shape_goes_out_and_tells_how_it_stands(
     found = api.get(f"/broadcasts/{made['id']}")
     assert (found["state"], found["states"]) == ("done", {"sent": 3})
     assert sum(one["sent"] for one in found["reps"]) == 3
+    assert found["deleted"] == 0
+    reps = api.get(f"/broadcasts/{made['id']}/reps")["items"]
+    assert all(one["confirmed_at"] and not one["open"] for one in reps)
+    assert sum(one["states"]["sent"] for one in reps) == 3
+    customers = list(api.walk(f"/broadcasts/{made['id']}/customers", limit=2))
+    assert [(one["state"], one["arm"], one["deleted"]) for one in customers] == [("sent", "a", False)] * 3
+    assert api.get(f"/broadcasts/{made['id']}/customers", state="quota")["items"] == []
     assert [one["id"] for one in api.walk("/broadcasts")] == [made["id"]]
     assert [one.action for one in shop.rows(AuditRow, AuditRow.subject == made["id"])] == [
         "broadcast.create",
@@ -104,3 +111,66 @@ def test_nobody_is_no_audience(api: Caller) -> None:
         "segment_id",
     ]
     problem(api.ask("GET", "/broadcasts/b_99"), 404, "not-found")
+
+
+def test_attachments_recurrence_and_control_go_through_and_come_back(shop: Shop, api: Caller, segment: str) -> None:
+    link = {"kind": "link", "title": "菜单", "url": "https://shop.example/menu"}
+    repeat = {"every": "week", "days": [5], "at": "10:00", "until": "2027-03-31"}
+    made = make(api, segment, attachments=[link], repeat=repeat, control=2000, metric="left", other_text="周五见")
+    assert made["contents"] == [
+        {"arm": "a", "text": TEXT, "attachments": [link]},
+        {"arm": "b", "text": "周五见", "attachments": [link]},
+    ]
+    assert (made["control"], made["metric"], made["parent_id"]) == (2000, "left", None)
+    assert made["repeat"] == {**repeat, "working": True}
+    assert api.post(f"/broadcasts/{made['id']}/approve", {}).get_json()["send_at"] == "2026-11-27T10:00:00+08:00"
+
+
+def test_a_broadcast_to_groups_counts_groups_and_says_which_were_reached(shop: Shop, api: Caller) -> None:
+    room = shop.world.open_group("lisi", "一群", []).chat_id
+    shop.advance(seconds=10)
+    shop.catch_up()
+    made = api.post("/broadcasts", {"name": "群里说", "text": "今天有新品", "chat_ids": [room, "wr-none"]}).get_json()
+    shown = api.post(f"/broadcasts/{made['id']}/preflight", {}).get_json()
+    assert shown == {"selected": 2, "will_get_it": 1, "control": 0, "left_out": {"gone": 1}}
+    api.post(f"/broadcasts/{made['id']}/approve", {})
+    run(shop)
+    (errand,) = shop.world.mass_todos("lisi")
+    reminded = api.post(f"/broadcasts/{made['id']}/remind", {"userids": ["lisi"]}).get_json()
+    assert reminded == {"reminded": ["lisi"], "refused": []}
+    run(shop)
+    assert errand.reminders == 1
+    for _ in range(2):
+        api.post(f"/broadcasts/{made['id']}/remind", {})
+        shop.advance(seconds=2)
+    assert api.post(f"/broadcasts/{made['id']}/remind", {}).get_json() == {"reminded": [], "refused": ["lisi"]}
+    shop.world.confirm_mass("lisi", errand.msgid)
+    shop.advance(minutes=30)
+    run(shop)
+    (line,) = api.get(f"/broadcasts/{made['id']}/reps")["items"]
+    assert (line["userid"], line["groups_reached"]) == ("lisi", [room])
+
+
+def test_the_outcome_is_told_at_its_time_and_not_before(shop: Shop, api: Caller, segment: str) -> None:
+    made = make(api, segment, control=5000)
+    outcome = f"/broadcasts/{made['id']}/outcome"
+    assert api.get(outcome)["comparison"] is None
+    api.post(f"/broadcasts/{made['id']}/approve", {})
+    run(shop)
+    early = api.get(outcome)["comparison"]
+    assert (early["over"], early["pairs"]) == (False, [])
+    assert {one["did"] for one in early["arms"]} == {None}
+    shop.advance(days=8)
+    late = api.get(outcome)["comparison"]
+    assert [one["saying"] for one in late["pairs"]] == ["not enough data"]
+    assert sum(one["assigned"] for one in late["arms"]) == 3
+
+
+def test_an_attachment_or_a_rule_that_cannot_be_is_refused_at_its_place(api: Caller, segment: str) -> None:
+    own = {"name": "双十一", "segment_id": segment, "text": TEXT}
+    for wrong, loc in (
+        ({"attachments": [{"kind": "image", "media": 99}]}, ["body", "attachments", 0]),
+        ({"repeat": {"every": "week", "at": "10:00"}}, ["body", "repeat"]),
+    ):
+        errors = problem(api.post("/broadcasts", {**own, **wrong}), 422, "invalid")["errors"]
+        assert [one["loc"] for one in errors] == [loc]
