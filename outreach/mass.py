@@ -346,7 +346,7 @@ def remind(work: Work, task: MassTask) -> bool:
         return False
     lately = task.reminded_at is not None and work.now - task.reminded_at < REMINDERS_WITHIN
     task.reminded, task.reminded_at = (task.reminded if lately else 0) + 1, work.now
-    once = f"remind:{task.msgid}:{int(work.now.timestamp())}"
+    once = f"mass-reminder:{task.msgid}:{int(work.now.timestamp())}"
     return work.ask(RemindMass(task.id, task.msgid), once=once, key=f"mass:{task.userid}")
 
 
