@@ -132,6 +132,13 @@ def check_contact_permission(parts: Parts) -> Finding:
     return _ask("customer contact", lambda gateway: gateway.reps(), parts, "allowed")
 
 
+def check_sidebar(parts: Parts) -> Finding:
+    """Both tickets can be had with which the sidebar's address is signed; the rest only its own self-check can see."""
+    host = urlsplit(parts.settings.web.base_url).netloc
+    fine = f"tickets can be had; 可信域名 must be {host}, the page in the toolbar {parts.settings.web.base_url}/sidebar"
+    return _ask("sidebar", lambda gateway: (gateway.js.ticket("jsapi"), gateway.js.ticket("agent_config")), parts, fine)
+
+
 def check_reps(parts: Parts) -> Finding:
     """At least one member can serve customers."""
     try:
@@ -207,11 +214,12 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("credentials", check_credentials),
     ("customer contact", check_contact_permission),
     ("reps", check_reps),
+    ("sidebar", check_sidebar),
     ("callback", check_callback),
     ("address", check_public_address),
     ("clock", check_clock),
 )
-NEED_STORAGE = frozenset({"audit", "inbox", "credentials", "customer contact", "reps", "callback"})
+NEED_STORAGE = frozenset({"audit", "inbox", "credentials", "customer contact", "reps", "sidebar", "callback"})
 
 
 def examine(settings: Settings) -> list[Finding]:

@@ -16,7 +16,7 @@ from console import here, side_card, side_door, side_keys, side_picture
 from console.customers import number_of
 from console.day import SNOOZES, Close, close, closed_words
 from console.side_door import members_only, visitor
-from console.words import N_, _
+from console.words import _
 from outreach import cards, day_list
 from people import access, by_hand, persons
 from storage.tables import Person, Tag
@@ -110,13 +110,40 @@ def _group(chat_id: str) -> str:
 # --- what one may do -------------------------------------------------------------------------------------------------
 
 
+@pages.post("/sidebar/cards/<int:card_id>/may")
+@members_only
+def may_send(card_id: int) -> Any:
+    """Whether it may still be sent, asked at the tap: the page may be old, and open on another device too."""
+    with here.working() as work:
+        card = cards.of_rep(work.db, visitor().userid, card_id)
+        if card is None:
+            here.not_here(f"card {card_id}")
+        if card.state in cards.ALIVE and cards.own(work.db, visitor().userid, card_id) is not None:
+            return "", 204
+        over = card.state in (cards.DONE_BY_TAP, cards.DONE)
+        trouble = (
+            _("这件事刚刚已经处理过了，没有再发。")
+            if over
+            else _("客户不想再收到消息、已离开，或这件事已过期：没有发送。")
+        )
+        return _customer(work, work.db.get_one(Person, card.person_id), trouble=trouble), 409
+
+
 @pages.post("/sidebar/cards/<int:card_id>/sent")
 @members_only
 def sent(card_id: int) -> str:
     """The client has sent the text: the card is over, and what was sent stands in the story."""
     text = request.form.get("text", "")
     text = text.encode()[: cards.LONGEST_TEXT].decode(errors="ignore")
-    return _on_card(card_id, lambda work, card: cards.sent(work, card, text, by=visitor().userid), N_("已发送，记下了"))
+    with here.working() as work:
+        card = cards.of_rep(work.db, visitor().userid, card_id)
+        if card is None:
+            here.not_here(f"card {card_id}")
+        person = work.db.get_one(Person, card.person_id)
+        if cards.sent(work, card, text, by=visitor().userid):
+            here.note(work, f"card.{card.state}", persons.public_id(person.id))
+        work.db.flush()
+        return _customer(work, person, done=_("已发送，记下了"))
 
 
 @pages.post("/sidebar/cards/<int:card_id>/<any(done, later, irrelevant):how>")

@@ -172,10 +172,15 @@ def due(now: datetime) -> tuple[ColumnElement[bool], ...]:
     return RepCard.state.in_(ALIVE), RepCard.due_at <= now, (RepCard.until.is_(None)) | (RepCard.until > now)
 
 
+def of_rep(db: Session, userid: str, card_id: int) -> RepCard | None:
+    """The card of this number if it is this rep's, however it stands; locked. None otherwise."""
+    mine = (RepCard.id == card_id, RepCard.userid == userid)
+    return db.scalars(select(RepCard).where(*mine).with_for_update()).one_or_none()
+
+
 def own(db: Session, userid: str, card_id: int) -> RepCard | None:
     """The card of this number if it is this rep's and she may act on it; locked. None otherwise."""
-    mine = (RepCard.id == card_id, RepCard.userid == userid)
-    found = db.scalars(select(RepCard).where(*mine).with_for_update()).one_or_none()
+    found = of_rep(db, userid, card_id)
     if found is None or found.state not in ALIVE:
         return found
     shown = select(RepCard.id).join(Person, Person.id == RepCard.person_id).where(RepCard.id == card_id, *may_show())
@@ -186,9 +191,13 @@ def own(db: Session, userid: str, card_id: int) -> RepCard | None:
 
 
 def sent(work: Work, card: RepCard, text: str, *, by: str) -> bool:
-    """She has sent it with one tap; what she sent goes into the story. False when it was over already."""
-    if not _close(work, card, DONE_BY_TAP, by):
+    """She has sent it with one tap; what she sent goes into the story. False when that is known already.
+
+    It is a fact also where the card has been cancelled in that very moment: the customer has it.
+    """
+    if card.state == DONE_BY_TAP:
         return False
+    card.state, card.ended_at, card.ended_by = DONE_BY_TAP, work.now, by
     _use(work, card)
     persons.tell(
         work,

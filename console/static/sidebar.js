@@ -156,6 +156,17 @@ async function note(address, fields) {
   else put("not-noted").querySelector("[data-note-again]").addEventListener("click", () => note(address, fields));
 }
 
+// The server is asked at the tap: somebody may have been quicker on another device, or the customer has opted out.
+async function maySend(card) {
+  const answer = await post(card.dataset.may, where).catch(() => null);
+  if (answer && answer.status === 409) {
+    shown.innerHTML = await answer.text();
+    ready();
+  } else if (answer && answer.status === 401) put("expired");
+  else if (!answer || !answer.ok) put("away");
+  return Boolean(answer && answer.ok);
+}
+
 // Text first; the card is over when it is out, whatever becomes of what goes with it. What is out is never sent again.
 async function send(button) {
   const card = button.closest("#card");
@@ -164,6 +175,10 @@ async function send(button) {
   for (const row of card.querySelectorAll("[data-part]:not(.gone)")) messages.push({ ...JSON.parse(row.dataset.part), of: row });
   if (!messages.length) return;
   button.disabled = true;
+  if (!(await maySend(card))) {
+    button.disabled = false;
+    return;
+  }
   for (const { of, ...message } of messages) {
     const said = told(await invoke("sendChatMessage", message));
     if (said !== "sendChatMessage:ok") {

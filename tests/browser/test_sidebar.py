@@ -22,7 +22,7 @@ from bot.web import create_door
 from console import side_keys
 from outreach import cards
 from outreach.cards import Draft
-from people import persons
+from people import consent, persons
 from sandbox.callbacks import Deliverer
 from sandbox.clock import SystemClock
 from sandbox.web import running
@@ -160,6 +160,27 @@ def test_a_customer_who_has_gone_gets_nothing_and_the_card_stays_open(page: Page
     assert [one.state for one in side.shop.rows(RepCard)] == ["open"]
 
 
+def test_a_card_that_is_over_by_now_is_not_sent_from_an_old_page(page: Page, side: Side) -> None:
+    external, other = side.customer("小雨"), side.customer("阿明")
+    card = side.card(external)
+    sidebar = side.beside(page, "lisi", external)
+    expect(sidebar.locator("#send")).to_be_enabled()
+    with side.shop.work() as work:
+        cards.done(work, work.db.get_one(RepCard, card), by="lisi")
+    sidebar.locator("#send").click()
+    expect(sidebar.get_by_text("刚刚已经处理过了")).to_be_visible()
+    side.card(other, once="two")
+    sidebar = side.beside(page, "lisi", other)
+    expect(sidebar.locator("#send")).to_be_enabled()
+    with side.shop.work() as work:
+        person = persons.find_person(work.db, "external_userid", other)
+        assert person is not None
+        consent.opt_out(work, person, "kf")
+    sidebar.locator("#send").click()
+    expect(sidebar.get_by_text("没有发送")).to_be_visible()
+    assert side.said(external) == side.said(other) == []
+
+
 def test_another_reps_customer_is_not_shown_whatever_the_page_asks(page: Page, side: Side) -> None:
     external, own = side.customer("小雨"), side.customer("阿明", "wangwu")
     card = side.card(external)
@@ -180,6 +201,7 @@ def test_another_reps_customer_is_not_shown_whatever_the_page_asks(page: Page, s
     for path, fields in (
         (f"/sidebar/cards/{card}/sent", {"text": TEXT, **hers}),
         (f"/sidebar/cards/{card}/done", hers),
+        (f"/sidebar/cards/{card}/may", hers),
         ("/sidebar/tags", {"tag": "t_1", **hers}),
         ("/sidebar/tags/take", {"tag": "t_1", **hers}),
         ("/sidebar/look", {"chat_id": "wrNobody"}),
@@ -189,7 +211,7 @@ def test_another_reps_customer_is_not_shown_whatever_the_page_asks(page: Page, s
     assert [one.state for one in side.shop.rows(RepCard)] == ["open"]
     refused = side.shop.rows(AuditRow, AuditRow.action == "access.refuse")
     assert {one.actor for one in refused} == {"wangwu"}
-    assert len(refused) == 7
+    assert len(refused) == 8
 
 
 def test_the_list_tags_and_what_she_says_of_a_card(page: Page, side: Side) -> None:

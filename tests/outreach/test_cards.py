@@ -94,6 +94,16 @@ def test_every_way_of_closing_uses_the_touch_or_gives_it_back_once(shop: Shop, d
     assert told == (["你好"] if ends == "sent" else [])
 
 
+def test_what_was_sent_is_a_fact_even_where_the_card_was_cancelled_meanwhile(shop: Shop) -> None:
+    card, _ = make(shop, draft(shop, customer(shop)))
+    with shop.work() as work:
+        cards.cancel_of(work, source="journey:1", why="goal")
+    for _again in range(2):
+        close(shop, card, lambda work, one: cards.sent(work, one, "你好", by="lisi"))
+    assert (state(shop), touches(shop)) == ("sent", ["sent"])
+    assert len(shop.rows(Interaction, Interaction.kind == cards.SENT_LINE)) == 1
+
+
 def test_what_is_snoozed_moves_its_touch_and_must_find_room_there(shop: Shop) -> None:
     person = customer(shop)
     card, _ = make(shop, draft(shop, person, until=shop.now() + timedelta(days=9)))
