@@ -44,13 +44,14 @@ PATH_VALUES = {
     "segment_id": ("The segment's id.", "s_3"),
     "material_id": ("The material's id.", "m_5"),
     "broadcast_id": ("The broadcast's id.", "b_3"),
+    "journey_id": ("The journey's id.", "j_3"),
 }
 ABOUT = f"""\
-Customers, channel codes, tags, segments, the library and broadcasts of a shop on WeCom.
+Customers, channel codes, tags, segments, the library, broadcasts and journeys of a shop on WeCom.
 
 **Keys.** Send `Authorization: Bearer KEY`. A key is made in the console or by `scrm key create NAME --scope SCOPE` \
 and shown once. Scopes: `all`, a subject (`customers`, `channels`, `tags`, `segments`, `materials`, `broadcasts`, \
-`reports`), or one half of it (`customers:read`, `channels:write`). Cookies never count.
+`journeys`, `reports`), or one half of it (`customers:read`, `channels:write`). Cookies never count.
 
 **Errors** are problem documents (RFC 9457). Programs look at `type`; each is explained at its own address, all at \
 [/api/v1/problems](/api/v1/problems).

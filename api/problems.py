@@ -16,6 +16,8 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 
 from insight.segments import WrongFilter
 from outreach.broadcasts import CannotDo
+from outreach.journeys import desk
+from outreach.journeys.definition import WrongJourney
 from storage.database import is_away
 from tagging.channels import Invalid
 from wecom.errors import Answered, Refused, TryLater, Unclear, WeComError, explain
@@ -178,6 +180,8 @@ def install(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(Invalid, _of_form)
     blueprint.register_error_handler(WrongFilter, _of_filter)
     blueprint.register_error_handler(CannotDo, _of_broadcast)
+    blueprint.register_error_handler(WrongJourney, _of_journey)
+    blueprint.register_error_handler(desk.CannotDo, _of_journey_desk)
     blueprint.register_error_handler(WeComError, _of_wecom)
     blueprint.register_error_handler(SQLAlchemyError, _of_storage)
     blueprint.register_error_handler(Exception, _unexpected)
@@ -215,6 +219,16 @@ def _place(place: str) -> Loc:
 def _of_filter(error: WrongFilter) -> Response:
     """What is wrong with a segment, each at its place in the tree."""
     return answer(invalid((("body", *place), words) for place, words in error.faults))
+
+
+def _of_journey(error: WrongJourney) -> Response:
+    """What is wrong with a journey, each at its place in the definition."""
+    return answer(invalid((("body", "definition", *place), words) for place, words in error.faults))
+
+
+def _of_journey_desk(error: desk.CannotDo) -> Response:
+    """What a journey cannot do as it stands."""
+    return answer(Problem(CONFLICT, error.words))
 
 
 _LOCS: Mapping[str, Loc] = {"attachments": ("body", "welcome", "attachments"), "welcome": ("body", "welcome", "text")}

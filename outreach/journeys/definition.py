@@ -24,7 +24,9 @@ from sqlalchemy.orm import Session
 from insight import segments
 from insight.fields import BEHAVIOURS, LIFE
 from insight.values import Fault, Place
+from outreach import contents
 from outreach.arms import BUCKETS
+from wecom.attachments import MAX_ATTACHMENTS
 
 Step = Mapping[str, Any]
 Definition = Mapping[str, Any]
@@ -43,6 +45,8 @@ MAX_STEPS = 50
 MAX_VISITS = 20
 """So often one round may come to the same step; then it is a circle without end, and is left."""
 MAX_DAYS = 365
+LARGEST = 2**53
+"""No id reaches it."""
 CONTROL_AT_MOST = 5000
 TEXT_AT_MOST = 4000
 NAME = re.compile(r"[a-z0-9_]{1,20}", re.ASCII)
@@ -50,6 +54,8 @@ CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 PLACEHOLDER = re.compile(r"\{(\w*)\}")
 PERSONAL = ("name", "rep", "link")
 """What a text to one person may name; one text for many only names the rep."""
+TARGETS = ("next", "then", "otherwise")
+"""What of a step names another."""
 EMPTY: Definition = MappingProxyType(
     {
         "trigger": {"on": "event", "kinds": ["added"]},
@@ -214,7 +220,8 @@ def _event_faults(_: Session, trigger: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _segment_faults(db: Session, trigger: Mapping[str, Any]) -> Iterator[Fault]:
-    found = trigger["segment"] if isinstance(trigger["segment"], int) else 0
+    given = trigger["segment"]
+    found = given if isinstance(given, int) and 0 < given < LARGEST else 0
     if segments.living(db, found) is None:
         yield ("trigger", "segment"), "没有这个分层，或已删除"
     if not isinstance(trigger["first"], bool):
@@ -269,8 +276,10 @@ def _again_faults(again: Any, trigger: Any) -> Iterator[Fault]:
     rule = again.get("rule") if isinstance(again, Mapping) else None
     if rule not in (NEVER, AFTER, EACH):
         yield ("again", "rule"), f"应是其中之一：{NEVER}（只走一次）、{AFTER}（隔多少天）、{EACH}（每件事各走一次）"
+    elif wrong := list(_members(again, ("again",), ("rule", "days") if rule == AFTER else ("rule",))):
+        yield from wrong
     elif rule == AFTER:
-        yield from _number(again.get("days"), 1, MAX_DAYS, ("again", "days"), "隔多少天可以再走")
+        yield from _number(again["days"], 1, MAX_DAYS, ("again", "days"), "隔多少天可以再走")
     elif rule == EACH and isinstance(trigger, Mapping) and trigger.get("on") in ("segment", "stage"):
         yield ("again", "rule"), "进入分层或阶段没有单独的“事”：请用 never 或 after"
 
@@ -311,7 +320,13 @@ def _steps_faults(db: Session, steps: Sequence[Mapping[str, Any]]) -> Iterator[F
             continue
         needed, free, further = known
         wrong = list(_members(step, place, ("id", "do", *needed), (*free, "next")))
+        wrong += [fault for one in TARGETS if step.get(one) for fault in _target_faults(step[one], (*place, one))]
         yield from wrong or further(db, step, place)
+
+
+def _target_faults(value: Any, place: Place) -> Iterator[Fault]:
+    if not isinstance(value, str) or NAME.fullmatch(value) is None:
+        yield place, f"应是一个步骤的名字，或 {END}"
 
 
 def _wait_faults(_: Session, step: Step, place: Place) -> Iterator[Fault]:
@@ -351,6 +366,7 @@ def _branch_faults(db: Session, step: Step, place: Place) -> Iterator[Fault]:
         wrong = list(_members(one, here, ("if", "to")))
         yield from wrong
         if not wrong:
+            yield from _target_faults(one["to"], (*here, "to"))
             yield from _filter_faults(db, one["if"], (*here, "if"))
 
 
@@ -366,12 +382,27 @@ def _split_faults(_: Session, step: Step, place: Place) -> Iterator[Fault]:
         yield from wrong
         if not wrong:
             total += one["share"] if isinstance(one["share"], int) else 0
-            yield from _number(one["share"], 1, BUCKETS, (*here, "share"), "万分之几")
+            yield from _arm_faults(one, here)
     if total != BUCKETS:
         yield (*place, "arms"), f"各组合起来应是 {BUCKETS}（万分之一万）"
+    if len({str(one.get("name")) for one in arms if isinstance(one, Mapping)}) < len(arms):
+        yield (*place, "arms"), "各组的名称不能相同"
+
+
+def _arm_faults(arm: Mapping[str, Any], place: Place) -> Iterator[Fault]:
+    name = arm["name"]
+    if not isinstance(name, str) or not 0 < len(name.strip()) <= 20 or not name.isprintable():
+        yield (*place, "name"), "组的名称需 1–20 个字"
+    yield from _number(arm["share"], 1, BUCKETS, (*place, "share"), "万分之几")
+    if arm.get("to"):
+        yield from _target_faults(arm["to"], (*place, "to"))
 
 
 def _tag_faults(db: Session, step: Step, place: Place) -> Iterator[Fault]:
+    for name in ("add", "remove"):
+        if not isinstance(step.get(name, []), list):
+            yield (*place, name), "应是标签的列表"
+            return
     chosen = [*(step.get("add") or ()), *(step.get("remove") or ())]
     if not chosen:
         yield place, "写上加哪个标签（add），或去掉哪个（remove）"
@@ -383,13 +414,14 @@ def _tag_faults(db: Session, step: Step, place: Place) -> Iterator[Fault]:
                 yield (*place, name), words
 
 
-def _send_faults(_: Session, step: Step, place: Place) -> Iterator[Fault]:
+def _send_faults(db: Session, step: Step, place: Place) -> Iterator[Fault]:
     ways = step["ways"]
-    if not isinstance(ways, list) or not ways or len(set(map(str, ways))) < len(ways) or not set(ways) <= set(WAYS):
+    right = isinstance(ways, list) and bool(ways) and all(one in WAYS for one in ways)
+    if not right or len(set(ways)) < len(ways):
         yield (*place, "ways"), f"应是列表，按先后试：{'、'.join(WAYS)}"
         return
     text = step["text"]
-    if not isinstance(text, str) or not text.strip() or len(text.encode()) > TEXT_AT_MOST:
+    if not isinstance(text, str) or not text.strip() or "\0" in text or len(text.encode()) > TEXT_AT_MOST:
         yield (*place, "text"), f"写一段文字，最多 {TEXT_AT_MOST} 字节"
         return
     allowed = ("rep",) if MASS in ways else PERSONAL
@@ -402,12 +434,29 @@ def _send_faults(_: Session, step: Step, place: Place) -> Iterator[Fault]:
     yield from _number(step.get("late_hours", 72), 1, 24 * 30, (*place, "late_hours"), "最多晚多少小时")
     if step.get("late", NEXT_WINDOW) not in LATENESS:
         yield (*place, "late"), f"应是其中之一：{'、'.join(LATENESS)}"
-    if not isinstance(step.get("attachments", []), list):
-        yield (*place, "attachments"), "应是附件的列表"
+    if "material" in step:
+        yield from _number(step["material"], 1, LARGEST, (*place, "material"), "素材的编号")
+    yield from _attachment_faults(db, step.get("attachments", []), (*place, "attachments"))
+
+
+def _attachment_faults(db: Session, rows: Any, place: Place) -> Iterator[Fault]:
+    if not isinstance(rows, list) or len(rows) > MAX_ATTACHMENTS:
+        yield place, f"应是附件的列表，最多 {MAX_ATTACHMENTS} 个"
+        return
+    for number, one in enumerate(rows):
+        if not isinstance(one, Mapping) or not all(_is_plain(each) for each in one.values()):
+            yield (*place, number), "应写作 {kind、…}，每项是文字或编号"
+        elif trouble := contents.trouble_with(db, one):
+            yield (*place, number), trouble
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | bool | None) or (isinstance(value, int) and abs(value) < LARGEST)
 
 
 def _task_faults(_: Session, step: Step, place: Place) -> Iterator[Fault]:
-    if not isinstance(step["text"], str) or not 0 < len(step["text"].strip()) <= 200:
+    text = step["text"]
+    if not isinstance(text, str) or not 0 < len(text.strip()) <= 200 or not text.isprintable():
         yield (*place, "text"), "写 1–200 个字"
     yield from _number(step.get("days", 0), 0, 60, (*place, "days"), "几天后到期")
 

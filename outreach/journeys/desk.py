@@ -7,7 +7,7 @@ goes live as the next version; those on the old one walk it to its end, or are t
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from insight import segments
@@ -15,7 +15,7 @@ from outreach.journeys import definition as shape
 from outreach.journeys import story
 from outreach.journeys.definition import Definition
 from storage.database import changed_rows
-from storage.tables import Enrolment, Journey, JourneyInside, JourneyVersion, Segment
+from storage.tables import Enrolment, Journey, JourneyInside, JourneyVersion, Person, Segment
 from storage.work import Work
 
 PREFIX = "j_"
@@ -176,9 +176,25 @@ def listed(db: Session, *, limit: int = MAX_JOURNEYS, after: int = 0) -> list[Jo
     return list(db.scalars(own.limit(limit)))
 
 
-def counts(db: Session, journey_ids: list[int]) -> dict[int, dict[str, int]]:
-    """Of each journey, how many rounds are live, done, at their goal, left."""
+def page(db: Session, *, limit: int, before: int | None = None) -> tuple[list[Journey], int | None]:
+    """One page of the journeys, the newest first, and the id that the next page comes before."""
+    own = select(Journey).order_by(Journey.id.desc()).limit(limit + 1)
+    found = list(db.scalars(own.where(Journey.id < before) if before is not None else own))
+    more, found = len(found) > limit, found[:limit]
+    return found, found[-1].id if more else None
+
+
+def versions(db: Session, journey_id: int) -> list[JourneyVersion]:
+    """Every version that was published, the newest first."""
+    own = select(JourneyVersion).where(JourneyVersion.journey_id == journey_id)
+    return list(db.scalars(own.order_by(JourneyVersion.number.desc())))
+
+
+def counts(db: Session, journey_ids: list[int], seen: ColumnElement[bool] | None = None) -> dict[int, dict[str, int]]:
+    """Of each journey, how many rounds are live, done, at their goal, left; ``seen``: of these people only."""
     own = select(Enrolment.journey_id, Enrolment.state, func.count()).where(Enrolment.journey_id.in_(journey_ids))
+    if seen is not None:
+        own = own.join(Person, Person.id == Enrolment.person_id).where(seen)
     found: dict[int, dict[str, int]] = {one: {} for one in journey_ids}
     for journey_id, state, count in db.execute(own.group_by(Enrolment.journey_id, Enrolment.state)):
         found[journey_id][state] = count

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, not_, select, update
+from sqlalchemy import ColumnElement, func, not_, select, update
 from sqlalchemy.orm import Session
 
 from insight import segments
@@ -126,6 +126,24 @@ def _arm(journey_id: int, control: int, person: str) -> str:
     return arm_of(f"journey:{journey_id}", person, {CONTROL: control, "": BUCKETS - control})
 
 
+def why_not(work: Work, journey: Journey, definition: Definition, one: Candidate) -> str:
+    """Why somebody does not set out now: opted_out, no_relation, no_match, on_the_way, or before (were on it already).
+
+    Nothing where they may.
+    """
+    fits = segments.condition(definition["who"], segments.question(work.db, work.now, work.zone, paged=10**9))
+    asked = select(consent.wanting(), senders.is_lost(), fits).where(Person.id == one.person_id)
+    wanting, lost, fitting = work.db.execute(asked).one()
+    if why := next((why for why, holds in (("opted_out", not wanting), ("no_relation", lost)) if holds), ""):
+        return why
+    if not fitting:
+        return "no_match"
+    before = _rounds(work.db, journey, [one.person_id]).get(one.person_id, ())
+    if _next_round(definition["again"], before, one) is not None:
+        return ""
+    return "on_the_way" if any(each.state in (LIVE, LEAVING) for each in before) else "before"
+
+
 # --- ending ----------------------------------------------------------------------------------------------------------
 
 
@@ -181,6 +199,27 @@ def of_person(db: Session, person_id: int, limit: int = 50) -> list[tuple[Enrolm
     own = select(Enrolment, Journey).join(Journey, Journey.id == Enrolment.journey_id)
     own = own.where(Enrolment.person_id == person_id).order_by(Enrolment.id.desc()).limit(limit)
     return [(enrolment, journey) for enrolment, journey in db.execute(own)]
+
+
+def page(
+    db: Session, journey_id: int, *conditions: ColumnElement[bool], limit: int, before: int | None = None
+) -> tuple[list[Enrolment], int | None]:
+    """One page of a journey's rounds, the newest first, and the id that the next page comes before.
+
+    ``conditions`` are on ``Enrolment`` and ``Person``.
+    """
+    own = select(Enrolment).join(Person, Person.id == Enrolment.person_id)
+    own = own.where(Enrolment.journey_id == journey_id, *conditions).order_by(Enrolment.id.desc()).limit(limit + 1)
+    found = list(db.scalars(own.where(Enrolment.id < before) if before is not None else own))
+    more, found = len(found) > limit, found[:limit]
+    return found, found[-1].id if more else None
+
+
+def waits(db: Session, enrolments: Sequence[Enrolment]) -> dict[int, StepRun]:
+    """Of each round that goes on, the step it waits at."""
+    ids = [one.id for one in enrolments]
+    own = select(StepRun).where(StepRun.enrolment_id.in_(ids), StepRun.state == "waiting")
+    return {one.enrolment_id: one for one in db.scalars(own)}
 
 
 def count(db: Session, journey_id: int, *states: str) -> int:

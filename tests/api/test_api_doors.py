@@ -42,7 +42,14 @@ def test_every_operation_wants_a_key_and_the_right_scope(shop: Shop) -> None:
     nobody = Caller(shop, key="scrm_" + "x" * 43)
     for one in OPERATIONS:
         path = one.path.format(
-            customer_id="p_1", tag_id="t_1", code="c1", rule_id="r_1", segment_id="s_1", broadcast_id="b_1"
+            customer_id="p_1",
+            tag_id="t_1",
+            code="c1",
+            rule_id="r_1",
+            segment_id="s_1",
+            material_id="m_1",
+            broadcast_id="b_1",
+            journey_id="j_1",
         )
         answer = nobody.ask(one.method, path)
         problem(answer, 401, "no-valid-key")
