@@ -23,7 +23,7 @@ def maker(work: Work, broadcast: Broadcast, title: str, words: str) -> bool:
     known = member(work, broadcast.made_by)
     if known is None:
         return False
-    once = f"broadcast:{broadcast.id}:{broadcast.version}:{title}"
+    once = f"broadcast:{broadcast.id}:{title}:{int(work.now.timestamp())}"
     return about(work, known.userid, broadcast, title, words, once=once)
 
 
