@@ -12,7 +12,7 @@ from api import here, paging
 from api.operations import Call, Reply
 from api.problems import CONFLICT, Problem, invalid, not_found
 from api.shapes import Asked, Line, Loose, Paged, Prose, Query, Shape, TagId, example
-from people import directory, identities, persons
+from people import birthdays, directory, identities, persons
 from people.cards import Card, cards
 from people.directory import Filter, TagOnPerson
 from people.stages import STAGES
@@ -91,9 +91,18 @@ class CustomerShape(Shape):
     stage: str = Field(description=STAGE, json_schema_extra={"enum": list(STAGES)})
     identities: list[IdentityShape]
     relations: list[RelationShape]
+    birthday: str | None = Field(description="`1990-05-20`, or `05-20` where the year is not known.")
     life_cycle: LifeCycle | None = Field(description=LIFE_CYCLE)
     tags: list[TagShape]
     opted_out: bool
+
+
+class CustomerChange(Asked):
+    """What may be changed of a customer."""
+
+    birthday: Annotated[
+        Line | None, Field(max_length=20, description="`1990-05-20`, `05-20`, or null. 29 February is kept as it is.")
+    ]
 
 
 class CustomerPage(Shape):
@@ -263,6 +272,7 @@ def shown(card: Card, zone: ZoneInfo) -> CustomerShape:
             )
             for one in card.relations
         ],
+        birthday=birthdays.shown(card.person) or None,
         life_cycle=cast("LifeCycle | None", card.person.life_cycle),
         tags=[_tag(one, zone) for one in card.tags],
         opted_out=card.person.opted_out,
@@ -311,6 +321,19 @@ def _confirm(db: Session, row: Identity) -> bool:
     changed = changed_rows(db, proposed) > 0
     db.refresh(row)
     return changed
+
+
+def change_customer(call: Call, customer_id: str, body: CustomerChange) -> Reply:
+    """Remember the birthday, or (null) forget it."""
+    with call.work() as work:
+        person = person_named(work.db, customer_id)
+        try:
+            if birthdays.keep(work, person, body.birthday or "", by=call.actor):
+                call.note(work, "customer.birthday", persons.public_id(person.id), {})
+        except ValueError as error:
+            raise invalid([(("body", "birthday"), str(error))]) from None
+        work.db.flush()
+        return Reply(200, _customer(work.db, person))
 
 
 def give_tag(call: Call, customer_id: str, body: TagAsked) -> Reply:

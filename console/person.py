@@ -11,7 +11,7 @@ from flask import Blueprint, render_template, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import here
+from console import here, journey_rounds
 from console.cursors import read_cursor, write_cursor
 from console.customers import STAGES, choices, number_of, remark_of
 from console.doors import guarded
@@ -21,7 +21,7 @@ from console.story_lines import FAMILIES, line_of
 from console.today import OUTCOMES, rep_names
 from console.words import N_, _, said
 from insight import lifecycle
-from people import access, by_hand, directory, persons, phones, stages, tasks, unfinished
+from people import access, birthdays, by_hand, directory, persons, phones, stages, tasks, unfinished
 from storage.tables import Interaction, Interval, Member, Person, PersonalTag, Relation, Tag, TagRule
 from storage.work import Work
 from tagging import tags
@@ -84,6 +84,7 @@ def page_of(person_id: str, *, phone_shown: bool = False, **typed: str) -> str:
     if person is None or facts is None:
         here.not_here(person_id)
     phone = person.phone if phone_shown else access.masked(person.phone)
+    typed = {"birthday": birthdays.shown(person), **typed}
     empty = {"note": "", "task": "", "task_at": "", "once": secrets.token_hex(12)}
     return render_template(
         "person/show.html",
@@ -134,6 +135,7 @@ def _facts(db: Session, person: Person) -> dict[str, Any]:
         "choices": choices(db, sight),
         "own": had(reasons),
         "remark": remark_of(picture.relations, person),
+        "rounds": journey_rounds.of_person(db, person) if here.may("see_journeys") else [],
     }
 
 
@@ -310,6 +312,27 @@ def give_owner(person_id: str) -> Any:
     if person is None or not known:
         here.not_here(person_id)
     say(_("负责人已更改"))
+    return back_to("person.show", person_id=person_id)
+
+
+@pages.post("/customers/<person_id>/birthday")
+@guarded("edit_people")
+def keep_birthday(person_id: str) -> Any:
+    """Remember when their birthday is; an empty field forgets it."""
+    typed, trouble = request.form.get("birthday", "")[:20], ""
+    with here.working() as work:
+        person = person_of(work.db, person_id)
+        if person is not None:
+            try:
+                if birthdays.keep(work, person, typed, by=here.viewer().userid):
+                    here.note(work, "person.birthday", person_id)
+            except ValueError as error:
+                trouble = str(error)
+    if person is None:
+        here.not_here(person_id)
+    if trouble:
+        return page_of(person_id, birthday=typed, birthday_error=said(trouble)), 422
+    say(_("生日已记下") if typed.strip() else _("生日已清空"))
     return back_to("person.show", person_id=person_id)
 
 

@@ -59,6 +59,7 @@ FIELD_WORDS: Mapping[str, str] = {
     "messages": N_("说过几条"),
     "kf_opens": N_("打开微信客服几次"),
     "opens": N_("打开链接几次"),
+    "rhythm": N_("比自己平时沉默得久"),
     "behaviour": N_("做过什么"),
     "region": N_("手机号归属地"),
     "list": N_("在名单里"),
@@ -121,6 +122,7 @@ TIMES_SENTENCES: Mapping[str, str] = {
     "messages": N_("最近 %(days)s 天里说的话%(op)s %(times)s 条"),
     "kf_opens": N_("最近 %(days)s 天里打开微信客服%(op)s %(times)s 次"),
     "opens": N_("最近 %(days)s 天里打开链接%(op)s %(times)s 次"),
+    "rhythm": N_("%(days)s 天没有说话，%(op)s是平时间隔的 %(times)s 倍"),
     "behaviour": N_("最近 %(days)s 天里%(op)s %(times)s 次：%(kinds)s"),
 }
 GROUP_WORDS: Mapping[str, str] = {

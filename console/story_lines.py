@@ -38,6 +38,7 @@ KINDS: Mapping[str, Kind] = {
     "note": Kind(N_("%(by)s 写了备注"), "sticky"),
     "tagged": Kind(N_("%(by)s 添加了标签 %(tag)s"), "tag"),
     "untagged": Kind(N_("%(by)s 去掉了标签 %(tag)s"), "tag"),
+    "birthday": Kind(N_("%(by)s 记下生日"), "cake2"),
     "owner_given": Kind(N_("%(by)s 把负责人改为 %(to)s"), "person-badge"),
     "kf_in": Kind(N_("在微信客服里说"), "chat-left-text"),
     "kf_out": Kind(N_("%(by)s 在微信客服里回复"), "chat-right-text"),
@@ -78,7 +79,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "note": (N_("备注"), ("note",)),
     "task": (N_("待办"), ("task", "task_done")),
     "group": (N_("客户群"), ("group_joined", "group_left")),
-    "by_hand": (N_("标签和修改"), ("tagged", "untagged", "owner_given", "edited")),
+    "by_hand": (N_("标签和修改"), ("tagged", "untagged", "owner_given", "birthday", "edited")),
 }
 
 

@@ -82,6 +82,9 @@ TALK = ("kf_in", "forwarded")
 """A customer's own words, as far as they reach us: in 微信客服, and passed on by a rep."""
 KF_EVENT, KF_OPENED = "kf_event", "enter_session"
 OPENED = "opened"
+YEAR = 365
+RHYTHM_DAYS = 4
+"""On so many days of a year somebody has to have talked before one may speak of their rhythm."""
 BEHAVIOURS = (
     "added",
     "half_added",
@@ -313,6 +316,31 @@ def _behaviour(question: Question, op: str, value: Any) -> ColumnElement[bool]:
     return _times(question, op, value, Interaction.person_id, *lately)
 
 
+def _rhythm(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    """Silent for so many days, and for so many times as long as they usually let pass between two days they talk on.
+
+    Whoever talked on fewer than four days of the last year has no rhythm yet.
+    """
+    epoch = _epoch(question.dialect, Interaction.at.expression)
+    first, last = func.min(epoch), func.max(epoch)
+    days = func.count(func.floor(epoch / 86_400.0).distinct())
+    now = question.now.timestamp()
+    lately = (Interaction.kind.in_(TALK), Interaction.at >= question.ago(YEAR))
+    quiet = last <= now - value["days"] * 86_400
+    longer = (now - last) * (days - 1) >= value["times"] * (last - first)
+    own = select(Interaction.person_id).where(*lately).group_by(Interaction.person_id)
+    silent = own.having(days >= RHYTHM_DAYS, quiet, longer)
+    if question.dialect == "sqlite":
+        return Person.id.in_(silent)
+    counted = silent.subquery()
+    return Has(select(literal_column("1")).select_from(counted).where(counted.c[0] == Person.id), silent)
+
+
+def _epoch(dialect: str, at: ColumnElement[Any]) -> ColumnElement[int]:
+    """A moment in whole seconds since 1970, as a number."""
+    return cast(func.strftime("%s", at) if dialect == "sqlite" else func.floor(func.extract("epoch", at)), Integer)
+
+
 def _region(question: Question, op: str, value: Any) -> ColumnElement[bool]:
     return _unless(op, or_(false(), *(_from(one) for one in _chosen(op, value))))
 
@@ -411,6 +439,7 @@ FIELDS: tuple[Field, ...] = (
     Field("last_talk_days", "说话", Since("since", AGO, ALONE), _talked),
     Field("messages", "说话条数", Times("times", COMPARISONS), _messages),
     Field("kf_opens", "打开微信客服的次数", Times("times", COMPARISONS), _kf_opens),
+    Field("rhythm", "比平时的节奏沉默", Times("times", (AT_LEAST,)), _rhythm),
     Field("opens", "打开链接的次数", Times("times", COMPARISONS), _opens),
     Field("behaviour", "做过的事", Times("times", COMPARISONS, kinds=BEHAVIOURS), _behaviour),
     Field(

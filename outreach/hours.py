@@ -88,3 +88,11 @@ def yearly(day: date, year: int) -> date:
         return day.replace(year=year)
     except ValueError:
         return date(year, 2, 28)
+
+
+def birthdays_on(day: date) -> list[int]:
+    """The birthdays that are kept on this day, each as ``Person.birthday`` has it: 1127 is 27 November."""
+    numbers = [day.month * 100 + day.day]
+    return (
+        [*numbers, 229] if (day.month, day.day) == (2, 28) and yearly(date(2024, 2, 29), day.year) == day else numbers
+    )

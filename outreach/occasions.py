@@ -119,9 +119,7 @@ def _day(at: datetime, work: Work) -> str:
 def _birthdays(work: Work) -> list[Draft]:
     """Whose birthday it is; of those born on 29 February on the 28th where there is none."""
     today = _today(work)
-    days = [100 * today.month + today.day]
-    if hours.yearly(date(2000, 2, 29), today.year) == today:
-        days.append(229)
+    days = hours.birthdays_on(today)
     since = _start(work, today)
     asked = (
         select(Person)

@@ -207,9 +207,7 @@ def _days_due(work: Work, journey: Journey, definition: Definition) -> Iterator[
 
 def _on_birthdays(work: Work, journey: Journey, definition: Definition, day: date) -> int:
     """Everybody whose birthday it is; of 29 February on the 28th where there is none."""
-    numbers = [day.month * 100 + day.day]
-    if hours.yearly(date(2024, 2, 29), day.year) == day:
-        numbers.append(229)
+    numbers = hours.birthdays_on(day)
     after, begun = 0, 0
     while True:
         own = select(Person.id).where(Person.birthday.in_(numbers), Person.id > after).order_by(Person.id)
@@ -260,12 +258,13 @@ def latest_turn(trigger: Any, now: datetime, work: Work) -> datetime | None:
     for back in range(32):
         day = today - timedelta(days=back)
         moment = hours.instant(day, at, work.zone)
-        if moment <= now and _falls_on(trigger, day):
+        if moment <= now and falls_on(trigger, day):
             return moment
     return None
 
 
-def _falls_on(trigger: Any, day: date) -> bool:
+def falls_on(trigger: Any, day: date) -> bool:
+    """Whether a schedule begins on this day; of a day that a month does not have on its last."""
     if trigger["every"] == "day":
         return True
     if trigger["every"] == "week":

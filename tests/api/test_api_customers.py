@@ -26,6 +26,7 @@ def test_a_customer_has_the_shape_others_build_on(shop: Shop, api: Caller, rain:
         "external_userid": rain,
         "name": "小雨",
         "unionid": "oU-rain",
+        "birthday": None,
         "stage": "active",
         "identities": [
             {"type": "external_userid", "value": rain, "verified": True},
@@ -283,3 +284,13 @@ def test_a_wrong_tag_is_refused(shop: Shop, api: Caller, rain: str) -> None:
 def test_a_tag_for_nobody_is_not_found(api: Caller) -> None:
     problem(api.post("/customers/p_1/tags", {"group": "意向", "name": "问价"}), 404, "not-found")
     problem(api.delete("/customers/p_1/tags/t_1"), 404, "not-found")
+
+
+def test_a_birthday_is_kept_as_it_was_said_and_a_day_that_does_not_exist_is_refused(
+    shop: Shop, api: Caller, rain: str
+) -> None:
+    assert api.patch("/customers/p_1", {"birthday": "1996-02-29"}).status_code == 200
+    wrong = api.patch("/customers/p_1", {"birthday": "02-31"})
+    assert (wrong.status_code, wrong.get_json()["errors"][0]["loc"]) == (422, ["body", "birthday"])
+    assert api.get("/customers/p_1")["birthday"] == "1996-02-29"
+    assert api.patch("/customers/p_1", {"birthday": None}).get_json()["birthday"] is None

@@ -146,6 +146,8 @@ def _leaf(name: str, op: str, value: Any, one: Somebody) -> bool:
         )
     if name == "opens":
         return _times(op, value, _said(one, ("opened",)))
+    if name == "rhythm":
+        return _silent(value, _said(one, TALK))
     if name == "behaviour":
         return _times(op, value, _said(one, value["kinds"]))
     if name == "opted_out":
@@ -177,6 +179,16 @@ def _times(op: str, value: Any, moments: list[datetime]) -> bool:
     times = value["times"]
     answers = {"<": count < times, "<=": count <= times, "=": count == times, ">=": count >= times, ">": count > times}
     return answers[op]
+
+
+def _silent(value: Any, moments: list[datetime]) -> bool:
+    lately = [int(at.timestamp()) for at in moments if at >= NOW - timedelta(days=365)]
+    days = {at // 86_400 for at in lately}
+    if len(days) < 4:
+        return False
+    silence = NOW.timestamp() - max(lately)
+    gap = (max(lately) - min(lately)) / (len(days) - 1)
+    return silence >= value["days"] * 86_400 and silence >= value["times"] * gap
 
 
 def _names(name: str, one: Somebody) -> set[str]:

@@ -1,0 +1,121 @@
+"""What came of a journey: everybody by the arm they were assigned to, whether anything reached them or not.
+
+Only rounds whose days are over count, and nothing is said of them before the planned size is reached or ninety days
+have passed, so that looking often makes no winner.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from outreach.arms import BUCKETS, CONTROL
+from outreach.experiments import Outcome, judge
+from outreach.journeys import desk
+from outreach.proportions import Share, planned_size
+from storage.tables import Enrolment, Journey, JourneyVersion, StepRun
+
+LIFT = 0.05
+"""A difference of so much is worth knowing: by it the size is planned."""
+USUAL = 0.2
+"""The share that is expected without the journey, until there is a better guess."""
+LONGEST = timedelta(days=90)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm: the treated (no name) or ``control``."""
+
+    name: str
+    assigned: int
+    over: int
+    """Of these, whose days are over."""
+    reached: int | None
+    """Of those, who reached the goal; None until it may be said."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How far the experiment is, and what may be said."""
+
+    arms: Sequence[Arm]
+    needed: int
+    """So many whose days are over each arm is planned to have."""
+    over_at: datetime
+    """When it is said even if fewer came."""
+    outcome: Outcome | None
+    """None until it may be said, and where nobody is in control."""
+
+
+def result(db: Session, journey: Journey, now: datetime) -> Result | None:
+    """Of the live (or last) version; None where it has no goal."""
+    if journey.live_version is None:
+        return None
+    definition = desk.version_of(db, journey.id, journey.live_version)
+    if not definition["goal"]:
+        return None
+    own = (JourneyVersion.journey_id == journey.id, JourneyVersion.number == journey.live_version)
+    over_at = db.scalars(select(JourneyVersion.at).where(*own)).one() + LONGEST
+    counted = _counted(db, journey, now)
+    needed = planned_size(USUAL, LIFT)
+    enough = all(over >= needed for _, over, _ in counted.values())
+    may_say = now >= over_at or enough
+    arms = [Arm(name, n, over, did if may_say else None) for name, (n, over, did) in counted.items()]
+    return Result(arms, needed, over_at, _outcome(counted, definition["control"]) if may_say else None)
+
+
+def _counted(db: Session, journey: Journey, now: datetime) -> dict[str, tuple[int, int, int]]:
+    """Of each arm: assigned, whose days are over, who of those reached the goal."""
+    over = Enrolment.goal_until <= now
+    asked = select(
+        Enrolment.arm,
+        func.count(),
+        func.sum(case((over, 1), else_=0)),
+        func.sum(case((over & Enrolment.goal_at.is_not(None), 1), else_=0)),
+    )
+    own = (Enrolment.journey_id == journey.id, Enrolment.version == journey.live_version)
+    found = {
+        arm: (n, done or 0, did or 0) for arm, n, done, did in db.execute(asked.where(*own).group_by(Enrolment.arm))
+    }
+    return {name: found.get(name, (0, 0, 0)) for name in ("", CONTROL)}
+
+
+def _outcome(counted: Mapping[str, tuple[int, int, int]], control: int) -> Outcome | None:
+    (n, over, did), (other_n, other_over, other_did) = counted[""], counted[CONTROL]
+    if not other_n:
+        return None
+    planned = (BUCKETS - control, control) if control else (n, other_n)
+    return judge(Share(did, over), Share(other_did, other_over), planned=planned)
+
+
+# --- how far they come -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class AtStep:
+    """One step: how many came to it, how many wait there, what came of the others."""
+
+    waiting: int = 0
+    outcomes: Mapping[str, int] | None = None
+    """``done``, ``would`` (control), ``failed``, or why it was skipped."""
+
+
+def steps(db: Session, journey_id: int, version: int) -> dict[str, AtStep]:
+    """Of each step of a version."""
+    found: dict[str, dict[str, int]] = {}
+    skipped = StepRun.outcome["skipped"].as_string()
+    left = StepRun.outcome["left"].as_string()
+    would = StepRun.outcome["would"].as_string()
+    own = (
+        select(StepRun.step, StepRun.state, skipped, left, would, func.count())
+        .join(Enrolment, Enrolment.id == StepRun.enrolment_id)
+        .where(Enrolment.journey_id == journey_id, Enrolment.version == version)
+        .group_by(StepRun.step, StepRun.state, skipped, left, would)
+    )
+    for step, state, why, gone, ghost, count in db.execute(own):
+        word = "waiting" if state == "waiting" else why or (f"left:{gone}" if gone else "would" if ghost else state)
+        at = found.setdefault(step, {})
+        at[word] = at.get(word, 0) + count
+    return {step: AtStep(words.pop("waiting", 0), words) for step, words in found.items()}
