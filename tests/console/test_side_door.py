@@ -50,6 +50,8 @@ def test_a_member_without_a_console_user_comes_in_and_is_out_when_she_has_left(d
     page = visitor.get(f"/sidebar?s={name}")
     assert page.status_code == 200
     assert "今天的清单" in look(visitor, name).text
+    assert "Self-check" in visitor.get(f"/sidebar?s={name}&lang=en").text
+    assert "Today’s list" in look(visitor, name).text
     assert visitor.get("/customers").status_code == 303
     assert "sign-in" in visitor.get("/customers").location
     with door.shop.db() as db:
