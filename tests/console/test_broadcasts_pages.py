@@ -59,6 +59,8 @@ def test_a_broadcast_is_written_looked_at_sent_and_followed_rep_by_rep(fresh: Co
         consent.opt_out(work, work.db.get_one(Person, fresh.people["sunqi"]), "kf")
     wangwu = fresh.visitor("wangwu")
     assert "写第一条" in wangwu.get("/broadcasts").text
+    assert f'href="/broadcasts/new?segment={segment(fresh)}"' in wangwu.get(f"/segments/{segment(fresh)}").text
+    assert f'value="{segment(fresh)}" selected' in wangwu.get(f"/broadcasts/new?segment={segment(fresh)}").text
     number = written(fresh)
     page = wangwu.get(f"/broadcasts/{number}").text
     for words in ("提交：4 人会收到", "表示过不再接收消息", "草稿：还没有提交", "全场八折。王五"):
