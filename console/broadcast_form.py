@@ -12,6 +12,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 
 from console import attachment_rows, here
 from console.broadcast_words import told
+from console.channel_form import with_addresses
 from console.words import _, listed
 from outreach import contents
 from outreach.arms import BUCKETS
@@ -200,4 +201,4 @@ class Preview:
 def previews(form: Form, rep: str) -> list[Preview]:
     """One for each wording, as customers of this rep get it."""
     texts = [form.text, form.other_text] if form.two else [form.text]
-    return [Preview(rep, one.replace("{rep}", rep), tuple(form.attachments)) for one in texts]
+    return [Preview(rep, with_addresses(one).replace("{rep}", rep), tuple(form.attachments)) for one in texts]

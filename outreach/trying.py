@@ -7,11 +7,14 @@ texts and attachments are what customers will see, the frame around them is not.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from outreach import contents, telling
+from sqlalchemy.orm import Session
+
+from outreach import contents, links, telling
 from outreach.broadcasts import CannotDo
 from people.tasks import rep_key
-from storage.tables import Broadcast
+from storage.tables import Broadcast, Material
 from storage.work import Work
+from tagging.placeholders import LINK
 from wecom.commands import MAX_MESSAGE_BYTES, TellRep, text_to
 
 INTRODUCED = "【试发】“{name}”：客户会收到下面的内容。这是应用消息，群发任务本身不能试发。"
@@ -28,19 +31,30 @@ def try_out(work: Work, broadcast: Broadcast, userid: str) -> int:
         raise CannotDo(("", ready.trouble))
     if ready.waits:
         raise CannotDo(("", "图片、视频或文件还在传到企业微信，请过一分钟再试"))
-    messages = list(_messages(broadcast, known.userid, known.name or known.userid, ready.attachments))
+    texts = [_filled(work.db, str(one["text"]), known.name or known.userid) for one in broadcast.contents]
+    messages = list(_messages(broadcast.name, known.userid, texts, ready.attachments))
     for number, one in enumerate(messages):
         once = f"try:{broadcast.id}:{int(work.now.timestamp())}:{number}"
         work.ask(one, once=once, key=rep_key(known.userid))
     return len(messages)
 
 
-def _messages(broadcast: Broadcast, userid: str, name: str, files: list[dict[str, Any]]) -> Iterator[TellRep]:
-    yield text_to(userid, INTRODUCED.format(name=broadcast.name))
-    for number, one in enumerate(broadcast.contents, start=1):
-        if len(broadcast.contents) > 1:
+def _filled(db: Session, text: str, name: str) -> str:
+    """The text with the maker's own name, and links as where they lead: nothing of a try is to be counted."""
+
+    def target(number: int) -> str:
+        material = db.get(Material, number)
+        return links.url_of(material) if material is not None else ""
+
+    return LINK.sub(lambda match: target(int(match[1])), text).replace("{rep}", name)
+
+
+def _messages(name: str, userid: str, texts: list[str], files: list[dict[str, Any]]) -> Iterator[TellRep]:
+    yield text_to(userid, INTRODUCED.format(name=name))
+    for number, text in enumerate(texts, start=1):
+        if len(texts) > 1:
             yield text_to(userid, WORDING.format(n=number))
-        for piece in pieces(str(one["text"]).replace("{rep}", name)):
+        for piece in pieces(text):
             yield text_to(userid, piece)
     for file in files:
         yield _file(userid, file)
