@@ -15,7 +15,7 @@ from console.layout import back_to, say
 from console.person import page_of, person_of
 from console.words import _, said
 from handlers.rep_acts import ASKING
-from people import tasks, when
+from people import rep_rules, tasks, when
 from people.when import NotATime
 from storage.tables import Task
 
@@ -63,7 +63,10 @@ def _moment(at: str) -> datetime:
 
 
 def _in_words(at: datetime) -> str:
-    return when.in_words(at, here.now(), here.zone())
+    """When the reminder leaves: what is due outside the reps' hours waits until they begin."""
+    with here.reading() as db:
+        leaves = rep_rules.rules(db).first_at_work(at, here.zone())
+    return when.in_words(leaves, here.now(), here.zone())
 
 
 @pages.post("/tasks/<int:task_id>/finish")

@@ -17,7 +17,7 @@ from handlers import rep_cards, rep_commands, rep_list
 from handlers import rep_words as words
 from handlers.rep_cards import Rep, name_of
 from handlers.rep_commands import Asked
-from people import by_hand, finding, persons, tasks, when
+from people import by_hand, finding, persons, rep_rules, tasks, when
 from people.finding import Found
 from people.tasks import plain
 from people.when import Moment, NotATime
@@ -351,10 +351,19 @@ def remind(turn: Turn, person: Person | None, rest: str) -> TellRep:
         task = tasks.make(turn.work, turn.rep.userid, text, moment.at, person=person, once=turn.once)
     except ValueError as error:
         return turn.say("{why}", why=error)
-    told = {"at": _at(turn, moment.at), "text": plain(text, 60), "number": task.id}
+    told = {"at": _at(turn, moment.at), "text": plain(text, 60), "number": task.id, "later": _later(turn, moment.at)}
     if person is None:
         return turn.say(words.REMINDED_NOBODY, **told)
     return turn.say(words.REMINDED, **told, name=name_of(person))
+
+
+def _later(turn: Turn, at: datetime) -> str:
+    """What is to be said of a time outside the reps' hours: the reminder leaves when they begin."""
+    rules = rep_rules.rules(turn.work.db)
+    leaves = rules.first_at_work(at, turn.work.zone)
+    if leaves == at:
+        return ""
+    return words.OUTSIDE_HOURS.format(starts=f"{rules.starts:%H:%M}", ends=f"{rules.ends:%H:%M}", at=_at(turn, leaves))
 
 
 def _at(turn: Turn, at: datetime) -> str:
@@ -395,7 +404,8 @@ def postpone(turn: Turn, person: Person | None, rest: str) -> TellRep:
         told = rep_list.postpone(turn.work, turn.rep.userid, turn.asked.number, moment.at)
         return turn.say("{told}", told=told)
     tasks.postpone(task, moment.at)
-    return turn.say(words.POSTPONED, number=number, at=_at(turn, moment.at), text=plain(task.text, 60))
+    told = {"at": _at(turn, moment.at), "text": plain(task.text, 60), "later": _later(turn, moment.at)}
+    return turn.say(words.POSTPONED, number=number, **told)
 
 
 def not_for_them(turn: Turn, person: Person | None, rest: str) -> TellRep:

@@ -65,6 +65,14 @@ def test_reminders_that_fell_due_while_we_were_away_come_late_together_and_say_s
     assert "其中 2 件发晚了" in text
 
 
+def test_a_time_outside_the_reps_hours_is_taken_and_said_to_come_later(shop: Shop) -> None:
+    said = told(shop, "明天早上七点提醒我开门")
+    assert said.startswith("好，11月23日（周一）07:00 提醒你：开门")
+    assert said.endswith("那时不在上班时间（09:00–21:00），到 11月23日（周一）09:00 才提醒。")
+    (task,) = shop.rows(Task)
+    assert told(shop, f"推迟 {task.id} 到明晚十点").endswith("到 11月24日（周二）09:00 才提醒。")
+
+
 def morning_of(shop: Shop, **when: int) -> None:
     """Go on to a time of the shop's next Monday."""
     local = shop.now().astimezone(shop.parts.zone)
