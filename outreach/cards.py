@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, not_, select, update
+from sqlalchemy import ColumnElement, exists, literal_column, not_, select, update
 from sqlalchemy.orm import Session
 
 from outreach import budget
@@ -26,6 +26,7 @@ from storage.work import Work
 OPEN, SNOOZED, DONE_BY_TAP, DONE, IRRELEVANT = "open", "snoozed", "sent", "done", "irrelevant"
 EXPIRED, CANCELLED = "expired", "cancelled"
 ALIVE = (OPEN, SNOOZED)
+_IS_ALIVE: ColumnElement[bool] = literal_column("rep_card.state IN ('open', 'snoozed')")
 SENT_LINE = "card_sent"
 """The kind of the story line that says what a rep sent with one tap."""
 LONGEST_REASON = 200
@@ -169,7 +170,7 @@ def may_show() -> tuple[ColumnElement[bool], ...]:
 
 def due(now: datetime) -> tuple[ColumnElement[bool], ...]:
     """The conditions that hold for cards whose time it is."""
-    return RepCard.state.in_(ALIVE), RepCard.due_at <= now, (RepCard.until.is_(None)) | (RepCard.until > now)
+    return _IS_ALIVE, RepCard.due_at <= now, (RepCard.until.is_(None)) | (RepCard.until > now)
 
 
 def of_rep(db: Session, userid: str, card_id: int) -> RepCard | None:
@@ -281,7 +282,7 @@ def cancel_of(work: Work, *, person_id: int | None = None, source: str = "", why
     """Cancel what is open about a person, of a source, or both: its goal is reached, its journey is over. How many."""
     if person_id is None and not source:
         raise ValueError("about whom, or of which source?")
-    which: list[ColumnElement[bool]] = [RepCard.state.in_(ALIVE)]
+    which: list[ColumnElement[bool]] = [_IS_ALIVE]
     which += [RepCard.person_id == person_id] if person_id is not None else []
     which += [RepCard.source == source] if source else []
     return _end(work, select(RepCard).where(*which), CANCELLED, why)
@@ -290,10 +291,10 @@ def cancel_of(work: Work, *, person_id: int | None = None, source: str = "", why
 def obey(work: Work, most: int = 500) -> int:
     """Cancel cards about customers who opted out or whom the rep does not have any more; end those out of time."""
     wanting, alive = may_show()
-    about = select(RepCard).join(Person, Person.id == RepCard.person_id).where(RepCard.state.in_(ALIVE))
+    about = select(RepCard).join(Person, Person.id == RepCard.person_id).where(_IS_ALIVE)
     gone = _end(work, about.where(not_(wanting)).limit(most), CANCELLED, OPTED_OUT)
     gone += _end(work, about.where(not_(alive)).limit(most), CANCELLED, NO_RELATION)
-    over = select(RepCard).where(RepCard.state.in_(ALIVE), RepCard.until <= work.now)
+    over = select(RepCard).where(_IS_ALIVE, RepCard.until <= work.now)
     return gone + _end(work, over.limit(most), EXPIRED, "")
 
 

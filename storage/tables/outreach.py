@@ -11,6 +11,8 @@ from storage.tables.base import Base, Key
 
 TAKEN = "state IN ('held', 'asked', 'sent')"
 """Touches that use up somebody's budget; also the condition of the index by which it is counted."""
+ALIVE_CARDS = "state IN ('open', 'snoozed')"
+"""Cards that may still be acted on; literally so in ``outreach.cards``, or no database uses the index."""
 OPEN_TASKS = "state IN ('planned', 'asked', 'unclear', 'made', 'leaving')"
 
 
@@ -167,4 +169,5 @@ class RepCard(Base):
     __table_args__ = (
         Index("ix_rep_card_userid", "userid", "state", "due_at"),
         Index("ix_rep_card_source", "source", "state"),
+        Index("ix_rep_card_alive", "due_at", postgresql_where=sql(ALIVE_CARDS), sqlite_where=sql(ALIVE_CARDS)),
     )

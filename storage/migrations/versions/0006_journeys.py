@@ -211,6 +211,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_rep_card_person_id"), "rep_card", ["person_id"], unique=False)
     op.create_index("ix_rep_card_source", "rep_card", ["source", "state"], unique=False)
+    op.create_index(
+        "ix_rep_card_alive",
+        "rep_card",
+        ["due_at"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('open', 'snoozed')"),
+        sqlite_where=sa.text("state IN ('open', 'snoozed')"),
+    )
     op.create_index(op.f("ix_rep_card_touch_id"), "rep_card", ["touch_id"], unique=False)
     op.create_index("ix_rep_card_userid", "rep_card", ["userid", "state", "due_at"], unique=False)
     op.create_table(
