@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, literal_column, not_, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from outreach import budget, contents, hours, links
@@ -40,6 +40,8 @@ REMINDERS, REMINDERS_WITHIN = 3, timedelta(hours=24)
 ATTACHMENTS_TAKE = timedelta(minutes=1)
 WORDS: Mapping[int, str] = {SENT: budget.SENT, NO_FRIEND: "no_friend", QUOTA_USED: "quota"}
 """WeCom's word of a receiver as a state of the touch."""
+_IS_FREE: ColumnElement[bool] = literal_column("(touch.state = 'held' AND touch.task_id IS NULL)")
+"""Held, and in no task yet: in the words of the index by which that is found (``storage.tables.outreach``)."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,9 @@ class Content:
 
 def cut(work: Work, source: str, contents: Mapping[str, Content], due_at: datetime) -> MassTask | None:
     """Make the next task of touches that have none: up to ten thousand of one rep and arm. None when all have one."""
-    free = (Touch.source == source, Touch.state == budget.HELD, Touch.task_id.is_(None))
-    first = work.db.execute(select(Touch.userid, Touch.arm).where(*free).order_by(Touch.id).limit(1)).first()
+    free = (Touch.source == source, _IS_FREE)
+    next_of = select(Touch.userid, Touch.arm).where(*free).order_by(Touch.userid, Touch.arm).limit(1)
+    first = work.db.execute(next_of).first()
     if first is None:
         return None
     userid, arm = first

@@ -11,6 +11,8 @@ from storage.tables.base import Base, Key
 
 TAKEN = "state IN ('held', 'asked', 'sent')"
 """Touches that use up somebody's budget; also the condition of the index by which it is counted."""
+FREE = "state = 'held' AND task_id IS NULL"
+"""Touches that no task has yet; also the condition of the index by which they are cut into tasks."""
 ALIVE_CARDS = "state IN ('open', 'snoozed')"
 """Cards that may still be acted on; literally so in ``outreach.cards``, or no database uses the index."""
 OPEN_TASKS = "state IN ('planned', 'asked', 'unclear', 'made', 'leaving')"
@@ -129,6 +131,7 @@ class Touch(Base):
         UniqueConstraint("source", "person_id"),
         Index("ix_touch_budget", "person_id", "day", postgresql_where=sql(TAKEN), sqlite_where=sql(TAKEN)),
         Index("ix_touch_task", "task_id", "state"),
+        Index("ix_touch_free", "source", "userid", "arm", "id", postgresql_where=sql(FREE), sqlite_where=sql(FREE)),
         Index("ix_touch_source", "source", "state"),
         Index("ix_touch_person", "person_id"),
     )

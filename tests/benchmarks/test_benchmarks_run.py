@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import callback, drain, footprint, load, segments, shop, sync, welcome
+from benchmarks import broadcast, callback, drain, footprint, load, segments, shop, sync, welcome
 from benchmarks.databases import SQLITE
 from benchmarks.shop import Simulator
 
@@ -21,7 +21,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    for one in (callback, drain, segments, sync, welcome):
+    for one in (broadcast, callback, drain, segments, sync, welcome):
         monkeypatch.setattr(one, "ROUNDS", 1)
     monkeypatch.setattr(drain, "READY_SECONDS", 0.0)
 
@@ -71,6 +71,14 @@ def test_every_segment_is_counted_as_by_hand(tmp_path: Path) -> None:
 
     assert {len(row) for row in rows} == {len(segments.HEADS)}
     assert rows[0][2] == "300"
+
+
+def test_a_broadcast_is_planned_and_every_receiver_is_in_a_task(tmp_path: Path) -> None:
+    with broadcast._filled(SQLITE, tmp_path, 300) as (url, engine):
+        row = broadcast._row(SQLITE, url, engine, 300)
+
+    assert len(row) == len(broadcast.HEADS)
+    assert row[-1] == "✓"
 
 
 def test_the_start_is_measured(stage: Stage) -> None:

@@ -257,3 +257,11 @@ def upgrade() -> None:
     op.add_column("person", sa.Column("birthday", sa.Integer(), nullable=True))
     op.add_column("person", sa.Column("birth_year", sa.Integer(), nullable=True))
     op.create_index("ix_person_birthday", "person", ["birthday", "id"], unique=False)
+    op.create_index(
+        "ix_touch_free",
+        "touch",
+        ["source", "userid", "arm", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'held' AND task_id IS NULL"),
+        sqlite_where=sa.text("state = 'held' AND task_id IS NULL"),
+    )
