@@ -73,9 +73,7 @@ def result_page(db: Session, broadcast: Broadcast) -> str:
         outcome=outcome,
         reminders=_reminders(lines),
         reminder_words=reminder_words,
-        losses=results.losses(db, broadcast, here.now()) if everything and standing.states.get("sent") else None,
-        comparison=comparing.comparison(db, broadcast, here.now()) if everything else None,
-        opens=links.opens_of(db, broadcasts.source_of(broadcast)) if everything else None,
+        **(_of_all(db, broadcast, standing) if everything else {}),
         metrics=METRIC_WORDS,
         sayings=SAYING_WORDS,
         arms=ARM_WORDS,
@@ -85,6 +83,15 @@ def result_page(db: Session, broadcast: Broadcast) -> str:
         decides=everything,
         under_way=broadcast.state in UNDER_WAY,
     )
+
+
+def _of_all(db: Session, broadcast: Broadcast, standing: results.Standing) -> dict[str, Any]:
+    """What can only be said of all its receivers together: who left, which wording did better, what was opened."""
+    return {
+        "losses": results.losses(db, broadcast, here.now()) if standing.states.get(results.SENT) else None,
+        "comparison": comparing.comparison(db, broadcast, here.now()),
+        "opens": links.opens_of(db, broadcasts.source_of(broadcast)),
+    }
 
 
 def _times(db: Session, broadcast: Broadcast) -> list[Broadcast]:

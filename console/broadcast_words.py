@@ -155,7 +155,8 @@ def recurs(repeat: Mapping[str, Any]) -> str:
 
 def told(words: str | None) -> str:
     """What ``outreach`` wrote about a broadcast, in the language of this answer."""
-    return said(words, [(one, one) for one in FROM_BELOW])
+    own = said(words, [(one, one) for one in FROM_BELOW])
+    return own if own != words else said(words)
 
 
 def outcome(words: str | None) -> str:

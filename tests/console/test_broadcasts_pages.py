@@ -289,3 +289,12 @@ def test_the_boss_exports_each_customers_part(fresh: Counter) -> None:
     assert len(rows) == 6
     assert all("已发送" in one for one in rows[1:])
     assert [one.subject for one in fresh.audit("customers.export")] == [f"b_{number}"]
+
+
+def test_what_the_floors_below_say_is_said_in_english_too(counter: Counter) -> None:
+    rows = {"a-0-kind": "link", "a-0-title": "x", "a-0-url": "ftp://x"}
+    asked = form(counter, text="{name} {link:99}", control="70", **rows)
+    page = counter.visitor("wangwu").post("/broadcasts/new?lang=en", asked).text
+    for words in ("only {rep} works", "The address begins with https://", "The control group is at most a half"):
+        assert words in page, words
+    assert "素材库里没有链接" not in page
