@@ -10,6 +10,7 @@ from api import customers, here, paging
 from api.operations import Call, Reply
 from api.problems import CONFLICT, Problem, not_found
 from api.shapes import Asked, Line, Loose, Paged, Shape, example, optional
+from outreach.arms import CONTROL
 from outreach.journeys import desk, entries, rounds
 from outreach.journeys.rounds import Candidate
 from people import persons
@@ -222,7 +223,7 @@ def _round(one: Enrolment, waiting: StepRun | None) -> RoundShape:
         version=one.version,
         key=one.entry_key,
         round=one.round,
-        control=one.arm == rounds.CONTROL,
+        control=one.arm == CONTROL,
         state=one.state,
         because=one.because,
         left_because=one.left_because,

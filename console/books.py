@@ -322,6 +322,13 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "broadcast.remind": N_("提醒成员确认群发"),
         "broadcast.managers": N_("通知主管谁没有确认群发"),
         "broadcast.export": N_("导出群发结果"),
+        "journey.create": N_("新建旅程"),
+        "journey.change": N_("修改旅程的草稿"),
+        "journey.open_version": N_("为旅程建新版本"),
+        "journey.drop_draft": N_("放弃旅程的草稿"),
+        "journey.publish": N_("发布旅程"),
+        "journey.stop": N_("停止旅程"),
+        "journey.enrol": N_("让客户走上旅程"),
         "tag.create": N_("新建标签"),
         "tag.rename": N_("标签改名"),
         "tag.delete": N_("删除标签"),
@@ -393,6 +400,10 @@ DETAILS: Mapping[str, str] = MappingProxyType(
         "gap_days": N_("处理过的客户几天内不再出现"),
         "rest_days": N_("点过“不相关”的，几天内不再来"),
         "working_days": N_("只在工作日发清单（按设置里的节假日历）"),
+        "version": N_("版本"),
+        "cut": N_("路上的立即离开"),
+        "customer": N_("客户"),
+        "key": N_("为了哪件事"),
     }
 )
 

@@ -58,6 +58,7 @@ PLACES: Sequence[Place] = (
     Place(N_("聊天"), "chats.index", "chat-dots", also=("answers", "kf_settings", "chat_report")),
     Place(N_("标签"), "tag_list.index", "tags", also=("rules",)),
     Place(N_("分层"), "segments.index", "pie-chart"),
+    Place(N_("旅程"), "journeys.index", "signpost-2"),
     Place(N_("群发"), "broadcasts.index", "send"),
     Place(N_("素材"), "materials.index", "collection"),
     Place(N_("运行"), "operations.index", "activity", also=("comparing",)),

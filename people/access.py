@@ -44,6 +44,8 @@ RIGHTS: dict[str, frozenset[str]] = {
     "see_broadcasts": frozenset({BOSS, OPERATOR, MANAGER}),
     "make_broadcasts": frozenset({BOSS, OPERATOR, MANAGER}),
     "approve_broadcasts": frozenset({BOSS, OPERATOR, MANAGER}),
+    "see_journeys": frozenset({BOSS, OPERATOR, MANAGER}),
+    "edit_journeys": frozenset({BOSS, OPERATOR}),
     "see_today": frozenset(ROLES),
     "see_operations": frozenset({BOSS, OPERATOR}),
     "replay": frozenset({BOSS, OPERATOR}),

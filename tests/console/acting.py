@@ -104,6 +104,7 @@ class FormReader(HTMLParser):
     def __init__(self, holding: str) -> None:
         super().__init__()
         self._holding, self._area, self._text = holding, "", ""
+        self._choice = ""
         self._fields: dict[str, list[str]] = {}
         self.sent: dict[str, list[str]] = {}
 
@@ -113,6 +114,10 @@ class FormReader(HTMLParser):
             self._fields = {}
         elif tag == "textarea":
             self._area, self._text = own["name"], ""
+        elif tag == "select":
+            self._choice = own.get("name", "")
+        elif tag == "option" and self._choice and ("selected" in own or self._choice not in self._fields):
+            self._fields[self._choice] = [own.get("value", "")]
         elif tag == "input" and "name" in own and (own.get("type") not in ("checkbox", "radio") or "checked" in own):
             self._fields.setdefault(own["name"], []).append(own.get("value", "on"))
 
@@ -122,6 +127,8 @@ class FormReader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "textarea":
             self._fields[self._area] = [self._text.replace("\n", "\r\n")]
+        elif tag == "select":
+            self._choice = ""
         elif tag == "form" and self._holding in self._fields:
             self.sent = self._fields
 

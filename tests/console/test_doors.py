@@ -48,6 +48,8 @@ OBJECTS: dict[str, Callable[[Counter, str], object]] = {
     "segment_id": lambda counter, rep: 1,
     "material_id": lambda counter, rep: 1,
     "broadcast_id": lambda counter, rep: 1,
+    "journey_id": lambda counter, rep: 1,
+    "key": lambda counter, rep: "welcome",
     "stage": lambda counter, rep: "new",
     "card_id": lambda counter, rep: 1,
     "how": lambda counter, rep: "done",
