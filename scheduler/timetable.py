@@ -27,6 +27,7 @@ from scheduler import (
     reconcile,
     rep_days,
     rep_jobs,
+    webhooks,
 )
 from scheduler.loop import Daily, Every, Job
 from scheduler.own_sends import OwnSends
@@ -428,6 +429,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("read mass tasks", Every(timedelta(seconds=30)), read_mass_tasks),
     Job("read what happened", Every(timedelta(seconds=10)), journey_jobs.read_what_happened),
     Job("walk journeys", Every(timedelta(seconds=10)), journey_jobs.walk_journeys),
+    Job("call webhooks", Every(timedelta(seconds=10)), webhooks.call_webhooks),
     Job("keep days", Every(timedelta(minutes=1)), journey_jobs.keep_days),
     Job("look into segments", Every(timedelta(minutes=15)), journey_jobs.look_into_segments),
     Job("end cards", Every(timedelta(seconds=30)), rep_jobs.end_cards),

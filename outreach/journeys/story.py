@@ -14,7 +14,10 @@ from storage.work import Work
 
 PROGRESS = "journeys: story"
 LOOK_BACK = timedelta(minutes=10)
-"""On PostgreSQL a line with a smaller id may appear after a bigger one was read; none takes so long to appear."""
+"""On PostgreSQL a line with a smaller id may appear after a bigger one was read; none takes so long to appear.
+
+What was read in that time is read again. Whoever set out does not do so twice; whoever could not, and can now, does.
+"""
 
 
 @dataclass(frozen=True)

@@ -165,19 +165,28 @@ class Life:
 
     # --- what the jobs do ---
 
-    def read(self, *, from_start: bool = False, crash: bool = False) -> None:
-        """Read the story on; ``from_start``: all of it once more."""
+    def read_to(self) -> int:
+        """The line to which the story was read."""
         with self.work() as work:
-            known = story.read_to(work)
-        after = 0 if from_start else known.line
+            return story.read_to(work).line
+
+    def read(self, *, after: int | None = None, crash: bool = False) -> None:
+        """Read the story on, or from a line on."""
+        start = self.read_to() if after is None else after
         try:
             with self.work() as work:
-                upto, _, _ = entries.read_story(work, after)
+                upto, _, _ = entries.read_story(work, start)
                 story.keep_read(work, story.read_to(work).on(upto, self.now))
                 if crash:
                     raise Crash
         except Crash:
             pass
+
+    def tell_again(self) -> None:
+        """Tell every line once more."""
+        with self.work() as work:
+            for one in work.db.scalars(select(Interaction)).all():
+                persons.tell(work, one.person_id, one.kind, one.at, once=one.once, details={})
 
     def walk(self, *, most: int = 1000, crash_after: int | None = None) -> None:
         """Take whoever is due further; die in the middle of the transaction of the one of this number."""
