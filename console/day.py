@@ -37,6 +37,10 @@ NUMBERS = {
     "gap_days": (N_("处理过的客户几天内不再出现"), N_("天")),
     "rest_days": (N_("点过“不相关”的，几天内不再来"), N_("天")),
 }
+SWITCHES = {
+    "occasions": N_("新客户、生日、沉睡自动出卡片"),
+    "working_days": N_("只在工作日发清单（按设置里的节假日历）"),
+}
 TIMES = {
     "starts": N_("几点上班"),
     "ends": N_("几点下班"),
@@ -75,6 +79,7 @@ def _page(typed: Mapping[str, str] | None = None, errors: Mapping[str, str] | No
             errors=errors or {},
             numbers=NUMBERS,
             times=TIMES,
+            switches=SWITCHES,
         )
 
 
@@ -144,7 +149,7 @@ def over(card_id: int, how: str) -> Any:
 def set_rules() -> Any:
     """Change the numbers; they hold from now on."""
     typed = {name: request.form.get(name, "").strip()[:9] for name in (*TIMES, *NUMBERS)}
-    typed["working_days"] = str(request.form.get("working_days") == "1")
+    typed |= {name: str(request.form.get(name) == "1") for name in SWITCHES}
     try:
         with here.working() as work:
             if rep_rules.set_rules(work, _read(typed), by=here.viewer().userid):
@@ -158,7 +163,7 @@ def set_rules() -> Any:
 def _read(typed: Mapping[str, str]) -> RepRules:
     """The numbers as typed. Raises ``WrongRules``."""
     faults: dict[str, str] = {}
-    values: dict[str, Any] = {"working_days": typed["working_days"] == "True"}
+    values: dict[str, Any] = {name: typed[name] == "True" for name in SWITCHES}
     for name in TIMES:
         try:
             values[name] = time.fromisoformat(typed[name])

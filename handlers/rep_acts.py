@@ -404,8 +404,8 @@ def postpone(turn: Turn, person: Person | None, rest: str) -> TellRep:
         told = rep_list.postpone(turn.work, turn.rep.userid, turn.asked.number, moment.at)
         return turn.say("{told}", told=told)
     tasks.postpone(task, moment.at)
-    told = {"at": _at(turn, moment.at), "text": plain(task.text, 60), "later": _later(turn, moment.at)}
-    return turn.say(words.POSTPONED, number=number, **told)
+    at, later = _at(turn, moment.at), _later(turn, moment.at)
+    return turn.say(words.POSTPONED, number=number, at=at, text=plain(task.text, 60), later=later)
 
 
 def not_for_them(turn: Turn, person: Person | None, rest: str) -> TellRep:

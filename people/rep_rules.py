@@ -40,6 +40,8 @@ class RepRules:
     """After this it is not sent any more that day, however we were kept from it."""
     working_days: bool = True
     """Whether it is sent on working days only (public holidays and make-up days as in the calendar)."""
+    occasions: bool = True
+    """Whether new friends, birthdays and customers gone quiet make cards by themselves, besides journeys."""
     most: int = 15
     """So many customers with cards a day."""
     gap_days: int = 1

@@ -23,6 +23,8 @@ PLACE = "/sidebar"
 def make_cards(hands: "Hands") -> str:
     """Make the cards of standing occasions that have none yet."""
     with transaction(hands.engine) as db:
+        if not rep_rules.rules(db).occasions:
+            return "occasions make no cards"
         outcome = occasions.make_all(hands.work(db, "make cards"), hands.rules)
     made = outcome.pop("made", 0)
     return f"cards made: {made}, not made: {outcome.total()}"

@@ -89,4 +89,8 @@ def test_the_numbers_are_changed_by_who_may_and_mistakes_are_named(counter: Coun
         set_now = rep_rules.rules(db)
     assert (set_now.starts.hour, set_now.most, set_now.gap_days, set_now.working_days) == (8, 3, 0, True)
     assert "08:30 发清单" in counter.visitor("lisi").get("/day").text
+    assert set_now.occasions is False
+    counter.shop.advance(minutes=11)
+    counter.shop.tick()
+    assert ("make cards", "occasions make no cards") in counter.shop.jobs_run
     assert len(counter.audit("rep_day.rules")) == 1
