@@ -182,6 +182,12 @@ class Life:
         except Crash:
             pass
 
+    def keep_days(self) -> None:
+        """Look whose day or stage it is, and what begins by the clock."""
+        for look in (entries.read_stages, entries.keep_dates, entries.keep_schedules):
+            with self.work() as work:
+                look(work)
+
     def tell_again(self) -> None:
         """Tell every line once more."""
         with self.work() as work:
