@@ -82,9 +82,11 @@ def title_of(attachment: Json) -> str:
 
 
 def line_view(one: ChatLine) -> Json:
-    """One bubble; an attachment is named by its title or kind."""
+    """One bubble; an attachment is named by its title or kind, and ``links`` says where each leads (empty: nowhere)."""
     attachments = [title_of(item) for item in one.attachments]
-    return {"who": one.who, "text": one.text, "at": one.at, "attachments": attachments, "after": one.after}
+    links = [str((item.get("link") or {}).get("url") or "") for item in one.attachments]
+    told = {"who": one.who, "text": one.text, "at": one.at, "after": one.after}
+    return {**told, "attachments": attachments, "links": links}
 
 
 # --- the customer's phone -------------------------------------------------------------------------------------

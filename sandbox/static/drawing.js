@@ -71,10 +71,14 @@ function bubble(line, side, rep, customer) {
   if (line.who === "notice") return el("p", { class: "said" }, spoken(line, side));
   const writer = line.who === "customer" ? "customer" : "rep";
   const label = lineLabel(line) && el("span", { class: "label" }, lineLabel(line));
-  const files = line.attachments.map((one) => el("span", { class: "file" }, `${words.attachment} ${one}`));
+  const files = line.attachments.map((one, n) => el("span", { class: "file" }, leading((line.links || [])[n], `${words.attachment} ${one}`)));
   return el("div", { class: `line${writer === side ? " mine" : ""}` }, face(writer === "customer" ? customer : rep),
-    el("div", { class: "bubble" }, label, line.text, ...files));
+    el("div", { class: "bubble" }, label, ...withAddresses(line.text), ...files));
 }
+
+// What can be tapped: an address of the web opens in another window, everything else is words.
+const leading = (href, label) => (/^https?:/.test(href || "") ? el("a", { href, rel: "noreferrer", target: "_blank" }, label) : label);
+const withAddresses = (text) => (text || "").split(/(https?:\/\/[^\s\u3000-\u9fff\uff00-\uffef]+)/).map((part, n) => (n % 2 ? leading(part, part) : part));
 
 function lineLabel(line) {
   if (line.who === "mass") return words.mass;
