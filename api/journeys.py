@@ -11,7 +11,8 @@ from api.operations import Call, Reply
 from api.problems import CONFLICT, Problem, not_found
 from api.shapes import Asked, Line, Loose, Paged, Shape, example, optional
 from outreach.arms import CONTROL
-from outreach.journeys import desk, entries, rounds
+from outreach.journeys import definition as shape
+from outreach.journeys import desk, dry_run, entries, results, rounds
 from outreach.journeys.rounds import Candidate
 from people import persons
 from storage.database import reading
@@ -143,6 +144,46 @@ class EnrolledShape(Shape):
     round: RoundShape | None
 
 
+class DryRunShape(Shape):
+    """What the last thirty days would have been. Filters are asked as of now; the contact budget is not in it."""
+
+    by_day: dict[str, int] = Field(description="How many would have set out on each day of the shop.")
+    set_out: int
+    left_out: dict[str, int] = Field(description="Why others would not: no_fit, opted_out, no_relation, again.")
+    walked: int = Field(description="For so many of them, the latest, the way was walked.")
+    steps: dict[str, int] = Field(description="Of these, how many come to each step.")
+    cut_off: bool = Field(description="Whether there was more than is looked at.")
+
+
+class ArmShape(Shape):
+    """One arm: everybody by what they were assigned to, whether anything reached them or not."""
+
+    control: bool
+    assigned: int
+    over: int = Field(description="Of these, whose days are over.")
+    reached: int | None = Field(description="Of those, who reached the goal; null until it may be said.")
+
+
+class AtStepShape(Shape):
+    """One step of the version on which people set out, or did last."""
+
+    id: str
+    waiting: int
+    outcomes: dict[str, int] = Field(description="done, would (control), failed, left:…, or why it was skipped.")
+
+
+class JourneyOutcomeShape(Shape):
+    """How far people come, and whether it helps. Nothing is said before the planned size or ninety days."""
+
+    steps: list[AtStepShape]
+    arms: list[ArmShape] = Field(description="Empty where the journey has no goal, or was never published.")
+    needed: int | None = Field(description="So many whose days are over each arm is planned to have.")
+    said_at: datetime | None = Field(description="When it is said even if fewer came.")
+    saying: str | None = Field(description="One of a fixed list of sayings; null until it may be said.")
+    difference: float | None = Field(description="Share of the treated minus share of control.")
+    interval: list[float] | None = Field(description="95 % (Newcombe): from, to.")
+
+
 class JourneysQuery(Paged):
     """Which page."""
 
@@ -183,6 +224,55 @@ def list_rounds(call: Call, journey_id: str, query: RoundsQuery) -> Reply:
         waits = rounds.waits(db, found)
         items = [_round(one, waits.get(one.id)) for one in found]
     return Reply(200, RoundPage(items=items, next_cursor=paging.encode(following) if following else None))
+
+
+def try_on_last_month(call: Call, journey_id: str) -> Reply:
+    """The draft (or what is live, where there is none) on the last thirty days. Changes nothing."""
+    with reading(here.engine()) as db:
+        journey = known(db, journey_id)
+        definition = journey.draft or desk.live_definition(db, journey) or journey.draft
+        shape.check(db, definition)
+        found = dry_run.dry_run(here.start_work(db), definition, journey.id)
+    return Reply(
+        200,
+        DryRunShape(
+            by_day={one.isoformat(): count for one, count in found.by_day.items()},
+            set_out=found.set_out,
+            left_out=dict(found.left_out),
+            walked=found.walked,
+            steps=dict(found.steps),
+            cut_off=found.cut_off,
+        ),
+    )
+
+
+def get_journey_outcome(call: Call, journey_id: str) -> Reply:
+    """How far people come step by step, and the goal by arm."""
+    with reading(here.engine()) as db:
+        journey = known(db, journey_id)
+        version = journey.live_version
+        steps = results.steps(db, journey.id, version) if version is not None else {}
+        result = results.result(db, journey, here.now())
+    outcome = result.outcome if result is not None else None
+    return Reply(
+        200,
+        JourneyOutcomeShape(
+            steps=[
+                AtStepShape(id=name, waiting=one.waiting, outcomes=dict(one.outcomes or {}))
+                for name, one in steps.items()
+            ],
+            arms=[_arm(one) for one in result.arms] if result is not None else [],
+            needed=result.needed if result is not None else None,
+            said_at=here.local(result.over_at) if result is not None else None,
+            saying=outcome.saying if outcome is not None else None,
+            difference=outcome.difference if outcome is not None else None,
+            interval=[outcome.interval.low, outcome.interval.high] if outcome is not None else None,
+        ),
+    )
+
+
+def _arm(one: results.Arm) -> ArmShape:
+    return ArmShape(control=one.name == CONTROL, assigned=one.assigned, over=one.over, reached=one.reached)
 
 
 def known(db: Session, journey_id: str, *, lock: bool = False) -> Journey:

@@ -34,6 +34,8 @@ from bot.narrator import Sandbox
 from bot.settings import SANDBOX_CORP, Settings
 from outreach import occasions
 from outreach.budget import Rules
+from outreach.journeys import desk as journeys
+from outreach.journeys.ready_made import READY
 from people import persons
 from sandbox.clock import SystemClock
 from sandbox.web import serve as serve_sandbox
@@ -299,6 +301,7 @@ def play(place: Place, settings: Settings, seed: int, link: str) -> None:
     wait_until(lambda: answers(f"{place.address}/healthz"), "the console")
     wait_until(lambda: taken_over(engine), "the first fill")
     codes = open_shop(engine, settings)
+    follow_newcomers(engine, settings)
     becomes(lambda: talk.has_account(engine), within=UP_WITHIN_SECONDS)
     open_kfid = talk.open_counter(engine)
     sandbox = Sandbox(place.sandbox_address)
@@ -307,6 +310,16 @@ def play(place: Place, settings: Settings, seed: int, link: str) -> None:
     becomes(lambda: handled(engine, at_least=len(earlier)), within=PAST_WITHIN_SECONDS)
     _greet(place, link)
     Day(sandbox, engine, without_waiting(codes), chance, settings, told=earlier, open_kfid=open_kfid).go_on()
+
+
+def follow_newcomers(engine: Engine, settings: Settings) -> None:
+    """Choose one of the ready-made journeys and let it go live: who comes from now on sets out on it."""
+    chosen = next(one for one in READY if one.key == "welcome")
+    with transaction(engine) as db:
+        work = Work(db, utc_now(), cause="demo", zone=settings.timezone)
+        journey = journeys.create(work, chosen.name, chosen.definition, by="demo", ready_made=chosen.key)
+        journeys.publish(work, journey, by="demo")
+        audit.note(db, actor="demo", action="journey.publish", subject=journeys.public_id(journey.id), at=work.now)
 
 
 def lay_out_cards(engine: Engine, settings: Settings) -> None:

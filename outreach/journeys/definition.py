@@ -26,6 +26,7 @@ from insight.fields import BEHAVIOURS, LIFE
 from insight.values import Fault, Place
 from outreach import contents
 from outreach.arms import BUCKETS
+from tagging import placeholders
 from wecom.attachments import MAX_ATTACHMENTS
 
 Step = Mapping[str, Any]
@@ -52,8 +53,8 @@ TEXT_AT_MOST = 4000
 NAME = re.compile(r"[a-z0-9_]{1,20}", re.ASCII)
 CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 PLACEHOLDER = re.compile(r"\{(\w*)\}")
-PERSONAL = ("name", "rep", "link")
-"""What a text to one person may name; one text for many only names the rep."""
+PERSONAL = ("name", "rep")
+"""What a text to one person may name besides links; one text for many only names the rep."""
 TARGETS = ("next", "then", "otherwise")
 """What of a step names another."""
 EMPTY: Definition = MappingProxyType(
@@ -421,14 +422,19 @@ def _send_faults(db: Session, step: Step, place: Place) -> Iterator[Fault]:
         yield (*place, "ways"), f"应是列表，按先后试：{'、'.join(WAYS)}"
         return
     text = step["text"]
-    if not isinstance(text, str) or not text.strip() or "\0" in text or len(text.encode()) > TEXT_AT_MOST:
+    if not isinstance(text, str) or not text.strip() or "\0" in text or placeholders.size_of(text) > TEXT_AT_MOST:
         yield (*place, "text"), f"写一段文字，最多 {TEXT_AT_MOST} 字节"
         return
     allowed = ("rep",) if MASS in ways else PERSONAL
     if wrong := sorted(set(PLACEHOLDER.findall(text)) - set(allowed)):
         named = "、".join("{" + one + "}" for one in wrong)
-        why = "群发任务对所有人是同一段文字，只能用 {rep}" if MASS in ways else "可以用 {name}、{rep}、{link}"
+        why = (
+            "群发任务对所有人是同一段文字，只能用 {rep}"
+            if MASS in ways
+            else "可以用 {name}、{rep}，链接写作 {link:编号}"
+        )
         yield (*place, "text"), f"{named}：{why}"
+    yield from (((*place, "text"), words) for words in placeholders.problems(db, text))
     if "at" in step:
         yield from _clock_faults(step["at"], (*place, "at"))
     yield from _number(step.get("late_hours", 72), 1, 24 * 30, (*place, "late_hours"), "最多晚多少小时")

@@ -124,10 +124,34 @@ def test_another_system_lets_a_customer_set_out_once_for_each_key(shop: Shop, ap
     assert [one.action for one in shop.rows(AuditRow, AuditRow.action == "journey.enrol")] == ["journey.enrol"] * 2
 
 
+def test_a_draft_is_tried_on_last_month_and_a_live_one_tells_how_far_people_come(shop: Shop, api: Caller) -> None:
+    shop.open_for_business()
+    arrive(shop)
+    journey = made(api, control=5000)
+    tried = api.post(f"/journeys/{journey}/dry-run", None).get_json()
+    assert (tried["by_day"], tried["set_out"], tried["left_out"]) == ({"2026-11-22": 1}, 1, {})
+    assert (tried["walked"], tried["steps"]) == (1, {"s1": 1})
+    before = api.get(f"/journeys/{journey}/outcome")
+    assert (before["steps"], before["arms"], before["saying"]) == ([], [], None)
+    empty = made(api, steps=[])
+    problem(api.post(f"/journeys/{empty}/dry-run", None), 422, "invalid")
+    api.post(f"/journeys/{journey}/publish", {"cut": False})
+    for name in ("一", "二", "三", "四", "五", "六"):
+        arrive(shop, name)
+    told = api.get(f"/journeys/{journey}/outcome")
+    assert told["steps"] == [{"id": "s1", "waiting": 6, "outcomes": {}}]
+    assert [one["control"] for one in told["arms"]] == [False, True]
+    assert sum(one["assigned"] for one in told["arms"]) == 6
+    assert {(one["over"], one["reached"]) for one in told["arms"]} == {(0, None)}
+    assert (told["saying"], told["said_at"][:10]) == (None, "2027-02-20")
+
+
 SEND = {"id": "s1", "do": "send", "ways": ["card"], "text": "你好"}
 WRONG: list[tuple[Json, list[Any]]] = [
     ({"steps": [SEND, {**SEND, "id": "s2", "text": ""}]}, ["steps", 1, "text"]),
     ({"steps": [{**SEND, "ways": ["mass"], "text": "{name}你好"}]}, ["steps", 0, "text"]),
+    ({"steps": [{**SEND, "text": "看看 {link}"}]}, ["steps", 0, "text"]),
+    ({"steps": [{**SEND, "text": "看看 {link:99}"}]}, ["steps", 0, "text"]),
     ({"steps": [{**SEND, "ways": [{"a": 1}]}]}, ["steps", 0, "ways"]),
     ({"steps": [{**SEND, "attachments": [{"kind": "image", "media": 10**30}]}]}, ["steps", 0, "attachments", 0]),
     ({"steps": [{**SEND, "attachments": [{"kind": "link", "title": "x", "url": "ftp://x"}]}]},

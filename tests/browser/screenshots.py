@@ -27,6 +27,9 @@ PAGES = {
     "bulk": ("/customers/bulk", ""),
     "segments": ("/segments", ""),
     "day": ("/day?rep=lisi", ""),
+    "journeys": ("/journeys", ""),
+    "journey": ("/journeys", "main table a.row-link"),
+    "journey-form": ("/journeys/new?like=1", ""),
 }
 """Further pages: where they are, and the row on them to open, if any."""
 
