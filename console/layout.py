@@ -60,6 +60,7 @@ PLACES: Sequence[Place] = (
     Place(N_("分层"), "segments.index", "pie-chart"),
     Place(N_("旅程"), "journeys.index", "signpost-2"),
     Place(N_("群发"), "broadcasts.index", "send"),
+    Place(N_("日历"), "planned.show", "calendar3"),
     Place(N_("素材"), "materials.index", "collection"),
     Place(N_("运行"), "operations.index", "activity", also=("comparing",)),
     Place(N_("设置"), "settings.index", "sliders"),

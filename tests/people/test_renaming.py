@@ -44,6 +44,7 @@ NAMES_NOBODY = frozenset(
         *("webhook_call.body", "webhook_call.once"),
         *("bulk_job.tags", "channel.code", "channel.config_id", "mass_task.attachments", "mass_task.chat_ids"),
         *("mass_task.msgid", "mass_task.reached", "setting.value", "touch.external_userid"),
+        "tracked_link.external_userid",
         *("channel.name", "channel.tags", "channel.welcome", "conversation.external_userid", "conversation.open_kfid"),
         *("erasure.counts", "erasure.digests", "gate.api", "group_chat.chat_id", "group_chat.version"),
         *("group_member.chat_id", "handover.moved", "handover_row.external_userid", "idempotent_answer.request_digest"),

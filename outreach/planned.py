@@ -1,0 +1,122 @@
+"""What is planned and what went out, day by day: broadcasts, journeys, reps' cards and what reps sent themselves.
+
+Read from the contact budget's book (``Touch``), so a day shows what people really get; ahead of it stand broadcasts
+that are approved and not planned yet, with the size they were approved at.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from outreach import budget, hours, recurring
+from storage.tables import Broadcast, Journey, Touch
+from storage.work import Work
+
+MOST_TIMES = 40
+"""So often a recurring broadcast is looked ahead at."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing on one day: what it is (``broadcast``, ``journey``, ``card``, ``own``), its name, for how many."""
+
+    kind: str
+    number: int
+    name: str
+    coming: int = 0
+    out: int = 0
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day of the shop."""
+
+    day: date
+    entries: Sequence[Entry] = field(default_factory=tuple)
+    kind: str = ""
+    """``holiday`` or ``workday`` where the calendar says so."""
+
+    @property
+    def people(self) -> int:
+        """How many messages, sent or to be sent."""
+        return sum(one.coming + one.out for one in self.entries)
+
+
+def days(work: Work, first: date, last: date, calendar: Mapping[date, str], mine: ColumnElement[bool]) -> list[Day]:
+    """Each day from the first to the last; ``mine``: the condition on ``Touch`` of whose the viewer may see."""
+    found: dict[date, list[Entry]] = {}
+    for day, entry in (*_touches(work.db, first, last, mine), *_broadcasts_ahead(work, first, last)):
+        found.setdefault(day, []).append(entry)
+    span = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return [Day(one, tuple(sorted(found.get(one, ()), key=_order)), calendar.get(one, "")) for one in span]
+
+
+def _order(one: Entry) -> tuple[bool, datetime, str]:
+    return one.at is None, one.at or datetime.max, f"{one.kind}:{one.number:09d}"
+
+
+def _touches(db: Session, first: date, last: date, mine: ColumnElement[bool]) -> list[tuple[date, Entry]]:
+    """From the book: grouped by day and by what it comes from."""
+    asked = (
+        select(Touch.day, Touch.source, Touch.way, Touch.state, func.count())
+        .where(Touch.day.between(first, last), Touch.state.in_(budget.TAKEN), mine)
+        .group_by(Touch.day, Touch.source, Touch.way, Touch.state)
+    )
+    sums: dict[tuple[date, str, int], list[int]] = {}
+    for day, source, way, state, count in db.execute(asked):
+        kind, number = _of(source, way)
+        numbers = sums.setdefault((day, kind, number), [0, 0])
+        numbers[state == budget.SENT] += count
+    names = _names(db, {(kind, number) for _, kind, number in sums})
+    return [
+        (day, Entry(kind, number, names.get((kind, number), ""), coming, out))
+        for (day, kind, number), (coming, out) in sums.items()
+    ]
+
+
+def _of(source: str, way: str) -> tuple[str, int]:
+    """What a touch comes from: ``broadcast:3`` is broadcast 3, ``journey:5:v1:s2:…`` is journey 5."""
+    kind, _, rest = source.partition(":")
+    number = rest.partition(":")[0]
+    if kind in ("broadcast", "journey") and number.isdecimal():
+        return kind, int(number)
+    return ("own" if kind == "own" else "card" if way == "card" else kind), 0
+
+
+def _names(db: Session, wanted: set[tuple[str, int]]) -> dict[tuple[str, int], str]:
+    found: dict[tuple[str, int], str] = {}
+    for kind, table in (("broadcast", Broadcast), ("journey", Journey)):
+        numbers = {number for one, number in wanted if one == kind}
+        own = select(table.id, table.name).where(table.id.in_(numbers))
+        found |= {(kind, number): name for number, name in db.execute(own)}
+    return found
+
+
+def _broadcasts_ahead(work: Work, first: date, last: date) -> list[tuple[date, Entry]]:
+    """Approved and not planned yet, recurring ones each time they are to go."""
+    own = select(Broadcast).where(Broadcast.state == "approved", Broadcast.send_at.is_not(None))
+    return [
+        (moment.astimezone(work.zone).date(), Entry("broadcast", one.id, one.name, coming=one.size or 0, at=moment))
+        for one in work.db.scalars(own)
+        for moment in _times(one, work, last)
+        if first <= moment.astimezone(work.zone).date() <= last
+    ]
+
+
+def _times(broadcast: Broadcast, work: Work, last: date) -> list[datetime]:
+    until = hours.instant(last + timedelta(days=1), time(), work.zone)
+    found: list[datetime] = []
+    moment = broadcast.send_at
+    while moment is not None and moment < until and len(found) < MOST_TIMES:
+        found.append(moment)
+        moment = recurring.next_time(broadcast.repeat, moment, work) if broadcast.repeat else None
+    return found
+
+
+def weeks(first: date, last: date) -> tuple[date, date]:
+    """The Monday on or before a day, and the Sunday on or after another: whole weeks of a page."""
+    return first - timedelta(days=first.weekday()), last + timedelta(days=6 - last.weekday())

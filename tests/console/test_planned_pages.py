@@ -1,0 +1,69 @@
+"""The calendar: what stands on which day, for whom, and what a manager sees of it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from outreach.budget import day_of
+from storage.tables import Broadcast, CalendarDay, Journey, Touch
+from tests import databases
+from tests.console.acting import Counter, set_up
+from tests.shop import build_shop, close_shop
+
+
+@pytest.fixture(scope="module")
+def counter(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Counter]:
+    shop = build_shop(databases.fresh_sqlite(tmp_path_factory.mktemp("planned"), sqlite_template))
+    counter = set_up(shop)
+    now, told = shop.now(), {"made_by": "boss", "made_at": shop.now(), "changed_at": shop.now()}
+    with shop.db() as db:
+        journey = Journey(name="新客跟进", made_at=now, changed_at=now)
+        broadcast = Broadcast(name="会员日", state="running", **told)
+        weekly = {"every": "week", "days": [2], "at": "10:00"}
+        ahead = Broadcast(
+            name="周二见", state="approved", size=1203, send_at=now + timedelta(days=2), repeat=weekly, **told
+        )
+        db.add_all([journey, broadcast, ahead, CalendarDay(day=day_of(now + timedelta(days=1)), kind="holiday")])
+        db.flush()
+        for number, (rep, source, way, state) in enumerate(
+            [
+                ("lisi", f"broadcast:{broadcast.id}", "mass", "sent"),
+                ("sunqi", f"broadcast:{broadcast.id}", "mass", "held"),
+                ("lisi", f"journey:{journey.id}:v1:s2:20261122", "mass", "asked"),
+                ("lisi", "card:7", "card", "held"),
+                ("lisi", "own:msg", "mass", "sent"),
+                ("lisi", f"broadcast:{broadcast.id + 9}", "mass", "cancelled"),
+            ]
+        ):
+            person = list(counter.people.values())[number % len(counter.people)]
+            db.add(Touch(source=source, person_id=person, way=way, userid=rep, state=state, at=now, day=day_of(now)))
+    yield counter
+    close_shop(shop)
+
+
+def test_each_day_says_what_brings_how_many_and_what_is_still_to_come(counter: Counter) -> None:
+    page = counter.visitor("zhangsan").get("/calendar").text
+    assert "会员日" in page
+    assert "新客跟进" in page
+    assert "成员自己发的" in page
+    assert "已发 1 · 待发 1" in page
+    assert page.count("周二见") >= 1
+    assert "待发 1,203" in page
+    assert "休" in page
+    assert "周二见" in counter.visitor("zhangsan").get("/calendar?month=2026-12").text
+
+
+def test_a_month_that_is_none_is_this_one(counter: Counter) -> None:
+    boss = counter.visitor("zhangsan")
+    assert "2026-11" in boss.get("/calendar?month=nonsense").text
+    assert "2026-11" in boss.get("/calendar?month=9999-01").text
+
+
+def test_a_manager_sees_what_comes_over_her_own_reps_and_a_rep_no_calendar(counter: Counter) -> None:
+    page = counter.visitor("zhaoliu").get("/calendar").text
+    assert "会员日" in page
+    assert "待发 1<" in page
+    assert "已发" not in page
+    assert counter.visitor("lisi").get("/calendar").status_code == 404
