@@ -505,7 +505,7 @@ def brief(step: Typed) -> str:
 def targets(form: JourneyForm, briefs: Sequence[str]) -> list[tuple[str, str]]:
     """Every place that a step can lead to: each step by its number and what it is, and the end."""
     steps = [
-        (str(one["id"]), f"{_('第 %(n)s 步', n=place)} {words}")
+        (str(one["id"]), _("第 %(n)s 步 %(what)s", n=place, what=words))
         for place, (one, words) in enumerate(zip(form.steps, briefs, strict=True), 1)
     ]
     return [*steps, (END, _("结束"))]

@@ -92,6 +92,7 @@ def _line(
 def _waits(waiting: StepRun, definition: Definition) -> str:
     names = list(shape.steps_of(definition))
     step = shape.steps_of(definition)[waiting.step]
-    words = f"{_('第 %(n)s 步', n=names.index(waiting.step) + 1)}{mark('：')}{_(STEP_WORDS[str(step['do'])][0])}"
+    do = _(STEP_WORDS[str(step["do"])][0])
+    words = _("第 %(n)s 步：%(what)s", n=names.index(waiting.step) + 1, what=do)
     why = WAITS_WORDS.get(str(waiting.outcome.get("waits")))
     return f"{words}{mark('，')}{_(why)}" if why else words

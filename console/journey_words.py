@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from console.broadcast_words import EVERY_WORDS, WEEKDAYS
 from console.broadcast_words import FROM_BELOW as OF_BROADCASTS
 from console.segment_words import BEHAVIOUR_WORDS, FAULTS, LIFE_WORDS, Called, called, on_one_line, sentences
-from console.words import N_, _, listed, mark, said
+from console.words import N_, _, listed, said
 from insight.values import Place
 from outreach.arms import BUCKETS
 from outreach.journeys import definition as shape
@@ -210,9 +210,12 @@ def fault(place: Place, words: str) -> str:
 
 def spelt_faults(faults: Sequence[tuple[Place, str]]) -> list[str]:
     """Every fault on a line of its own, with the number of the step it is about."""
-    return [f"{_('第 %(n)s 步', n=int(place[1]) + 1)}{mark('：')}{fault(place, words)}"
-            if place[:1] == ("steps",) and len(place) > 1 else fault(place, words)
-            for place, words in faults]  # fmt: skip
+    return [_spelt(place, fault(place, words)) for place, words in faults]
+
+
+def _spelt(place: Place, words: str) -> str:
+    of_step = place[:1] == ("steps",) and len(place) > 1
+    return _("第 %(n)s 步：%(what)s", n=int(place[1]) + 1, what=words) if of_step else words
 
 
 # --- what a definition names -----------------------------------------------------------------------------------------
@@ -270,13 +273,13 @@ def _by_event(asked: Mapping[str, Any], names: Names) -> str:
     if "material" not in asked:
         return words
     name = names.materials.get(asked["material"]) or _("（已删除的素材）")
-    return f"{words}{mark('，')}{_('只算素材“%(name)s”的链接', name=name)}"
+    return listed((words, _("只算素材“%(name)s”的链接", name=name)), "，")
 
 
 def _by_segment(asked: Mapping[str, Any], names: Names) -> str:
     name = names.segments.get(asked["segment"]) or _("（已删除的分层）")
     words = _("客户进入分层“%(name)s”就出发", name=name)
-    return f"{words}{mark('，')}{_('现在就在里面的也算') if asked['first'] else _('现在就在里面的不算')}"
+    return listed((words, _("现在就在里面的也算") if asked["first"] else _("现在就在里面的不算")), "，")
 
 
 def _by_stage(asked: Mapping[str, Any], _names: Names) -> str:
@@ -370,7 +373,7 @@ def steps(definition: Definition, names: Names) -> list[StepSaid]:
 def _step(step: Step, place: int, numbers: Mapping[str, int], names: Names) -> StepSaid:
     words, below = _OF_STEPS[step["do"]](step, numbers, names)
     if step.get("next"):
-        words = f"{words}{mark('；')}{_('然后%(to)s', to=to(step['next'], numbers))}"
+        words = listed((words, _("然后%(to)s", to=to(step["next"], numbers))), "；")
     icon = STEP_WORDS[step["do"]][1]
     text = str(step.get("text", "")) if step["do"] in ("send", "task") else ""
     return StepSaid(place, str(step["id"]), str(step["do"]), icon, words, text, below)
@@ -402,7 +405,7 @@ def _wait(step: Step, _numbers: Mapping[str, int], _names: Names) -> _Words:
 
 def _window(step: Step, _numbers: Mapping[str, int], _names: Names) -> _Words:
     words = _("等到 %(first)s–%(last)s 之间", first=step["from"], last=step["to"])
-    return f"{words}{mark('，')}{_('只在工作日')}" if step.get("working_days") else words, ()
+    return listed((words, _("只在工作日")), "，") if step.get("working_days") else words, ()
 
 
 def _wait_for(step: Step, numbers: Mapping[str, int], _names: Names) -> _Words:
@@ -437,7 +440,7 @@ def _send(step: Step, _numbers: Mapping[str, int], _names: Names) -> _Words:
     if len(ways) > 1:
         words = _("经%(way)s说；不行就经%(others)s", way=ways[0], others=listed(ways[1:]))
     if "at" in step:
-        words = f"{words}{mark('，')}{_('在 %(at)s', at=step['at'])}"
+        words = listed((words, _("在 %(at)s", at=step["at"])), "，")
     extra = [_("附件 %(n)s 个", n=len(step["attachments"]))] if step.get("attachments") else []
     if "late" in step or "late_hours" in step:
         late = _(LATE_WORDS[step.get("late", shape.NEXT_WINDOW)])
