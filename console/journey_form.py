@@ -460,12 +460,21 @@ def _sent_step(sent: MultiDict[str, str], place: int) -> Typed:
     typed["working_days"] = own("working_days") == "1"
     if do == "send":
         typed["ways"] = [one for one in (own(f"way{n}") for n in range(len(shape.WAYS))) if one]
-        rows = _read_json(own("attachments")[:LONGEST_JSON] or "[]")
-        typed["attachments"] = rows if isinstance(rows, list) else []
+        typed["attachments"] = _rows(_read_json(own("attachments")[:LONGEST_JSON] or "[]"))
         typed["material"] = here.number(own("material"))
     if do in ("branch", "split"):
         typed["parts"] = [_sent_part(sent, f"s{place}-p{n}") for n in range(MOST_PARTS) if f"s{place}-p{n}-to" in sent]
     return typed
+
+
+def _rows(sent: Any) -> list[dict[str, Any]]:
+    """Attachments as they were kept with the form; what no form of ours sends is left out."""
+    rows = [one for one in sent if isinstance(one, dict)] if isinstance(sent, list) else []
+    return [one for one in rows if all(isinstance(each, str | bool) or _is_id(each) for each in one.values())]
+
+
+def _is_id(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and 0 <= value <= here.LARGEST)
 
 
 def _sent_part(sent: MultiDict[str, str], name: str) -> Typed:

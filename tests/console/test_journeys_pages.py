@@ -236,6 +236,23 @@ def test_steps_move_lose_what_led_to_them_and_take_attachments_from_the_library(
     assert (row["kind"], row["url"]) == ("link", "https://x.cn/m")
 
 
+def test_a_form_that_nobody_of_ours_sends_breaks_nothing(fresh: Counter) -> None:
+    wangwu = fresh.visitor(BY)
+    odd: list[dict[str, Any]] = [
+        {"s0-do": "send", "s0-id": "s1", "s0-attachments": '[5, {"media": {"a": 1}}, {"kind": "x", "media": 1e400}]'},
+        {"s0-do": "send", "s0-id": "s1", "s0-attachments": f'[{{"kind": "image", "media": {10**30}}}]'},
+        {"s0-do": "branch", "s0-id": "s1", "s0-p0-to": "end", "s0-p0-if": "kept", "s0-p0-kept": '{"all": [[]]}'},
+        {"s0-do": "dance", "s0-id": "../", "who": "kept", "who_kept": "{" * 5000, "segment": "9" * 19},
+        {"on": "nothing", "again": "never?", "every": "year", "weekdays": ["9", "x"], "around": "x", "at": "99:99"},
+    ]
+    for form in odd:
+        for do in ("save", "show", "add", "up-0", "drop-9", "part-0", "unpart-0-7", "pin-0", "unpin-0-3", "x--"):
+            answer = wangwu.post("/journeys/new", {"name": "x", "add_do": "wait", **form, "do": do})
+            assert answer.status_code in (200, 422, 303), (form, do)
+        assert wangwu.post("/journeys/preview", form).status_code == 200
+    assert {one.state for one in fresh.shop.rows(Journey)} <= {"off"}
+
+
 def test_who_opened_before_a_change_overwrites_nothing(fresh: Counter) -> None:
     fresh.visitor("zhangsan").post("/journeys/ready/birthday")
     first, second = (Editor(fresh.visitor(one), "/journeys/1/edit") for one in ("zhangsan", BY))
