@@ -313,9 +313,11 @@ def play(place: Place, settings: Settings, seed: int, link: str) -> None:
 
 
 def follow_newcomers(engine: Engine, settings: Settings) -> None:
-    """Choose one of the ready-made journeys and let it go live: who comes from now on sets out on it."""
+    """Choose one of the ready-made journeys, once, and let it go live: who comes from now on sets out on it."""
     chosen = next(one for one in READY if one.key == "welcome")
     with transaction(engine) as db:
+        if journeys.listed(db):
+            return
         work = Work(db, utc_now(), cause="demo", zone=settings.timezone)
         journey = journeys.create(work, chosen.name, chosen.definition, by="demo", ready_made=chosen.key)
         journeys.publish(work, journey, by="demo")
