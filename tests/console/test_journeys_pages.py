@@ -166,13 +166,14 @@ def test_whatever_a_program_wrote_comes_back_from_the_editor_as_it_was(fresh: Co
                 {"if": {"field": "list", "op": "is", "value": f"s_{listed.id}"}, "to": "end"},
                 {"if": deep, "to": "e"}], "otherwise": "f"},
             {"id": "d", "do": "wait_for", "kinds": ["kf_in", "opened"], "days": 4, "then": "end", "otherwise": "f"},
-            {"id": "e", "do": "send", "ways": ["kf", "card", "mass"], "text": "两行\n看看 {link:5}", "at": "10:00",
+            {"id": "e", "do": "send", "ways": ["card", "mass"], "text": "两行\n看看 {link:5}", "at": "10:00",
              "late_hours": 24, "late": "skip", "next": "g",
              "attachments": [{"kind": "link", "title": "“菜单” <b>", "url": "https://x.cn/m"}]},
             {"id": "f", "do": "split",
              "arms": [{"name": "甲", "share": 1250, "to": "g"}, {"name": "乙", "share": 8750}]},
             {"id": "g", "do": "task", "text": "问问 {name}", "days": 2},
             {"id": "h", "do": "tag", "add": [tag], "remove": []},
+            {"id": "m", "do": "send", "ways": ["kf", "card"], "text": "{name}，在吗"},
             {"id": "i", "do": "webhook", "url": "https://x.cn/hook"},
             {"id": "j", "do": "goal"},
             {"id": "k", "do": "wait", "minutes": 30, "next": "b"},
@@ -186,10 +187,11 @@ def test_whatever_a_program_wrote_comes_back_from_the_editor_as_it_was(fresh: Co
     assert only(fresh).draft == definition
     page = wangwu.get("/journeys/1").text
     for words in ("每月 1、31 日 09:30", "以下至少符合一个", "12.5%", "在名单里", "去第 5 步", "否则：去第 6 步",
-                  "没有路通到这一步", "晚了就不说，最多晚 24 小时", "附件 1 个", "只在工作日"):  # fmt: skip
+                  "没有路通到这一步", "晚了就不说，最多晚 24 小时", "附件 1 个", "只在工作日",
+                  "不行就经成员的卡片"):  # fmt: skip
         assert words in page, words
     refused = wangwu.post("/journeys/1/publish", follow_redirects=True).text
-    assert "第 12 步：没有路通到这一步" in refused
+    assert "第 13 步：没有路通到这一步" in refused
     assert shop.rows(JourneyVersion) == []
 
 
