@@ -32,7 +32,8 @@ from bot.assembly import assemble
 from bot.family import Family
 from bot.narrator import Sandbox
 from bot.settings import SANDBOX_CORP, Settings
-from outreach import occasions
+from insight import segments
+from outreach import broadcasts, occasions
 from outreach.budget import Rules
 from outreach.journeys import desk as journeys
 from outreach.journeys.ready_made import READY
@@ -42,7 +43,7 @@ from sandbox.web import serve as serve_sandbox
 from sandbox.world import AES_KEY, AGENT_ID, APP_SECRET, APP_TOKEN, World
 from storage import audit, inbox
 from storage.database import open_engine, reading, transaction, utc_now
-from storage.tables import Channel, Identity, Interaction, Member, Person, PersonTag, Progress, Tag, Welcome
+from storage.tables import Broadcast, Channel, Identity, Interaction, Member, Person, PersonTag, Progress, Tag, Welcome
 from storage.work import Work
 from tagging.channel_desk import Desk
 from tagging.channels import Draft
@@ -50,6 +51,7 @@ from tagging.channels import Draft
 log = logging.getLogger(__name__)
 
 UP_WITHIN_SECONDS = 30.0
+INVITATION = "本周六会员日，全场第二杯半价，当天还有手冲体验课，来坐坐吧。{rep}"
 CHANNELS = (
     Draft(
         name="门店桌贴",
@@ -308,6 +310,7 @@ def play(place: Place, settings: Settings, seed: int, link: str) -> None:
     chance = random.Random(seed)  # noqa: S311  # plays a shop, guards nothing  # nosec B311
     earlier = tell_the_past(sandbox, past_scans(codes, chance, utc_now(), settings.timezone))
     becomes(lambda: handled(engine, at_least=len(earlier)), within=PAST_WITHIN_SECONDS)
+    invite_everybody(engine, settings)
     _greet(place, link)
     Day(sandbox, engine, without_waiting(codes), chance, settings, told=earlier, open_kfid=open_kfid).go_on()
 
@@ -322,6 +325,20 @@ def follow_newcomers(engine: Engine, settings: Settings) -> None:
         journey = journeys.create(work, chosen.name, chosen.definition, by="demo", ready_made=chosen.key)
         journeys.publish(work, journey, by="demo")
         audit.note(db, actor="demo", action="journey.publish", subject=journeys.public_id(journey.id), at=work.now)
+
+
+def invite_everybody(engine: Engine, settings: Settings) -> None:
+    """A broadcast to everybody, let go: the tasks wait at the reps (at night: for the morning), the rest is theirs."""
+    with transaction(engine) as db:
+        if db.scalar(select(Broadcast.id).limit(1)) is not None:
+            return  # the player begins anew after a trouble of its own
+        work = Work(db, utc_now(), cause="demo", zone=settings.timezone)
+        segment = segments.create(work, "所有客户", {"all": []}, by=serve.FIRST_USER)
+        draft = broadcasts.Draft(name="周末会员日", segment_id=segment.id, text=INVITATION)
+        one = broadcasts.create(work, draft, by=serve.FIRST_USER)
+        shown = broadcasts.preflight(db, one, Rules(), work.now, work.zone)
+        if shown.will:
+            broadcasts.submit(work, one, min(shown.will, broadcasts.SECOND_ABOVE), by=serve.FIRST_USER)
 
 
 def lay_out_cards(engine: Engine, settings: Settings) -> None:

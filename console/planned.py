@@ -4,15 +4,14 @@ from datetime import date, timedelta
 from typing import Any
 
 from flask import Blueprint, render_template, request
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from console import here
 from console.doors import guarded
 from console.words import N_, _
 from outreach import planned
-from people.access import Sight
-from storage.tables import CalendarDay, Touch
+from storage.tables import CalendarDay
 
 pages = Blueprint("planned", __name__, url_prefix="/calendar")
 
@@ -35,7 +34,7 @@ def show() -> Any:
     following = (month + timedelta(days=32)).replace(day=1)
     first, last = planned.weeks(month, following - timedelta(days=1))
     with here.reading() as db:
-        days = planned.days(here.start_work(db), first, last, _calendar(db, first, last), _mine(here.sight(db)))
+        days = planned.days(here.start_work(db), first, last, _calendar(db, first, last), here.sight(db))
     return render_template(
         "planned/show.html",
         days=days,
@@ -61,8 +60,3 @@ def _month() -> date:
 def _calendar(db: Session, first: date, last: date) -> dict[date, str]:
     own = select(CalendarDay.day, CalendarDay.kind).where(CalendarDay.day.between(first, last))
     return dict(db.execute(own).all())
-
-
-def _mine(sight: Sight) -> ColumnElement[bool]:
-    """A manager's own reps' only."""
-    return true() if sight.everybody else Touch.userid.in_(sight.userids)

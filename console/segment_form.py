@@ -74,7 +74,7 @@ def first_line(name: str) -> Line:
     """A new condition on this field."""
     form = BY_NAME[name].form
     op = FIRST_OPS[type(form)] or next(one for one in form.ops if one not in WHOLE)
-    return Line(name, op, days="30", times="1")
+    return Line(name, op, days="30", times="1", yes=False)
 
 
 def line_of(leaf: Mapping[str, Any]) -> Line:

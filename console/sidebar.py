@@ -80,7 +80,15 @@ def _person_of(db: Session, external: str) -> Person:
     return person
 
 
+def _list(work: Work, trouble: str = "") -> str:
+    found = day_list.of(work, visitor().userid)
+    return render_template("sidebar/list.html", found=found, work=work, trouble=trouble)
+
+
 def _customer(work: Work, person: Person, trouble: str = "", done: str = "") -> str:
+    """The customer anew; who is not in sight any more (handed to a colleague, say) is not shown, but the list is."""
+    if access.person_in_sight(work.db, visitor().sight, person.id) is None:
+        return _list(work, trouble)
     found = next((one for one in day_list.of(work, visitor().userid).entries if one.person is person), None)
     card = found.card if found is not None else side_picture.next_card(work, visitor().userid, person)
     if card is not None:
@@ -169,9 +177,7 @@ def _on_card(card_id: int, do: Close, told: str) -> str:
         work.db.flush()
         if request.form.get("external_userid"):
             return _customer(work, person, trouble=trouble, done=_(told) if closed else "")
-        return render_template(
-            "sidebar/list.html", found=day_list.of(work, visitor().userid), work=work, trouble=trouble
-        )
+        return _list(work, trouble)
 
 
 @pages.post("/sidebar/tags")

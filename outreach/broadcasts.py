@@ -320,7 +320,8 @@ def stop(work: Work, broadcast: Broadcast, *, by: str | None, why: str = "stoppe
     broadcast.state, broadcast.stopped_by, broadcast.changed_at = STOPPED, by, work.now
     broadcast.ended_at = work.now
     open_tasks = (MassTask.source == source_of(broadcast), MassTask.state.in_(mass.OPEN))
-    ended = sum(mass.take_back(work, one, why) for one in work.db.scalars(select(MassTask).where(*open_tasks)))
+    tasks = work.db.scalars(select(MassTask).where(*open_tasks).order_by(MassTask.id).with_for_update()).all()
+    ended = sum(mass.take_back(work, one, why) for one in tasks)
     free = (Touch.source == source_of(broadcast), Touch.state == budget.HELD, Touch.task_id.is_(None))
     work.db.execute(update(Touch).where(*free).values(state="cancelled"))
     times = select(Broadcast).where(Broadcast.parent_id == broadcast.id) if broadcast.repeat else None
@@ -347,6 +348,7 @@ def carry_on(work: Work, broadcast_id: int, rules: Rules) -> bool:
     if broadcast.state == APPROVED:
         return _begin(work, broadcast, rules)
     if broadcast.planned_to is not None:
+        budget.hold(work.db)
         message = plan_of(work.db, broadcast, rules, work.now, work.zone)
         broadcast.planned_to = audience.plan(work.db, message, broadcast.planned_to)
         return True

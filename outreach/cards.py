@@ -126,6 +126,7 @@ def _refusal(work: Work, draft: Draft, relation: Relation | None, rules: Rules) 
         return RESTS
     if not draft.asks_to_write or draft.touch_id is not None:
         return ""
+    budget.hold(work.db)
     return _no_room(work.db, draft.person_id, draft.due_at, rules)
 
 

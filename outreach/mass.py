@@ -136,6 +136,7 @@ def ask(work: Work, task_id: int, rules: Rules) -> bool:
     if task.audience == "groups":
         receivers = list(task.chat_ids)
     else:
+        budget.hold(work.db)
         _let_go(work, task, rules)
         held = select(Touch.external_userid).where(Touch.task_id == task.id, Touch.state == budget.HELD)
         receivers = [str(one) for one in work.db.scalars(held.order_by(Touch.id))]
@@ -215,6 +216,8 @@ def made(work: Work, task_id: int, msgid: str, fail_list: Collection[str], confi
     task.look_at = work.now + FIRST_LOOK
     if fail_list:
         _move(work, task, budget.ASKED, "refused", Touch.external_userid.in_(sorted(fail_list)))
+    if task.outcome is not None:  # it was to be taken back while the call was on its way
+        take_back(work, task, task.outcome)
 
 
 def refused(work: Work, task_id: int, why: str) -> None:
@@ -240,6 +243,9 @@ def not_there(work: Work, task_id: int) -> bool:
     if work.now - task.asked_at < LOST_AFTER:
         task.look_at = work.now + FIRST_LOOK
         return False
+    if task.outcome is not None:
+        _end(work, task, "cancelled", task.outcome)
+        return True
     _move(work, task, budget.ASKED, budget.HELD)
     task.state, task.key, task.look_at = "planned", f"{task.key}:again", None
     return True
@@ -371,6 +377,9 @@ def take_back(work: Work, task: MassTask, why: str) -> bool:
     if task.state == "planned":
         _end(work, task, "cancelled", why)
         return True
+    if task.state in ("asked", "unclear"):  # nobody knows yet what to cancel: ``made`` does it
+        task.outcome = why
+        return False
     if task.state != "made" or task.msgid is None:
         return False
     task.state, task.outcome, task.look_at = "leaving", why, None

@@ -33,8 +33,18 @@ SPOKEN = (*TALK, "kf_out", cards.SENT_LINE)
 
 def make_all(work: Work, rules: Rules) -> Counter[str]:
     """Make the cards of every occasion that is there now; how many, and how many not and why."""
+    return make(work, wanted(work), rules)
+
+
+def wanted(work: Work) -> list[Draft]:
+    """The cards there is reason for now, by person; changes nothing."""
+    return sorted((*_new(work), *_birthdays(work), *_quiet(work)), key=lambda one: one.person_id)
+
+
+def make(work: Work, drafts: Sequence[Draft], rules: Rules) -> Counter[str]:
+    """Make some of them; each holds its person, so only some dozens at a time."""
     outcome: Counter[str] = Counter()
-    for draft in (*_new(work), *_birthdays(work), *_quiet(work)):
+    for draft in drafts:
         made = cards.make(work, draft, rules)
         outcome["made" if made.card is not None else made.reason] += 1
     return outcome

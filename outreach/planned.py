@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session
 
-from outreach import budget, hours, recurring
+from outreach import broadcasts, budget, hours, recurring
+from people.access import Sight
 from storage.tables import Broadcast, Journey, Touch
 from storage.work import Work
 
@@ -46,10 +47,10 @@ class Day:
         return sum(one.coming + one.out for one in self.entries)
 
 
-def days(work: Work, first: date, last: date, calendar: Mapping[date, str], mine: ColumnElement[bool]) -> list[Day]:
-    """Each day from the first to the last; ``mine``: the condition on ``Touch`` of whose the viewer may see."""
+def days(work: Work, first: date, last: date, calendar: Mapping[date, str], sight: Sight) -> list[Day]:
+    """Each day from the first to the last, as far as the viewer may see."""
     found: dict[date, list[Entry]] = {}
-    for day, entry in (*_touches(work.db, first, last, mine), *_broadcasts_ahead(work, first, last)):
+    for day, entry in (*_touches(work.db, first, last, sight), *_broadcasts_ahead(work, first, last, sight)):
         found.setdefault(day, []).append(entry)
     span = (first + timedelta(days=number) for number in range((last - first).days + 1))
     return [Day(one, tuple(sorted(found.get(one, ()), key=_order)), calendar.get(one, "")) for one in span]
@@ -59,8 +60,9 @@ def _order(one: Entry) -> tuple[bool, datetime, str]:
     return one.at is None, one.at or datetime.max, f"{one.kind}:{one.number:09d}"
 
 
-def _touches(db: Session, first: date, last: date, mine: ColumnElement[bool]) -> list[tuple[date, Entry]]:
-    """From the book: grouped by day and by what it comes from."""
+def _touches(db: Session, first: date, last: date, sight: Sight) -> list[tuple[date, Entry]]:
+    """From the book: grouped by day and by what it comes from; of a manager's own reps only."""
+    mine = true() if sight.everybody else Touch.userid.in_(sight.userids)
     asked = (
         select(Touch.day, Touch.source, Touch.way, Touch.state, func.count())
         .where(Touch.day.between(first, last), Touch.state.in_(budget.TAKEN), mine)
@@ -96,9 +98,11 @@ def _names(db: Session, wanted: set[tuple[str, int]]) -> dict[tuple[str, int], s
     return found
 
 
-def _broadcasts_ahead(work: Work, first: date, last: date) -> list[tuple[date, Entry]]:
+def _broadcasts_ahead(work: Work, first: date, last: date, sight: Sight) -> list[tuple[date, Entry]]:
     """Approved and not planned yet, recurring ones each time they are to go."""
-    own = select(Broadcast).where(Broadcast.state == "approved", Broadcast.send_at.is_not(None))
+    own = select(Broadcast).where(
+        Broadcast.state == "approved", Broadcast.send_at.is_not(None), broadcasts.seen_by(sight)
+    )
     return [
         (moment.astimezone(work.zone).date(), Entry("broadcast", one.id, one.name, coming=one.size or 0, at=moment))
         for one in work.db.scalars(own)

@@ -66,8 +66,11 @@ class JourneyDesk:
         """What comes by stage, by day and by the clock; how many set out."""
         begun = 0
         for look in (entries.read_stages, entries.keep_dates, entries.keep_schedules):
-            with transaction(self.engine) as db:
-                begun += look(self.work(db))
+            more = True
+            while more and not self.stopping():
+                with transaction(self.engine) as db:
+                    count, more = look(self.work(db))
+                begun += count
         with transaction(self.engine) as db:
             desk.settle_drained(self.work(db))
         return begun

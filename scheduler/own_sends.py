@@ -83,8 +83,8 @@ class OwnSends:
         found = [one for page in pages(lambda cursor: self.gateway.mass.results(task.msgid, task.creator, cursor))
                  for one in page if one.status == SENT and one.external_userid]  # fmt: skip
         count = 0
-        for first in range(0, len(found), AT_ONCE):
-            with transaction(self.engine) as db:
+        with transaction(self.engine) as db:  # all of it or nothing: one that is known is not looked at again
+            for first in range(0, len(found), AT_ONCE):
                 rows = _rows(db, task, found[first : first + AT_ONCE], self.clock())
                 count += len(insert_new(db, Touch, rows, ["source", "person_id"]))
         return count

@@ -1,5 +1,6 @@
 """Jobs about reps' days: make the cards of standing occasions, end those that are over, send the morning lists."""
 
+from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from wecom.commands import textcard_to
 if TYPE_CHECKING:
     from scheduler.timetable import Hands
 
+CARDS_AT_ONCE = 50
 SENT = "day_lists"
 """The row of ``Progress`` that says for which day all have theirs."""
 PLACE = "/sidebar"
@@ -22,10 +24,14 @@ PLACE = "/sidebar"
 
 def make_cards(hands: "Hands") -> str:
     """Make the cards of standing occasions that have none yet."""
-    with transaction(hands.engine) as db:
+    with reading(hands.engine) as db:
         if not rep_rules.rules(db).occasions:
             return "occasions make no cards"
-        outcome = occasions.make_all(hands.work(db, "make cards"), hands.rules)
+        drafts = occasions.wanted(hands.work(db, "make cards"))
+    outcome: Counter[str] = Counter()
+    for some in (drafts[first : first + CARDS_AT_ONCE] for first in range(0, len(drafts), CARDS_AT_ONCE)):
+        with transaction(hands.engine) as db:
+            outcome += occasions.make(hands.work(db, "make cards"), some, hands.rules)
     made = outcome.pop("made", 0)
     return f"cards made: {made}, not made: {outcome.total()}"
 

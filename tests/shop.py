@@ -29,7 +29,7 @@ from sandbox.callbacks import Deliverer
 from sandbox.clock import ManualClock
 from sandbox.envelope import Envelope as Sealer
 from sandbox.world import World
-from scheduler.loop import Loop
+from scheduler.loop import Job, Loop
 from scheduler.timetable import TIMETABLE
 from storage.bell import LocalBell
 from storage.database import transaction
@@ -37,6 +37,7 @@ from storage.tables import Base, Channel
 from storage.work import Work
 from tagging.channel_desk import Desk
 from tagging.channels import Draft
+from wecom.errors import WeComError
 
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC).timestamp()
 TINY_PNG = base64.b64decode(
@@ -162,7 +163,7 @@ class Shop:
     def run(self, *names: str) -> dict[str, str]:
         """Run these jobs of the timetable now, whether they are due or not, then catch up; what each did."""
         hands = self.parts.hands(lambda: None, lambda: False)
-        did = {job.name: job.work(hands) for job in TIMETABLE if job.name in names}
+        did = {job.name: _outcome(job, hands) for job in TIMETABLE if job.name in names}
         assert set(did) == set(names)
         self.catch_up()
         return did
@@ -201,6 +202,14 @@ class Shop:
         """Deliver this XML as WeCom would; the status of the answer."""
         query, body = self.seal(xml)
         return self.door.post(path, query_string=query, data=body, content_type="text/xml").status_code
+
+
+def _outcome(job: Job, hands: Any) -> str:
+    """What a job did, or (as the loop takes it) that WeCom was in its way."""
+    try:
+        return job.work(hands)
+    except WeComError as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def build_shop(url: str, world: World | None = None, **wecom: Any) -> Shop:

@@ -61,10 +61,9 @@ class At:
         """The same, as calls, cards and tasks know it."""
         return f"{TOLD}:{self.key}"
 
-    @property
-    def own_source(self) -> str:
-        """What the touch of this very step is called."""
-        return f"{self.source}:{self.key}"
+    def own_source(self, way: str) -> str:
+        """What the touch of this very step is called, by this way: ``journey:5:v1:s2:kf:e17:1``."""
+        return f"{self.source}:{way}:e{self.enrolment.id}:{self.run.visit}"
 
     @property
     def source(self) -> str:
@@ -177,7 +176,7 @@ def _patience(at: At) -> timedelta:
 
 def _too_late(at: At) -> str:
     late = at.work.now - _due(at)
-    if at.step.get("late") == shape.SKIP and at.run.began_at is None and late > moments.GRACE:
+    if at.step.get("late") == shape.SKIP and not at.run.outcome and late > moments.GRACE:
         return "late"
     return "late" if late > _patience(at) else ""
 
@@ -204,16 +203,16 @@ def _by_kf(at: At) -> Went | Stays | str:
         return "no_window"
     if why := _no_room(at, at.work.now):
         return Stays(at.work.now + timedelta(hours=1), {"waits": why})
-    text = _personal(at, None)
+    text, _ = _personal(at, None)
     if at.is_control:
-        return _touched(at, KF, at.own_source, at.work.now, None, chat.external_userid)
+        return _touched(at, KF, at.own_source(KF), at.work.now, None, chat.external_userid)
     quiet_from = at.rules.quiet.next_start(at.work.now, at.work.zone)
     told = {"journey": at.journey.id}
     try:
         conversations.send(at.work, chat, Message(text), once=at.wish, details=told, before=quiet_from)
     except CannotSend:
         return "no_window"
-    return _touched(at, KF, at.own_source, at.work.now, None, chat.external_userid, state=budget.ASKED)
+    return _touched(at, KF, at.own_source(KF), at.work.now, None, chat.external_userid, state=budget.ASKED)
 
 
 def _open_chat(at: At) -> Conversation | None:
@@ -231,16 +230,18 @@ def _by_card(at: At) -> Went | Stays | str:
         return "no_relation"
     if why := _no_room(at, at.work.now):
         return Stays(at.work.now + timedelta(hours=4), {"waits": why})
-    went = _touched(at, CARD, at.own_source, at.work.now, relation.userid, relation.external_userid)
+    went = _touched(at, CARD, at.own_source(CARD), at.work.now, relation.userid, relation.external_userid)
     if not at.is_control and went.touch_id is not None:
         made = cards.make(at.work, _card(at, relation.userid, went.touch_id), at.rules)
         if made.card is None:
-            at.work.db.get_one(Touch, went.touch_id).state = "cancelled"
+            at.work.db.delete(at.work.db.get_one(Touch, went.touch_id))
+            at.work.db.flush()
             return made.reason
     return went
 
 
 def _card(at: At, userid: str, touch_id: int) -> cards.Draft:
+    text, attachments = _personal(at, userid)
     return cards.Draft(
         userid=userid,
         person_id=at.person.id,
@@ -250,8 +251,8 @@ def _card(at: At, userid: str, touch_id: int) -> cards.Draft:
         because=f"旅程“{at.journey.name}”",
         due_at=at.work.now,
         until=at.work.now + CARD_LIVES,
-        text=_personal(at, userid),
-        attachments=at.step.get("attachments") or (),
+        text=text,
+        attachments=attachments,
         rank=at.definition["priority"],
         touch_id=touch_id,
     )
@@ -263,7 +264,7 @@ _BY_WAY = {MASS: _by_mass, KF: _by_kf, CARD: _by_card}
 def _not_before(at: At) -> Stays | None:
     """Until when it has to wait for the time of day that the step names, or for the end of the quiet hours."""
     now, moment = at.work.now, at.work.now
-    if "at" in at.step and at.run.began_at is None:
+    if "at" in at.step and not at.run.outcome:
         moment = moments.next_at(at.work, shape.clock(at.step["at"]), at.rules.quiet)
     moment = at.rules.quiet.next_open(moment, at.work.zone)
     return Stays(moment, {"waits": "time"}) if moment > now else None
@@ -301,12 +302,15 @@ def _touched(
     return Went(at.onwards, {"would": way} if at.is_control else {"did": way, "at": moment.isoformat()}, touch.id)
 
 
-def _personal(at: At, userid: str | None) -> str:
-    """The text with the person's name, the rep's, and links of their own in it."""
-    name = at.person.name.strip() or "您"
-    rep = persons.rep_name(at.work.db, userid) if userid else ""
-    text = at.step["text"].replace("{name}", name).replace("{rep}", rep)
-    return links.personal(at.work, text, (), at.person, f"journey:{at.journey.id}", userid, again=at.key)[0]
+def _personal(at: At, userid: str | None) -> tuple[str, list[dict[str, Any]]]:
+    """Text and attachments with links of the person's own in them, the rep's name, and theirs last.
+
+    Last, so that whoever is called ``{link:7}`` is only called so.
+    """
+    files, source = at.step.get("attachments") or (), f"{TOLD}:{at.journey.id}"
+    text, attachments = links.personal(at.work, at.step["text"], files, at.person, source, userid, again=at.key)
+    text = text.replace("{rep}", persons.rep_name(at.work.db, userid) if userid else "")
+    return text.replace("{name}", at.person.name.strip() or "您"), attachments
 
 
 # --- doing something -------------------------------------------------------------------------------------------------

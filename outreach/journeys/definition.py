@@ -50,6 +50,8 @@ LARGEST = 2**53
 """No id reaches it."""
 CONTROL_AT_MOST = 5000
 TEXT_AT_MOST = 4000
+KF_TEXT_AT_MOST = 1800
+"""WeCom takes 2,048 bytes there; the shop's privacy notice may stand below the first."""
 NAME = re.compile(r"[a-z0-9_]{1,20}", re.ASCII)
 CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 PLACEHOLDER = re.compile(r"\{(\w*)\}")
@@ -435,6 +437,10 @@ def _send_faults(db: Session, step: Step, place: Place) -> Iterator[Fault]:
         )
         yield (*place, "text"), f"{named}：{why}"
     yield from (((*place, "text"), words) for words in placeholders.problems(db, text))
+    if KF in ways and len(text.encode()) > KF_TEXT_AT_MOST:
+        yield (*place, "text"), f"微信客服的消息最多 {KF_TEXT_AT_MOST} 字节（约 {KF_TEXT_AT_MOST // 3} 个汉字）"
+    if KF in ways and step.get("attachments"):
+        yield (*place, "attachments"), "微信客服只发文字：去掉附件，或不选微信客服"
     if "at" in step:
         yield from _clock_faults(step["at"], (*place, "at"))
     yield from _number(step.get("late_hours", 72), 1, 24 * 30, (*place, "late_hours"), "最多晚多少小时")
@@ -470,7 +476,7 @@ def _task_faults(_: Session, step: Step, place: Place) -> Iterator[Fault]:
 def _webhook_faults(_: Session, step: Step, place: Place) -> Iterator[Fault]:
     try:
         parts = urlsplit(step["url"]) if isinstance(step["url"], str) else None
-        right = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
+        right = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         right = False
     if not right:

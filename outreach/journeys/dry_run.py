@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import and_, func, select
@@ -47,7 +48,7 @@ class DryRun:
     """Whether there was more than is looked at."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Begin:
     person_id: int
     key: str
@@ -56,7 +57,7 @@ class _Begin:
 
 def dry_run(work: Work, definition: Definition, journey_id: int = 0) -> DryRun:
     """Let the last thirty days happen once more on paper. The definition must have been checked."""
-    begins = sorted(_begins(work, definition), key=lambda one: one.at)[-MOST:]
+    begins = sorted(islice(_begins(work, definition), MOST), key=lambda one: one.at)
     reasons = _reasons(work, definition, {one.person_id for one in begins})
     left_out: Counter[str] = Counter()
     out: list[_Begin] = []
@@ -117,7 +118,7 @@ def _by_stage(work: Work, definition: Definition) -> Iterator[_Begin]:
     own = select(LifecycleChange.person_id, LifecycleChange.at).where(
         LifecycleChange.after.in_(definition["trigger"]["to"]), LifecycleChange.at >= work.now - timedelta(days=DAYS)
     )
-    for person_id, at in work.db.execute(own.limit(MOST)):
+    for person_id, at in work.db.execute(own.order_by(LifecycleChange.id.desc()).limit(MOST)):
         yield _Begin(person_id, "", at)
 
 
@@ -140,7 +141,7 @@ def _by_schedule(work: Work, definition: Definition) -> Iterator[_Begin]:
     ]
     asked = segments.question(work.db, work.now, work.zone)
     people = list(work.db.scalars(select(Person.id).where(segments.condition(definition["who"], asked)).limit(MOST)))
-    for at in turns:
+    for at in reversed(turns):  # the latest first: of too many the oldest are not looked at
         for one in people:
             yield _Begin(one, f"turn:{at:%Y-%m-%d}", at)
 

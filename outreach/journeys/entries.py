@@ -62,12 +62,19 @@ def read_story(work: Work, after: int) -> tuple[int, int, int]:
     lines = list(work.db.scalars(own.limit(PORTION))) if kinds else []
     begun = 0
     if lines:
+        _hold_all(work, {one.person_id for one in lines})
         goals.heed(work, lines, versions)
         begun = sum(
             len(let_set_out(work, one, definition, _who(one, definition, lines, work.now)))
             for one, definition in starting
         )
     return (lines[-1].id if len(lines) == PORTION else max(upto, after)), len(lines), begun
+
+
+def _hold_all(work: Work, people: Collection[int]) -> None:
+    """Hold these people before their rounds, as ``walk`` does, so that the two never wait for each other."""
+    own = select(Person.id).where(Person.id.in_(people)).order_by(Person.id).with_for_update(key_share=True)
+    work.db.execute(own).all()
 
 
 def _who(journey: Journey, definition: Definition, lines: Collection[Interaction], now: datetime) -> list[Candidate]:
@@ -155,9 +162,9 @@ def _go_out(work: Work, journey: Journey, segment: Any, asked: Any, here: Any) -
 # --- stages ----------------------------------------------------------------------------------------------------------
 
 
-def read_stages(work: Work) -> int:
-    """Let whoever has come to a stage set out; how many."""
-    begun = 0
+def read_stages(work: Work) -> tuple[int, bool]:
+    """Let whoever has come to a stage set out, a portion; how many, and whether there are more."""
+    begun, more = 0, False
     for journey, definition in _live(work.db, "stage"):
         after = journey.read_to.get("change")
         if after is None:
@@ -175,21 +182,25 @@ def read_stages(work: Work) -> int:
             found[-1].id if len(found) == PORTION else work.db.scalar(select(func.max(LifecycleChange.id))) or after
         )
         journey.read_to = {**journey.read_to, "change": max(newest, after)}
-    return begun
+        more = more or len(found) == PORTION
+    return begun, more
 
 
 # --- days and the clock ----------------------------------------------------------------------------------------------
 
 
-def keep_dates(work: Work) -> int:
-    """Let whoever has a day that a journey waits for set out; days that were missed are caught up with, up to three."""
-    begun = 0
+def keep_dates(work: Work) -> tuple[int, bool]:
+    """Let whoever has a day that a journey waits for set out: the next such day; how many, and whether there are more.
+
+    Days that were missed are caught up with, up to three.
+    """
     for journey, definition in _live(work.db, "date"):
-        for day in _days_due(work, journey, definition):
-            meant = day - timedelta(days=definition["trigger"]["days"])
-            begun += _on_birthdays(work, journey, definition, meant)
+        day = next(_days_due(work, journey, definition), None)
+        if day is not None:
+            begun = _on_birthdays(work, journey, definition, day)
             journey.read_to = {**journey.read_to, "day": day.isoformat()}
-    return begun
+            return begun, True
+    return 0, False
 
 
 def _days_due(work: Work, journey: Journey, definition: Definition) -> Iterator[date]:
@@ -205,24 +216,29 @@ def _days_due(work: Work, journey: Journey, definition: Definition) -> Iterator[
         day += timedelta(days=1)
 
 
-def _on_birthdays(work: Work, journey: Journey, definition: Definition, day: date) -> int:
-    """Everybody whose birthday it is; of 29 February on the 28th where there is none."""
+def _on_birthdays(work: Work, journey: Journey, definition: Definition, due: date) -> int:
+    """Everybody for whose birthday this day is meant; of 29 February on the 28th where there is none."""
+    trigger = definition["trigger"]
+    day, at = due - timedelta(days=trigger["days"]), hours.instant(due, shape.clock(trigger["at"]), work.zone)
     numbers = hours.birthdays_on(day)
     after, begun = 0, 0
     while True:
         own = select(Person.id).where(Person.birthday.in_(numbers), Person.id > after).order_by(Person.id)
         ids = list(work.db.scalars(own.limit(PORTION)))
         because = {"on": "date", "date": "birthday", "day": day.isoformat()}
-        who = [Candidate(one, f"birthday:{day.year}", because, work.now) for one in ids]
+        who = [Candidate(one, f"birthday:{day.year}", because, at) for one in ids]
         begun += len(let_set_out(work, journey, definition, who))
         if len(ids) < PORTION:
             return begun
         after = ids[-1]
 
 
-def keep_schedules(work: Work) -> int:
-    """Let everybody who fits set out when it is time; a time that was missed comes once, however many there were."""
-    begun = 0
+def keep_schedules(work: Work) -> tuple[int, bool]:
+    """Let everybody who fits set out when it is time, a portion; how many, and whether there are more.
+
+    A time that was missed comes once, however many there were.
+    """
+    begun, more = 0, False
     for journey, definition in _live(work.db, "schedule"):
         turn = _turn(work, journey, definition)
         if turn is None:
@@ -236,7 +252,8 @@ def keep_schedules(work: Work) -> int:
         begun += len(let_set_out(work, journey, definition, who))
         kept = {name: value for name, value in journey.read_to.items() if name != "going"}
         journey.read_to = {**kept, **({"turn": key} if len(ids) < PORTION else {"going": [key, ids[-1]]})}
-    return begun
+        more = more or len(ids) == PORTION
+    return begun, more
 
 
 def _turn(work: Work, journey: Journey, definition: Definition) -> tuple[str, int] | None:

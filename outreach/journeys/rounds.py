@@ -184,11 +184,11 @@ def recall(work: Work, enrolment: Enrolment, because: str) -> None:
         StepRun.touch_id.is_not(None),
     )
     own = (Touch.id.in_(touched), Touch.id.not_in(others))
+    cards = update(RepCard).where(RepCard.touch_id.in_(touched), RepCard.state.in_(("open", "snoozed")))
+    work.db.execute(cards.values(state="cancelled", ended_at=work.now))
     held = update(Touch).where(*own, Touch.state == budget.HELD)
     work.db.execute(held.values(state="cancelled", reason=mass.LEFT))
     work.db.execute(update(Touch).where(*own, Touch.state == budget.ASKED).values(reason=mass.LEFT))
-    cards = update(RepCard).where(RepCard.touch_id.in_(touched), RepCard.state.in_(("open", "snoozed")))
-    work.db.execute(cards.values(state="cancelled", ended_at=work.now))
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

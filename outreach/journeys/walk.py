@@ -58,7 +58,7 @@ class Due:
 
 def begin(work: Work, enrolment: Enrolment, definition: Definition) -> None:
     """Bring somebody who has just set out to the first step."""
-    _arrive(work, enrolment, definition, next(iter(shape.steps_of(definition))))
+    _arrive(work, enrolment, definition, next(iter(shape.steps_of(definition))), enrolment.since)
 
 
 def due(db: Session, now: datetime, limit: int = AT_ONCE) -> list[Due]:
@@ -110,7 +110,6 @@ def _walk(at: At) -> None:
 
 
 def _stay(at: At, came: Stays) -> None:
-    at.run.began_at = at.run.began_at or at.run.due_at
     at.run.due_at, at.run.outcome = max(came.until, at.work.now + SOONEST), dict(came.outcome)
 
 
@@ -123,11 +122,15 @@ def _go_to(at: At, name: str) -> StepRun | None:
     if name == END:
         rounds.finish(at.work, at.enrolment)
         return None
-    return _arrive(at.work, at.enrolment, at.definition, name)
+    return _arrive(at.work, at.enrolment, at.definition, name, at.run.began_at or at.run.due_at)
 
 
-def _arrive(work: Work, enrolment: Enrolment, definition: Definition, name: str) -> StepRun | None:
-    """The step somebody comes to; nobody walks in a circle for ever."""
+def _arrive(work: Work, enrolment: Enrolment, definition: Definition, name: str, planned: datetime) -> StepRun | None:
+    """The step somebody comes to; nobody walks in a circle for ever.
+
+    ``planned``: when they were to come here. Where no time passes it is when the step was planned for, so that one
+    that is taken late knows it.
+    """
     before = select(func.count()).where(StepRun.enrolment_id == enrolment.id, StepRun.step == name)
     visit = work.db.scalars(before).one() + 1
     if visit > shape.MAX_VISITS:
@@ -139,6 +142,7 @@ def _arrive(work: Work, enrolment: Enrolment, definition: Definition, name: str)
         step=name,
         visit=visit,
         due_at=moments.due_at(work, step),
+        began_at=None if step["do"] in shape.STANDING else min(planned, work.now),
         since=work.now,
         priority=definition["priority"],
     )

@@ -64,5 +64,6 @@ def settle_kf(work: Work) -> int:
 
 
 def _wish_of(source: str) -> str:
-    """``journey:5:v1:s2:e17:s2:1`` was asked for as ``journey:e17:s2:1``."""
-    return f"journey:{source.split(':', 4)[4]}"
+    """``journey:5:v1:s2:kf:e17:1`` was asked for as ``journey:e17:s2:1``."""
+    _, _, _, step, _, enrolment, visit = source.split(":")
+    return f"journey:{enrolment}:{step}:{visit}"

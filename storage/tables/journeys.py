@@ -122,7 +122,7 @@ class StepRun(Base):
     since: Mapped[datetime]
     """When the person came to this step."""
     began_at: Mapped[datetime | None]
-    """For when it was planned first, where it had to be put off."""
+    """For when it was planned, where no time passes at it: how late it is counts from then."""
     ended_at: Mapped[datetime | None]
     priority: Mapped[int] = mapped_column(default=50)
     tries: Mapped[int] = mapped_column(default=0)
@@ -136,7 +136,7 @@ class StepRun(Base):
 
 
 class WebhookCall(Base):
-    """One call of a shop's own address that a journey's step makes; signed, repeated until it is taken."""
+    """One call of a shop's own address that a journey's step makes; repeated until it is taken."""
 
     __tablename__ = "webhook_call"
     id: Mapped[int] = mapped_column(Key, primary_key=True)

@@ -29,6 +29,11 @@ PAGES = {
     "day": ("/day?rep=lisi", ""),
     "journeys": ("/journeys", ""),
     "journey": ("/journeys", "main table a.row-link"),
+    "broadcasts": ("/broadcasts", ""),
+    "broadcast": ("/broadcasts", "main table a.row-link"),
+    "broadcast-form": ("/broadcasts/new", ""),
+    "materials": ("/materials", ""),
+    "calendar": ("/calendar", ""),
     "journey-form": ("/journeys/new?like=1", ""),
 }
 """Further pages: where they are, and the row on them to open, if any."""

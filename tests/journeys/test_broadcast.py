@@ -15,6 +15,7 @@ from storage.tables import Broadcast, MassTask, Person, Relation, Touch
 from tests.journeys.broadcasting import (
     BOSS,
     BY,
+    JOBS,
     TEXT,
     begin,
     confirm_all,
@@ -112,7 +113,7 @@ def test_a_line_that_breaks_after_wecom_took_it_makes_no_second_task(shop: Shop)
     shop.world.faults.reset_after_effect = 1.0
     begin(shop)
     shop.advance(seconds=30)
-    shop.tick()
+    shop.run(*JOBS)
     assert {one.state for one in shop.rows(MassTask)} == {"unclear"}
     shop.world.faults.reset_after_effect = 0.0
     run(shop, 10)

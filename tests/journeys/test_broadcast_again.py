@@ -17,6 +17,7 @@ from storage.tables import Broadcast, GroupChat, MassTask, Progress, Relation, S
 from tests.journeys.broadcasting import (
     BOSS,
     BY,
+    JOBS,
     begin,
     confirm_all,
     open_shop,
@@ -172,13 +173,13 @@ def test_people_in_groups_are_not_compared(one_shop: Shop) -> None:
 def test_what_reps_send_by_themselves_is_read_once_and_uses_up_the_budget(shop: Shop) -> None:
     shop.world.member_mass("lisi", "我自己发的")
     shop.advance(minutes=15)
-    shop.tick()
+    shop.run(*JOBS)
     own = {one.person_id for one in shop.rows(Relation, Relation.userid == "lisi")}
     touches = shop.rows(Touch)
     assert {one.person_id for one in touches} == own
     assert {(one.state, one.userid, one.source.partition(":")[0]) for one in touches} == {("sent", "lisi", "own")}
     shop.advance(minutes=15)
-    shop.tick()
+    shop.run(*JOBS)
     assert len(shop.rows(Touch)) == len(own)
     number = written(shop)
     with shop.db() as db:

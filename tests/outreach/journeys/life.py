@@ -185,8 +185,10 @@ class Life:
     def keep_days(self) -> None:
         """Look whose day or stage it is, and what begins by the clock."""
         for look in (entries.read_stages, entries.keep_dates, entries.keep_schedules):
-            with self.work() as work:
-                look(work)
+            more = True
+            while more:
+                with self.work() as work:
+                    _, more = look(work)
 
     def tell_again(self) -> None:
         """Tell every line once more."""
