@@ -170,6 +170,7 @@ def _form(db: Session, form: Form, broadcast: Broadcast | None = None) -> str:
         kinds=contents.KINDS,
         library=attachment_rows.library(db, contents.KINDS),
         full=len(form.attachments) >= MAX_ATTACHMENTS,
+        quiet=rules().quiet,
         most_bytes=MAX_TEXT_BYTES,
         previews=broadcast_form.previews(form, here.my_name()),
         metrics=[(one, _(words)) for one, words in METRIC_WORDS.items()],

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.conftest import ARGUMENTS, CHROMIUM
 
 DESKTOP, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
-BUSY_SECONDS, COMPARED_SECONDS = 30, 20
+BUSY_SECONDS, COMPARED_SECONDS = 30, 120
 FORM = {"name": "咖啡节摊位", "text": "你好 {name}，我是{rep}。咖啡节见到你很高兴，凭这条消息到店换一杯手冲。"}
 PAGES = {
     "chats": ("/chats", ""),
@@ -51,9 +51,11 @@ def main() -> None:
         sandbox = re.search(r"yourself: +(http://\S+)", said)[1]
         time.sleep(BUSY_SECONDS)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        take(browser, link, sandbox, folder)
-        browser.close()
-        demo.terminate()
+        try:
+            take(browser, link, sandbox, folder)
+        finally:
+            browser.close()
+            demo.terminate()
 
 
 def take(browser: Browser, link: str, sandbox: str, folder: Path) -> None:
@@ -69,7 +71,11 @@ def take(browser: Browser, link: str, sandbox: str, folder: Path) -> None:
     home = link.partition("/sign-in")[0]
     page.goto(home + "/operations/comparing")
     page.locator("main form button").first.click()  # compare now: there is a report to show
-    page.wait_for_timeout(COMPARED_SECONDS * 1000)
+    for _ in range(COMPARED_SECONDS // 5):
+        page.wait_for_timeout(5000)
+        page.goto(home + "/operations/comparing")
+        if page.locator(PAGES["sync"][1]).count():
+            break
     for context, suffix in ((desk, ""), (phone, "-phone")):
         pages(context, home, sandbox, folder, suffix)
 
