@@ -11,16 +11,28 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from insight import segments
+from outreach import budget, mass
 from outreach.journeys import definition as shape
 from outreach.journeys import story
 from outreach.journeys.definition import Definition
 from storage.database import changed_rows
-from storage.tables import Enrolment, Journey, JourneyInside, JourneyVersion, Person, Segment
+from storage.tables import (
+    Enrolment,
+    Journey,
+    JourneyInside,
+    JourneyVersion,
+    MassTask,
+    Person,
+    RepCard,
+    Segment,
+    Touch,
+)
 from storage.work import Work
 
 PREFIX = "j_"
 OFF, LIVE, DRAINING, STOPPED = ("off", "live", "draining", "stopped")
 NAME_AT_MOST = 60
+CUT = "the journey was stopped"
 MAX_JOURNEYS = 200
 
 
@@ -138,9 +150,28 @@ def stop(work: Work, journey: Journey, *, by: str, cut: bool) -> None:
 
 
 def end_all(work: Work, journey: Journey) -> int:
-    """Wake everybody who is on the way, so that each leaves at once (``walk`` says why); how many."""
+    """Wake everybody who is on the way, so that each leaves at once (``walk`` says why); how many.
+
+    What is not out yet of those who have walked to the end is taken back here.
+    """
+    _take_back(work, f"{source_of(journey.id)}:v")
     own = update(Enrolment).where(Enrolment.journey_id == journey.id, Enrolment.state == "live")
     return changed_rows(work.db, own.values(state="leaving", left_because="stopped"))
+
+
+def _take_back(work: Work, sources: str) -> None:
+    """Cards, what no task has yet, and tasks that no rep has confirmed; ``sources``: how they begin."""
+    cards = update(RepCard).where(
+        RepCard.source.startswith(sources, autoescape=True), RepCard.state.in_(("open", "snoozed"))
+    )
+    work.db.execute(cards.values(state="cancelled", ended_at=work.now, reason=CUT))
+    held = update(Touch).where(
+        Touch.source.startswith(sources, autoescape=True), Touch.state == budget.HELD, Touch.task_id.is_(None)
+    )
+    work.db.execute(held.values(state="cancelled", reason=mass.LEFT))
+    tasks = select(MassTask).where(MassTask.source.startswith(sources, autoescape=True), MassTask.state.in_(mass.OPEN))
+    for task in work.db.scalars(tasks.order_by(MassTask.id).with_for_update()).all():
+        mass.take_back(work, task, CUT)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

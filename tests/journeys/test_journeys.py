@@ -13,7 +13,7 @@ from outreach.journeys.definition import EMPTY
 from people import consent, persons
 from sandbox.clock import ManualClock
 from sandbox.world import World
-from storage.tables import Enrolment, MassTask, Person, Relation, RepCard, StepRun, Tag, Task, Touch
+from storage.tables import Enrolment, Journey, MassTask, Person, Relation, RepCard, StepRun, Tag, Task, Touch
 from tagging import tags
 from tagging.tags import Ground
 from tests.shop import START, Shop, build_shop, close_shop
@@ -210,3 +210,18 @@ def tag_of_work(work: Any) -> Tag:
 
 def give(work: Any, person: int, tag: Tag) -> None:
     tags.give(work, work.db.get_one(Person, person), tag, Ground("manual", "手动"))
+
+
+def test_stopping_at_once_takes_back_what_waits_for_those_who_have_walked_to_the_end(shop: Shop) -> None:
+    mass = live(shop, {"do": "wait", "days": 1, "at": "10:00"}, {"do": "send", "ways": ["mass"], "text": HI})
+    arrive(shop)
+    pass_time(shop, hours=15, minutes=50)
+    pass_time(shop, timedelta(minutes=5), minutes=10)
+    assert (rounds_of(shop), touches(shop)) == ([("done", "")], {("mass", "asked"): 1})
+    with shop.work() as work:
+        desk.stop(work, work.db.get_one(Journey, mass), by=BY, cut=True)
+    pass_time(shop, timedelta(minutes=5), minutes=15)
+    assert [one.state for one in shop.rows(MassTask)] == ["cancelled"]
+    assert touches(shop) == {("mass", "cancelled"): 1}
+    confirm_all(shop)
+    assert list(shop.world.mass_received()) == []
