@@ -48,6 +48,7 @@ def demo() -> Iterator[Demo]:
 
 
 def test_a_newcomer_scans_is_welcomed_and_finds_themselves(browser: Browser, demo: Demo) -> None:
+    expect.set_options(timeout=20_000)  # what is looked at is that it comes, not how fast a busy machine is
     context = browser.new_context(locale="zh-CN")
     customer = context.new_page()
     customer.goto(demo.sandbox)
@@ -57,7 +58,7 @@ def test_a_newcomer_scans_is_welcomed_and_finds_themselves(browser: Browser, dem
     poster = customer.locator("#ways > *", has_text="门店桌贴").first
     poster.locator("button").first.click()
     welcome = customer.locator("#customer-screen").get_by_text("你好 路人甲，我是豆子咖啡的")
-    expect(welcome.first).to_be_visible(timeout=15_000)
+    expect(welcome.first).to_be_visible(timeout=60_000)
 
     phone = customer.locator("#customer-notice")
     expect(phone).to_have_text(re.compile("^已添加 (李四|王五)$"))
@@ -73,7 +74,7 @@ def test_a_newcomer_scans_is_welcomed_and_finds_themselves(browser: Browser, dem
     asking.locator("button").click()
     expect(phone).to_have_text(re.compile("^申请已发给 (赵六|孙七)，等对方通过$"))
     customer.locator("#rep-screen").get_by_role("button", name="通过").first.click()
-    expect(customer.locator("#customer-screen").get_by_text("谢谢你想到豆子咖啡").first).to_be_visible(timeout=15_000)
+    expect(customer.locator("#customer-screen").get_by_text("谢谢你想到豆子咖啡").first).to_be_visible(timeout=60_000)
     expect(customer.get_by_role("link", name="控制台")).to_have_attribute("href", demo.link.partition("sign-in")[0])
 
     boss = context.new_page()
