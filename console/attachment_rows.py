@@ -104,7 +104,7 @@ def _from_library(number: str) -> Rows:
     return tuple(materials.message(material)[1]) if material is not None else ()
 
 
-def library(db: Session, kinds: Sequence[str]) -> list[Material]:
+def offered(db: Session, kinds: Sequence[str]) -> list[Material]:
     """What of the library may be added to a message of these kinds, with the texts."""
     return materials.choices(db, (materials.TEXT, *kinds))
 

@@ -168,7 +168,7 @@ def _form(db: Session, form: Form, broadcast: Broadcast | None = None) -> str:
         groups=groups.choices(db, here.sight(db)),
         media=attachment_rows.media_of(db, form.attachments),
         kinds=contents.KINDS,
-        library=attachment_rows.library(db, contents.KINDS),
+        library=attachment_rows.offered(db, contents.KINDS),
         full=len(form.attachments) >= MAX_ATTACHMENTS,
         quiet=rules().quiet,
         most_bytes=MAX_TEXT_BYTES,

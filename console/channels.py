@@ -361,7 +361,7 @@ def _form(db: Session, form: Form, problems: Sequence[tuple[str, str]] = (), *, 
         preview=channel_form.preview(db, form),
         pictures=channel_form.pictures_of(db, form),
         full=len(form.attachments) >= channels.MAX_ATTACHMENTS,
-        library=attachment_rows.library(db, channel_form.KINDS),
+        library=attachment_rows.offered(db, channel_form.KINDS),
     )
 
 

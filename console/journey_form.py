@@ -308,7 +308,6 @@ def _send(typed: Typed, _choices: Choices) -> Typed:
     hours, late = typed.get("late_hours", ""), typed.get("late", "")
     own |= {"late_hours": number(hours)} if hours not in ("", "72") else {}
     own |= {"late": late} if late not in ("", shape.NEXT_WINDOW) else {}
-    own |= {"material": typed["material"]} if typed.get("material") else {}
     return own | ({"attachments": typed["attachments"]} if typed.get("attachments") else {})
 
 

@@ -279,14 +279,9 @@ def _give_back(work: Work, card: RepCard, state: str) -> None:
 # --- what ends them without her --------------------------------------------------------------------------------------
 
 
-def cancel_of(work: Work, *, person_id: int | None = None, source: str = "", why: str) -> int:
-    """Cancel what is open about a person, of a source, or both: its goal is reached, its journey is over. How many."""
-    if person_id is None and not source:
-        raise ValueError("about whom, or of which source?")
-    which: list[ColumnElement[bool]] = [_IS_ALIVE]
-    which += [RepCard.person_id == person_id] if person_id is not None else []
-    which += [RepCard.source == source] if source else []
-    return _end(work, select(RepCard).where(*which), CANCELLED, why)
+def cancel(work: Work, which: ColumnElement[bool], *, why: str) -> int:
+    """Cancel those of these cards that are open: its goal is reached, its journey is over. How many."""
+    return _end(work, select(RepCard).where(RepCard.state.in_(ALIVE), which), CANCELLED, why)
 
 
 def obey(work: Work, most: int = 500) -> int:

@@ -446,8 +446,6 @@ def _send_faults(db: Session, step: Step, place: Place) -> Iterator[Fault]:
     yield from _number(step.get("late_hours", 72), 1, 24 * 30, (*place, "late_hours"), "最多晚多少小时")
     if step.get("late", NEXT_WINDOW) not in LATENESS:
         yield (*place, "late"), f"应是其中之一：{'、'.join(LATENESS)}"
-    if "material" in step:
-        yield from _number(step["material"], 1, LARGEST, (*place, "material"), "素材的编号")
     yield from _attachment_faults(db, step.get("attachments", []), (*place, "attachments"))
 
 
@@ -495,7 +493,7 @@ _OF_STEPS: Mapping[str, tuple[Sequence[str], Sequence[str], _StepFaults]] = Mapp
         "wait_for": (("kinds", "days"), ("then", "otherwise"), _wait_for_faults),
         "branch": (("ways",), ("otherwise",), _branch_faults),
         "split": (("arms",), (), _split_faults),
-        "send": (("ways", "text"), ("at", "late_hours", "late", "material", "attachments"), _send_faults),
+        "send": (("ways", "text"), ("at", "late_hours", "late", "attachments"), _send_faults),
         "task": (("text",), ("days",), _task_faults),
         "tag": ((), ("add", "remove"), _tag_faults),
         "webhook": (("url",), (), _webhook_faults),

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from insight import segments
-from outreach import budget, mass
+from outreach import budget, cards, mass
 from outreach.journeys import definition as shape
 from outreach.journeys import story
 from outreach.journeys.definition import Definition
@@ -161,10 +161,7 @@ def end_all(work: Work, journey: Journey) -> int:
 
 def _take_back(work: Work, sources: str) -> None:
     """Cards, what no task has yet, and tasks that no rep has confirmed; ``sources``: how they begin."""
-    cards = update(RepCard).where(
-        RepCard.source.startswith(sources, autoescape=True), RepCard.state.in_(("open", "snoozed"))
-    )
-    work.db.execute(cards.values(state="cancelled", ended_at=work.now, reason=CUT))
+    cards.cancel(work, RepCard.source.startswith(sources, autoescape=True), why=CUT)
     held = update(Touch).where(
         Touch.source.startswith(sources, autoescape=True), Touch.state == budget.HELD, Touch.task_id.is_(None)
     )

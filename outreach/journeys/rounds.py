@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, func, not_, select, update
 from sqlalchemy.orm import Session
 
 from insight import segments
-from outreach import budget, holdout, mass, senders
+from outreach import budget, cards, mass, senders
 from outreach.arms import BUCKETS, CONTROL, arm_of
 from outreach.journeys import definition as shape
 from outreach.journeys.definition import Definition
@@ -49,14 +49,13 @@ def set_out(work: Work, journey: Journey, definition: Definition, candidates: Se
     ids = sorted({one.person_id for one in candidates})
     fitting = _fitting(work, definition, ids)
     rounds = _rounds(work.db, journey, ids)
-    held_out = holdout.read(work.db)
     rows = []
     for one in candidates:
         if one.person_id not in fitting:
             continue
         number = _next_round(definition["again"], rounds.get(one.person_id, ()), one)
         if number is not None:
-            row = _row(work, journey, definition, one, number, held_out)
+            row = _row(work, journey, definition, one, number)
             rows.append(row)
             rounds[one.person_id] = [*rounds.get(one.person_id, ()), _Round(row["entry_key"], number, LIVE, work.now)]
     new = insert_new(work.db, Enrolment, rows, UNIQUE)
@@ -99,9 +98,7 @@ def _next_round(again: Mapping[str, Any], before: Iterable[_Round], one: Candida
     return max((each.number for each in known if not each.key), default=0) + 1
 
 
-def _row(
-    work: Work, journey: Journey, definition: Definition, one: Candidate, number: int, held_out: holdout.Holdout
-) -> dict[str, Any]:
+def _row(work: Work, journey: Journey, definition: Definition, one: Candidate, number: int) -> dict[str, Any]:
     person, goal = persons.public_id(one.person_id), definition["goal"]
     until = work.now + timedelta(days=goal["days"]) if goal else None
     return {
@@ -110,7 +107,7 @@ def _row(
         "person_id": one.person_id,
         "entry_key": one.key if definition["again"]["rule"] == shape.EACH else "",
         "round": number,
-        "arm": CONTROL if held_out.holds(person) else _arm(journey.id, definition["control"], person),
+        "arm": _arm(journey.id, definition["control"], person),
         "state": LIVE,
         "because": dict(one.because),
         "line": one.line,
@@ -184,8 +181,7 @@ def recall(work: Work, enrolment: Enrolment, because: str) -> None:
         StepRun.touch_id.is_not(None),
     )
     own = (Touch.id.in_(touched), Touch.id.not_in(others))
-    cards = update(RepCard).where(RepCard.touch_id.in_(touched), RepCard.state.in_(("open", "snoozed")))
-    work.db.execute(cards.values(state="cancelled", ended_at=work.now))
+    cards.cancel(work, RepCard.touch_id.in_(touched), why=because)
     held = update(Touch).where(*own, Touch.state == budget.HELD)
     work.db.execute(held.values(state="cancelled", reason=mass.LEFT))
     work.db.execute(update(Touch).where(*own, Touch.state == budget.ASKED).values(reason=mass.LEFT))

@@ -80,8 +80,7 @@ def test_a_card_is_made_once_and_holds_the_budget_of_its_day(shop: Shop) -> None
         (lambda work, card: cards.sent(work, card, "你好", by="lisi"), "sent", "sent"),
         (lambda work, card: cards.done(work, card, by="lisi"), "done", "sent"),
         (lambda work, card: cards.irrelevant(work, card, "买过了", by="lisi"), "irrelevant", "cancelled"),
-        (lambda work, card: cards.cancel_of(work, person_id=card.person_id, why="goal"), "cancelled", "cancelled"),
-        (lambda work, card: cards.cancel_of(work, source="journey:1", why="goal"), "cancelled", "cancelled"),
+        (lambda work, _: cards.cancel(work, RepCard.source == "journey:1", why="goal"), "cancelled", "cancelled"),
     ],
 )
 def test_every_way_of_closing_uses_the_touch_or_gives_it_back_once(shop: Shop, do: Any, ends: str, touch: str) -> None:
@@ -97,7 +96,7 @@ def test_every_way_of_closing_uses_the_touch_or_gives_it_back_once(shop: Shop, d
 def test_what_was_sent_is_a_fact_even_where_the_card_was_cancelled_meanwhile(shop: Shop) -> None:
     card, _ = make(shop, draft(shop, customer(shop)))
     with shop.work() as work:
-        cards.cancel_of(work, source="journey:1", why="goal")
+        cards.cancel(work, RepCard.source == "journey:1", why="goal")
     for _again in range(2):
         close(shop, card, lambda work, one: cards.sent(work, one, "你好", by="lisi"))
     assert (state(shop), touches(shop)) == ("sent", ["sent"])

@@ -380,12 +380,14 @@ class Life:
         """J3: held and used never make more than WeCom allows a day, and what is over is given back."""
         taken = Counter((one.person_id, one.day) for one in touches if one.state in ("held", "asked", "sent"))
         assert all(count <= 1 for count in taken.values()), f"J3: {taken.most_common(1)}"
+        planned = [one.at for one in touches if one.way == "mass" and one.state == "held"]
+        assert not any(NIGHT.holds(at, ZONE) for at in planned), "J4: planned for the night"
         for task in self.rows(MassTask, MassTask.state.in_(("done", "cancelled", "refused"))):
             open_ones = [one for one in touches if one.task_id == task.id and one.state in ("held", "asked")]
             assert not open_ones, f"J3: task {task.id} is over and still holds somebody's budget"
 
     def _check_sent(self) -> None:
-        """J2, J4: nobody gets the same twice, and WeCom has a task only once that can still be confirmed."""
+        """J2: nobody gets the same twice, and WeCom has a task only once that can still be confirmed."""
         assert all(count == 1 for count in Counter((who, what) for who, what, _ in self.sent).values()), "J2"
         alive = Counter(one.task_id for one in self.tasks.values() if not one.cancelled)
         assert all(count == 1 for count in alive.values()), "J2: WeCom has a task twice"

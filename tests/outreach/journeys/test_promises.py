@@ -41,17 +41,9 @@ PEOPLE = st.integers(0, 2)
 class Journeys(RuleBasedStateMachine):
     """Three people, two reps, two journeys; every promise is looked at after each step."""
 
-    address: str = ""
-    """Of a database that is empty but for its tables; each run has a fresh one."""
-
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__()
-        self.life = Life(type(self).fresh())
-
-    @classmethod
-    def fresh(cls) -> str:
-        """An empty database."""
-        raise NotImplementedError
+        self.life = Life(url)
 
     def teardown(self) -> None:
         self.life.close()
@@ -158,9 +150,8 @@ class Journeys(RuleBasedStateMachine):
 
 
 def _run(fresh: Any, quick: int = 12) -> None:
-    machine = type("Journeys", (Journeys,), {"fresh": classmethod(lambda cls: fresh())})
     run_state_machine_as_test(
-        machine,
+        lambda: Journeys(fresh()),
         settings=settings(
             max_examples=many(quick, 500),
             stateful_step_count=LENGTH,
