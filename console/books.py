@@ -154,6 +154,13 @@ OUTCOMES: tuple[tuple[str, str], ...] = (
     ("messages of reps: %(n)s, customers: %(m)s", N_("读了成员自己的 %(n)s 条群发，涉及 %(m)s 位客户")),
     ("cards made: %(n)s, not made: %(m)s", N_("出了 %(n)s 张卡片，%(m)s 张没有出")),
     ("occasions make no cards", N_("没有开启：只由旅程出卡片")),
+    ("lines about journeys: %(n)s, set out: %(m)s", N_("读了 %(n)s 条与旅程有关的记录，%(m)s 位客户开始")),
+    ("set out: %(n)s", N_("%(n)s 位客户开始")),
+    (
+        "steps taken: %(n)s, tasks cut: %(m)s, messages settled: %(settled)s",
+        N_("走了 %(n)s 步，请求了 %(m)s 个任务，%(settled)s 条消息有了结果"),
+    ),
+    ("webhooks called: %(n)s of %(all)s", N_("通知了 %(n)s / %(all)s 次")),
     ("cards ended: %(n)s", N_("收起 %(n)s 张卡片")),
     ("lists sent: %(n)s", N_("发了 %(n)s 份清单")),
     ("not the hour for lists", N_("不在发清单的时间")),

@@ -37,15 +37,14 @@ class JourneyDesk:
     def read(self) -> tuple[int, int]:
         """Read the story on, portion by portion: how many lines concerned a journey, and how many people set out."""
         with transaction(self.engine) as db:
-            work = self.work(db)
-            after = story.read_to(work).start(work)
+            after, begun_so = story.begin_reading(self.work(db))
         lines = begun = 0
         more = True
         while more and not self.stopping():
             with transaction(self.engine) as db:
                 work = self.work(db)
                 before, (after, count, set_out) = after, entries.read_story(work, after)
-                story.keep_read(work, story.read_to(work).on(after, work.now))
+                story.keep_read(work, after, begun_so)
             lines, begun, more = lines + count, begun + set_out, count >= entries.PORTION and after > before
         return lines, begun
 

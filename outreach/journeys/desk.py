@@ -122,7 +122,7 @@ def publish(work: Work, journey: Journey, *, by: str, cut: bool = False) -> Jour
     if _watches_another(work.db, journey):
         work.db.execute(delete(JourneyInside).where(JourneyInside.journey_id == journey.id))
         journey.read_to = {}
-    journey.read_to = {**journey.read_to, "after_line": story.read_to(work).start(work)}
+    journey.read_to = {**journey.read_to, "after_line": story.read_to(work).again}
     journey.state, journey.live_version, journey.draft = LIVE, number, {}
     journey.priority = version.definition["priority"]
     journey.published_at, journey.stopped_at = work.now, None

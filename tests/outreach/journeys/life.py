@@ -175,8 +175,10 @@ class Life:
         start = self.read_to() if after is None else after
         try:
             with self.work() as work:
+                _, begun = story.begin_reading(work)
+            with self.work() as work:
                 upto, _, _ = entries.read_story(work, start)
-                story.keep_read(work, story.read_to(work).on(upto, self.now))
+                story.keep_read(work, upto, begun)
                 if crash:
                     raise Crash
         except Crash:
