@@ -8,9 +8,14 @@ import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
 
 from tests import databases
-from tests.shop import Shop, build_shop, close_shop
+from tests.opened import BOTH, ONE, opened_postgres, opened_shop, opened_sqlite
+from tests.shop import Shop
+
+__all__ = ["opened_postgres", "opened_shop", "opened_sqlite"]
 
 CHROMIUM = os.environ.get("SCRM_TEST_CHROMIUM", "/usr/bin/chromium")
+SAME_ON_EVERY_DATABASE = ("scheduler", "tagging")
+"""Folders whose tests decide nothing in SQL of their own: one database will do, except in a soak run."""
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
@@ -42,12 +47,15 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def shop(database_url: str) -> Iterator[Shop]:
+def shop(opened_shop: Shop) -> Shop:
     """A small shop, open for business, on each kind of database."""
-    shop = build_shop(database_url)
-    shop.open_for_business()
-    yield shop
-    close_shop(shop)
+    return opened_shop
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "opened_shop" in metafunc.fixturenames:
+        kinds = ONE if metafunc.definition.path.parent.name in SAME_ON_EVERY_DATABASE else BOTH
+        metafunc.parametrize("opened_shop", kinds, indirect=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,14 @@
 """A whole shop in one process, for tests: the sandbox as WeCom, our application, a worker that catches up on demand."""
 
 import base64
+import copy
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
+from threading import Condition, Lock, RLock
 from typing import Any
 
 import requests
@@ -26,7 +28,7 @@ from bot.ticking import work_off
 from bot.web import create_app, create_door
 from sandbox.adapter import SandboxAdapter
 from sandbox.callbacks import Deliverer
-from sandbox.clock import ManualClock
+from sandbox.clock import NEVER, ManualClock
 from sandbox.envelope import Envelope as Sealer
 from sandbox.world import World
 from scheduler.loop import Job, Loop
@@ -210,6 +212,13 @@ def _outcome(job: Job, hands: Any) -> str:
         return job.work(hands)
     except WeComError as error:
         return f"{type(error).__name__}: {error}"
+
+
+def twin(world: World) -> World:
+    """The same WeCom again, at which nobody listens yet; it must have nothing ahead of it."""
+    assert world.agenda.next_due() == NEVER
+    locks = {id(world.lock): RLock(), id(world.log._lock): Lock(), id(world.agenda._changed): Condition()}
+    return copy.deepcopy(world, {id(world.listeners): [], **locks})
 
 
 def build_shop(url: str, world: World | None = None, **wecom: Any) -> Shop:

@@ -24,8 +24,8 @@ class Open:
 
 
 @pytest.fixture(scope="module")
-def open_shop(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Open]:
-    shop = build_shop(databases.fresh_sqlite(tmp_path_factory.mktemp("browser"), sqlite_template))
+def open_shop(tmp_path_factory: pytest.TempPathFactory, opened_sqlite: Path) -> Iterator[Open]:
+    shop = build_shop(databases.fresh_sqlite(tmp_path_factory.mktemp("browser"), opened_sqlite))
     counter = set_up(shop)
     server = make_server("127.0.0.1", 0, shop.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)

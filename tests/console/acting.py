@@ -1,8 +1,10 @@
 """People at the console, for tests: a visitor with a browser, and a shop whose reps each have a customer."""
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -10,9 +12,10 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from people import by_hand, persons, sign_in
-from storage.tables import AuditRow, Conversation, Interaction, KfAccount, Member, Person, Relation, Tag, User
+from storage.tables import AuditRow, Conversation, Interaction, KfAccount, Member, Person, Relation, Sealed, Tag, User
 from storage.work import Work
-from tests.shop import Shop
+from tests import databases
+from tests.shop import Shop, build_shop, close_shop, twin
 
 PASSWORD = "每天第一杯 please"
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
@@ -137,7 +140,8 @@ def people_only(shop: Shop) -> Counter:
     """Members and users, nothing else: enough for the door."""
     with shop.db() as db:
         for member in shop.world.members.values():
-            db.add(Member(userid=member.userid, name=member.name))
+            if db.get(Member, member.userid) is None:
+                db.add(Member(userid=member.userid, name=member.name))
         for userid, role in ROLES.items():
             sign_in.add_user(db, userid, role, shop.now())
     return Counter(shop)
@@ -155,9 +159,8 @@ def _chat_of(work: Work, person: Person, external_userid: str) -> int:
 
 
 def set_up(shop: Shop) -> Counter:
-    """Open the shop, let one customer come to each rep, give everybody their users."""
+    """In an opened shop, let one customer come to each rep, give everybody their users."""
     counter = people_only(shop)
-    shop.open_for_business()
     channel = shop.channel(members=REPS, text="")
     counter.channel = channel.code
     for rep in REPS:
@@ -178,3 +181,28 @@ def set_up(shop: Shop) -> Counter:
             counter.notes[rep] = db.scalars(own).one()
     assert counter.count(Person) == len(REPS) == counter.count(Relation)
     return counter
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A shop that was set up once, to be copied with its WeCom."""
+
+    database: Path
+    counter: Counter
+
+    @classmethod
+    def of(cls, url: str) -> "Pattern":
+        """Set up a shop on this database, in which a shop was opened."""
+        shop = build_shop(url)
+        counter = set_up(shop)
+        with shop.db() as db:
+            db.query(Sealed).delete()
+        close_shop(shop)
+        return cls(Path(url.removeprefix("sqlite:///")), counter)
+
+    def copied(self, folder: Path) -> Iterator[Counter]:
+        """The same again, until its user is done with it."""
+        shop = build_shop(databases.fresh_sqlite(folder, self.database), twin(self.counter.shop.world))
+        found = replace(self.counter, shop=shop, people=dict(self.counter.people))
+        yield replace(found, chats=dict(self.counter.chats), notes=dict(self.counter.notes))
+        close_shop(shop)

@@ -8,22 +8,24 @@ from argon2 import PasswordHasher
 
 from people import sign_in
 from tests import databases
-from tests.console.acting import REPS, Counter, people_only, set_up
+from tests.console.acting import REPS, Counter, Pattern, people_only
 from tests.shop import build_shop, close_shop
 
 
+@pytest.fixture(scope="session")
+def first_customers(tmp_path_factory: pytest.TempPathFactory, opened_sqlite: Path) -> Pattern:
+    """An opened shop in which one customer has come to each rep; copied, not built anew for each test."""
+    return Pattern.of(databases.fresh_sqlite(tmp_path_factory.mktemp("first"), opened_sqlite))
+
+
 @pytest.fixture(scope="module")
-def counter(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Counter]:
-    shop = build_shop(databases.fresh_sqlite(tmp_path_factory.mktemp("counter"), sqlite_template))
-    yield set_up(shop)
-    close_shop(shop)
+def counter(tmp_path_factory: pytest.TempPathFactory, first_customers: Pattern) -> Iterator[Counter]:
+    yield from first_customers.copied(tmp_path_factory.mktemp("counter"))
 
 
 @pytest.fixture
-def fresh(sqlite_url: str) -> Iterator[Counter]:
-    shop = build_shop(sqlite_url)
-    yield set_up(shop)
-    close_shop(shop)
+def fresh(tmp_path: Path, first_customers: Pattern) -> Iterator[Counter]:
+    yield from first_customers.copied(tmp_path)
 
 
 @pytest.fixture
@@ -44,11 +46,10 @@ def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def quiet(sqlite_url: str) -> Iterator[Counter]:
+def quiet(tmp_path: Path, opened_sqlite: Path) -> Iterator[Counter]:
     """A fresh shop with users and one channel code, to which nobody has come yet."""
-    shop = build_shop(sqlite_url)
+    shop = build_shop(databases.fresh_sqlite(tmp_path, opened_sqlite))
     counter = people_only(shop)
-    shop.open_for_business()
     counter.channel = shop.channel(members=REPS, text="").code
     yield counter
     close_shop(shop)

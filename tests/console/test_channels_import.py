@@ -8,6 +8,7 @@ import pytest
 
 from storage import sheets
 from storage.tables import Channel, Progress
+from tagging.channel_imports import PREFIX
 from tests.console.acting import Counter, Visitor
 
 ADD = "externalcontact/add_contact_way"
@@ -195,7 +196,7 @@ def test_a_plan_is_nobody_elses_business(counter: Counter) -> None:
         assert counter.visitor(userid).get(plan).status_code == 404
         assert counter.visitor(userid).post(f"{plan}/start").status_code == 404
     assert counter.visitor("wangwu").get("/channels/import/unknown").status_code == 404
-    assert counter.count(Progress, Progress.state == "running") == 0
+    assert counter.count(Progress, Progress.state == "running", Progress.name.startswith(PREFIX)) == 0
 
 
 @pytest.mark.parametrize(

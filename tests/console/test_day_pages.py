@@ -1,18 +1,11 @@
 """The day list in the console: whose it is, what can be done on it, and the shop's numbers."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from outreach import cards
 from outreach.budget import Rules
 from outreach.cards import Draft
 from people import rep_rules
 from storage.tables import RepCard
-from tests import databases
-from tests.console.acting import Counter, set_up
-from tests.shop import build_shop, close_shop
+from tests.console.acting import Counter
 
 RULES = {
     "starts": "08:00",
@@ -24,13 +17,6 @@ RULES = {
     "rest_days": "7",
     "working_days": "1",
 }
-
-
-@pytest.fixture(scope="module")
-def counter(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Counter]:
-    shop = build_shop(databases.fresh_sqlite(tmp_path_factory.mktemp("day"), sqlite_template))
-    yield set_up(shop)
-    close_shop(shop)
 
 
 def card(counter: Counter, rep: str, once: str, **more: object) -> int:

@@ -1,22 +1,25 @@
 """The calendar: what stands on which day, for whom, and what a manager sees of it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from outreach.budget import day_of
 from storage.tables import Broadcast, CalendarDay, Journey, Touch
-from tests import databases
-from tests.console.acting import Counter, set_up
-from tests.shop import build_shop, close_shop
+from tests.console.acting import Counter, Pattern
 
 
 @pytest.fixture(scope="module")
-def counter(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Counter]:
-    shop = build_shop(databases.fresh_sqlite(tmp_path_factory.mktemp("planned"), sqlite_template))
-    counter = set_up(shop)
+def counter(tmp_path_factory: pytest.TempPathFactory, first_customers: Pattern) -> Iterator[Counter]:
+    with contextmanager(first_customers.copied)(tmp_path_factory.mktemp("planned")) as counter:
+        _plan(counter)
+        yield counter
+
+
+def _plan(counter: Counter) -> None:
+    shop = counter.shop
     now, told = shop.now(), {"made_by": "boss", "made_at": shop.now(), "changed_at": shop.now()}
     with shop.db() as db:
         journey = Journey(name="新客跟进", made_at=now, changed_at=now)
@@ -39,8 +42,6 @@ def counter(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> 
         ):
             person = list(counter.people.values())[number % len(counter.people)]
             db.add(Touch(source=source, person_id=person, way=way, userid=rep, state=state, at=now, day=day_of(now)))
-    yield counter
-    close_shop(shop)
 
 
 def test_each_day_says_what_brings_how_many_and_what_is_still_to_come(counter: Counter) -> None:

@@ -26,10 +26,10 @@ from people import persons
 from soak import many
 from storage.tables import Enrolment, Interaction, JourneyVersion, StepRun, Touch
 from tests import databases
+from tests.opened import Kept
 from tests.outreach.journeys.drawn import HAPPENS, definitions, graphs
 from tests.outreach.journeys.life import NIGHT, REPS, START, ZONE, Life
 from tests.shop import build_shop, close_shop
-from tests.storage.opened import Kept
 
 LENGTH = 30
 QUICK: Any = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": False}
