@@ -4,6 +4,7 @@ The page itself is shown by ``console.broadcasts``. A manager sees their own rep
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request
@@ -15,19 +16,20 @@ from console.broadcast_words import (
     ARM_WORDS,
     FOUR,
     METRIC_WORDS,
-    REASON_WORDS,
     RESULT_WORDS,
     SAYING_WORDS,
     TASK_WORDS,
     WHY_WORDS,
+    holder_words,
     outcome,
+    reason_words,
     recurs,
     told,
 )
 from console.doors import guarded
 from console.layout import back_to, say
 from console.words import _
-from outreach import audience, broadcasts, comparing, groups, links, mass, results, telling
+from outreach import audience, broadcasts, budget, comparing, groups, links, mass, planned, results, telling
 from outreach.arms import CONTROL
 from outreach.broadcasts import CannotDo
 from outreach.results import RepLine
@@ -68,7 +70,7 @@ def result_page(db: Session, broadcast: Broadcast) -> str:
         four=[(one, *RESULT_WORDS[one]) for one in FOUR],
         results=RESULT_WORDS,
         left_out=_left_out(db, broadcast, sight),
-        reasons=REASON_WORDS,
+        reasons=reason_words(rules()),
         task_words=TASK_WORDS,
         outcome=outcome,
         reminders=_reminders(lines),
@@ -141,14 +143,23 @@ def people(broadcast_id: int) -> str:
             asked={"why": why, "state": state, "userid": userid},
             why_words=WHY_WORDS,
             results=RESULT_WORDS,
-            reasons=REASON_WORDS,
+            reasons=reason_words(rules()),
+            held=_held(db, broadcast, rows),
             names=_called(db, [userid for _person, userid, *_rest in rows if userid]),
             before=broadcast.state in BEFORE,
         )
 
 
-Row = tuple[tuple[int, str], str | None, str, str, bool]
-"""(id and name), rep, state, reason, whether they deleted the rep within a day."""
+Row = tuple[tuple[int, str], str | None, str, str, bool, datetime]
+"""(id and name), rep, state, reason, whether they deleted the rep within a day, for when it is or was planned."""
+
+
+def _held(db: Session, broadcast: Broadcast, rows: Sequence[Row]) -> dict[int, str]:
+    """Of those on this page who get nothing because something else of ours is in the way: what that is."""
+    asked = [(who[0], at) for who, _rep, _state, why, _deleted, at in rows if why in (audience.QUOTA, audience.GAP)]
+    found = budget.around(db, rules(), asked, but=(broadcasts.source_of(broadcast),))
+    called = planned.names_of(db, {budget.kind_of(one.source) for one in found.values()})
+    return {person_id: holder_words(one, called, here.zone()) for person_id, one in found.items()}
 
 
 def _foreseen(db: Session, broadcast: Broadcast, sight: Sight, why: str, after: int) -> tuple[list[Row], int | None]:
@@ -160,7 +171,7 @@ def _foreseen(db: Session, broadcast: Broadcast, sight: Sight, why: str, after: 
         return [], None  # its segment is gone, as the page before says
     found, following = audience.people(db, plan, why, sight.people(), limit=PEOPLE, after=after)
     state = {"": "held", CONTROL: CONTROL}.get(why, "left_out")
-    return [((one.id, one.name), userid, state, why, False) for one, userid in found], following
+    return [((one.id, one.name), userid, state, why, False, plan.at) for one, userid in found], following
 
 
 def _as_it_is(
@@ -168,7 +179,14 @@ def _as_it_is(
 ) -> tuple[list[Row], int | None]:
     found, following = results.customers(db, broadcast, sight, limit=PEOPLE, after=after, which=which)
     rows = [
-        ((one.touch.person_id, one.name), one.touch.userid, one.touch.state, one.touch.reason, one.deleted)
+        (
+            (one.touch.person_id, one.name),
+            one.touch.userid,
+            one.touch.state,
+            one.touch.reason,
+            one.deleted,
+            one.touch.at,
+        )
         for one in found
     ]
     return rows, following
@@ -221,7 +239,7 @@ def customers_csv(broadcast_id: int) -> Response:
         here.note(work, exports.ACTION, public_id(broadcast), told_of)
     engine, zone = here.engine(), here.zone()
     states = {name: _(words) for name, (words, _tone) in RESULT_WORDS.items()}
-    reasons = {name: _(words) for name, words in REASON_WORDS.items()}
+    reasons = reason_words(rules())
     head = [_("客户 ID"), _("姓名"), _("成员"), _("结果"), _("原因"), _("时间"), _("一天内删除")]
 
     def rows() -> Iterator[list[object]]:

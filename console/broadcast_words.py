@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from console.shown import day
 from console.words import N_, _, listed, said
-from outreach import broadcasts, groups
+from outreach import broadcasts, budget, groups
 from outreach.arms import CONTROL
 from outreach.audience import GAP, NO_RELATION, OPTED_OUT, QUOTA, REP_AWAY
+from outreach.budget import Rules
 from outreach.experiments import Saying
+from storage.tables import Touch
 
 STATE_WORDS: Mapping[str, tuple[str, str]] = {
     broadcasts.DRAFT: (N_("草稿"), "quiet"),
@@ -36,7 +40,7 @@ REASON_WORDS: Mapping[str, str] = {
     OPTED_OUT: N_("表示过不再接收消息"),
     NO_RELATION: N_("现在没有成员和他是好友"),
     REP_AWAY: N_("对应的成员已离职，或没有客户联系功能"),
-    QUOTA: N_("这段时间企业微信不会再收：已有别的群发"),
+    QUOTA: N_("这段时间已有别的消息，企业微信不会再收"),
     GAP: N_("离另一条消息太近"),
     groups.GONE: N_("群已解散"),
     groups.NOT_YOURS: N_("群主不是你能看到的成员"),
@@ -46,6 +50,19 @@ WHY_WORDS: Mapping[str, str] = {
     CONTROL: N_("对照组，有意不发"),
     **REASON_WORDS,
 }
+TOUCH_WORDS: Mapping[str, tuple[str, str]] = {
+    budget.BROADCAST: (N_("群发"), "send"),
+    budget.JOURNEY: (N_("旅程"), "signpost-2"),
+    budget.CARD: (N_("成员卡片"), "card-text"),
+    budget.OWN: (N_("成员自己发的"), "person"),
+}
+"""What a touch comes from, and its icon."""
+MODE_WORDS: Mapping[budget.Mode, str] = {
+    "day_1": N_("每位客户每天最多一条"),
+    "week_7": N_("每位客户每周（周一到周日）最多 7 条"),
+    "month_days": N_("每位客户每月最多和当月天数一样多条"),
+}
+"""How many WeCom takes, by the shop's setting."""
 TASK_WORDS: Mapping[str, tuple[str, str]] = {
     "planned": (N_("还没有请他确认"), "quiet"),
     "asked": (N_("正在请他确认"), "info"),
@@ -151,6 +168,30 @@ def recurs(repeat: Mapping[str, Any]) -> str:
     words += [_("遇休息日顺延")] if repeat.get("working") else []
     words += [_("到 %(day)s 为止", day=repeat["until"])] if repeat.get("until") else []
     return listed(words, "，")
+
+
+def rule_words(why: str, rules: Rules) -> str:
+    """The shop's own rule behind a reason: how many there may be, how far apart."""
+    if why == QUOTA:
+        return _(MODE_WORDS[rules.mode])
+    if why == GAP:
+        return _("两条消息至少隔 %(n)s 小时", n=f"{rules.gap.total_seconds() / 3600:g}")
+    return ""
+
+
+def reason_words(rules: Rules) -> dict[str, str]:
+    """Every reason why somebody gets nothing, with the shop's own rule where one is behind it."""
+    spelt = {why: (_(words), rule_words(why, rules)) for why, words in REASON_WORDS.items()}
+    return {
+        why: _("%(what)s（%(rule)s）", what=words, rule=rule) if rule else words for why, (words, rule) in spelt.items()
+    }
+
+
+def holder_words(touch: Touch, names: Mapping[tuple[str, int], str], zone: ZoneInfo) -> str:
+    """What takes somebody's place: of what kind, what it is called, for which day."""
+    kind, number = budget.kind_of(touch.source)
+    words, name, on = _(TOUCH_WORDS[kind][0]), names.get((kind, number)), day(touch.at.astimezone(zone).date())
+    return _("%(kind)s“%(name)s”，%(day)s", kind=words, name=name, day=on) if name else listed((words, on), "，")
 
 
 def told(words: str | None) -> str:

@@ -12,7 +12,7 @@ from flask import Blueprint, render_template, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import attachment_rows, broadcast_form, forms, here
+from console import attachment_rows, broadcast_form, broadcast_preflight, forms, here
 from console.broadcast_form import Form
 from console.broadcast_results import result_page
 from console.broadcast_seen import BEFORE, decides, known, names, own, public_id, rules, state_of
@@ -20,9 +20,7 @@ from console.broadcast_words import (
     ARM_WORDS,
     EVERY_WORDS,
     METRIC_WORDS,
-    REASON_WORDS,
     WEEKDAYS,
-    WHY_WORDS,
     recurs,
     told,
 )
@@ -208,19 +206,18 @@ def show(broadcast_id: int) -> str:
 def _before(db: Session, broadcast: Broadcast) -> str:
     """A broadcast that has not been approved: what it says, who would get it, and what is to be decided."""
     form = broadcast_form.of_broadcast(broadcast)
-    counted, error = None, ""
+    looked, error = None, ""
     try:
-        counted = broadcasts.preflight(db, broadcast, rules(), here.now(), here.zone())
+        looked = broadcast_preflight.shown(db, broadcast)
     except CannotDo as found:
         error = listed((told(words) for _place, words in found.problems), "；")
     return render_template(
         "broadcasts/before.html",
         broadcast=broadcast,
         state_words=state_of(broadcast),
-        counted=counted,
+        looked=looked,
+        counted=looked.counted if looked is not None else None,
         error=error,
-        reasons=REASON_WORDS,
-        why_words=WHY_WORDS,
         previews=broadcast_form.previews(form, here.my_name()),
         media=attachment_rows.media_of(db, form.attachments),
         arms=ARM_WORDS,
@@ -231,8 +228,6 @@ def _before(db: Session, broadcast: Broadcast) -> str:
         second_above=broadcasts.SECOND_ABOVE,
         decides=decides(db, broadcast),
         my_word=_wants_my_word(broadcast),
-        mode=rules().mode,
-        gap=rules().gap,
     )
 
 

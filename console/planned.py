@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from console import here
+from console.broadcast_words import TOUCH_WORDS
 from console.doors import guarded
 from console.words import N_, _
 from outreach import planned
@@ -15,12 +16,6 @@ from storage.tables import CalendarDay
 
 pages = Blueprint("planned", __name__, url_prefix="/calendar")
 
-KIND_WORDS = {
-    "broadcast": (N_("群发"), "send"),
-    "journey": (N_("旅程"), "signpost-2"),
-    "card": (N_("成员卡片"), "card-text"),
-    "own": (N_("成员自己发的"), "person"),
-}
 WEEKDAYS = (N_("周一"), N_("周二"), N_("周三"), N_("周四"), N_("周五"), N_("周六"), N_("周日"))
 FURTHEST = 400
 """Days ahead or back that are shown."""
@@ -42,7 +37,7 @@ def show() -> Any:
         before=(month - timedelta(days=1)).replace(day=1),
         following=following,
         today=here.today(),
-        kinds=KIND_WORDS,
+        kinds=TOUCH_WORDS,
         weekdays=[_(one) for one in WEEKDAYS],
         most=max((one.people for one in days), default=0),
     )

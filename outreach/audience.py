@@ -1,17 +1,18 @@
 """Who of a segment gets a message, from which rep, and why each of the others does not: worked out by the database.
 
-``counted`` says it in numbers (the preflight), ``plan`` writes it into the contact budget, some thousand people a
-transaction, so that nobody who writes waits and a restart goes on where it was. Both ask the same question, so what was
-shown is what is planned, but for what has changed meanwhile.
+``counted`` says it in numbers, ``looked_at`` by name as well (the preflight). ``plan`` writes it into the contact
+budget, some thousand people a transaction, so that nobody who writes waits and a restart goes on where it was. All ask
+the same question, so what was shown is what is planned, but for what has changed meanwhile.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Select,
     String,
     and_,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     not_,
     select,
     true,
+    union_all,
 )
 from sqlalchemy.orm import Session, aliased
 
@@ -39,6 +41,8 @@ PORTION = 20_000
 OPTED_OUT, NO_RELATION, REP_AWAY, QUOTA, GAP = REASONS = ("opted_out", "no_relation", "rep_away", "quota", "gap")
 """Why somebody gets nothing, in the order in which it is asked; the first that holds is said."""
 LEFT_OUT = "left_out"
+FIRST = 20
+"""So many of those who get nothing for one reason are named at once."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,29 @@ class Counted:
     def selected(self) -> int:
         """All that are meant."""
         return self.will + self.control + sum(self.reasons.values())
+
+
+@dataclass(frozen=True)
+class Named:
+    """One of those who get nothing; a group has no id."""
+
+    person_id: int | None
+    name: str
+    held_by: Touch | None = None
+    """What takes their place, where that is why."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The preflight with names: bounded, however many are meant."""
+
+    counted: Counted
+    reps: Mapping[str, int]
+    """How many each rep would send it to, the most first."""
+    held: Mapping[str, Mapping[str, int]]
+    """Where something else of ours is why (QUOTA, GAP): how many because of each kind (``budget.KINDS``)."""
+    first: Mapping[str, Sequence[Named]]
+    """Of each reason the first ``FIRST``."""
 
 
 def _served() -> tuple[ColumnElement[bool], ...]:
@@ -126,6 +153,67 @@ def counted(db: Session, plan: Plan) -> Counted:
     inner = asked.add_columns(reason.label("reason"), arm.label("arm")).subquery()
     grouped = select(inner.c.reason, inner.c.arm, func.count()).group_by(inner.c.reason, inner.c.arm)
     return _added_up(db.execute(grouped))
+
+
+def looked_at(db: Session, plan: Plan, *seen: ColumnElement[bool]) -> Looked:
+    """The preflight with names of those ``seen``: everybody is asked about once, by one statement.
+
+    Two more read the names of what that found. Changes nothing.
+    """
+    sums: list[tuple[str, str, int]] = []
+    reps: dict[str, int] = {}
+    held: dict[str, dict[str, int]] = {}
+    ids: dict[str, list[int]] = {}
+    for what, reason, arm, userid, kind, count in db.execute(_by_name(db, plan)):
+        if what == _PERSON:
+            ids.setdefault(reason, []).append(count)
+            continue
+        sums.append((reason, arm, count))
+        if kind:
+            of = held.setdefault(reason, {})
+            of[kind] = of.get(kind, 0) + count
+        if userid:
+            reps[userid] = reps.get(userid, 0) + count
+    shown = sorted(reps.items(), key=lambda one: (-one[1], one[0]))
+    return Looked(_added_up(sums), dict(shown), held, _named(db, plan, ids, seen))
+
+
+_SUM, _PERSON = "sum", "person"
+
+
+def _by_name(db: Session, plan: Plan) -> CompoundSelect[Any]:
+    """Rows of (sum, reason, arm, rep, kind that is in the way, how many) and (person, reason, "", "", "", id)."""
+    question, sender, why = _question(plan, Person.id)
+    columns = (why.label("reason"), _arm(db, plan).label("arm"), sender.userid.label("userid"))
+    all_ = question.add_columns(*columns).cte("asked")
+    gets = and_(all_.c.reason == "", all_.c.arm != CONTROL)
+    but = (plan.source,)
+    kind = case(
+        (all_.c.reason == QUOTA, budget.kind_that_fills(plan.rules, plan.at, all_.c.id, but=but)),
+        (all_.c.reason == GAP, budget.kind_too_near(plan.rules, plan.at, all_.c.id, but=but)),
+        else_="",
+    )
+    rows = select(
+        all_.c.reason, all_.c.arm, case((gets, all_.c.userid), else_="").label("userid"), kind.label("kind")
+    ).subquery()
+    of = (rows.c.reason, rows.c.arm, rows.c.userid, rows.c.kind)
+    sums = select(literal(_SUM), *of, func.count()).group_by(*of)
+    first = [
+        select(all_.c.reason, all_.c.id).where(all_.c.reason == one).order_by(all_.c.id).limit(FIRST).subquery()
+        for one in REASONS
+    ]
+    none = (literal("", String), literal("", String), literal("", String))
+    return union_all(sums, *(select(literal(_PERSON), one.c.reason, *none, one.c.id) for one in first))
+
+
+def _named(
+    db: Session, plan: Plan, ids: Mapping[str, Sequence[int]], seen: Sequence[ColumnElement[bool]]
+) -> dict[str, list[Named]]:
+    wanted = [one for some in ids.values() for one in some]
+    names = dict(db.execute(select(Person.id, Person.name).where(Person.id.in_(wanted), *seen)).all())
+    blocked = [(one, plan.at) for why in (QUOTA, GAP) for one in ids.get(why, ()) if one in names]
+    by = budget.around(db, plan.rules, blocked, but=(plan.source,))
+    return {why: [Named(one, names[one], by.get(one)) for one in some if one in names] for why, some in ids.items()}
 
 
 def people(

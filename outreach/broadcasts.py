@@ -204,6 +204,17 @@ def preflight(db: Session, broadcast: Broadcast, rules: Rules, now: datetime, zo
     return audience.counted(db, plan_of(db, broadcast, rules, now, zone))
 
 
+def looked_at(
+    db: Session, broadcast: Broadcast, rules: Rules, now: datetime, zone: ZoneInfo, seen: ColumnElement[bool]
+) -> audience.Looked:
+    """The preflight with names of those ``seen``, and how many each rep would send it to. Changes nothing."""
+    if broadcast.audience == GROUPS:
+        return groups.named(
+            groups.looked_at(db, broadcast.chat_ids, maker(db, broadcast), rules, now, source_of(broadcast))
+        )
+    return audience.looked_at(db, plan_of(db, broadcast, rules, now, zone), seen)
+
+
 def maker(db: Session, broadcast: Broadcast) -> Sight:
     """Whom its maker may see now: only they can be reached."""
     return access.sight_of_asker(db, broadcast.made_by)

@@ -6,13 +6,13 @@ together; our own smallest gap comes on top.
 """
 
 from calendar import monthrange
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, exists, func, literal_column, select
+from sqlalchemy import ColumnElement, case, exists, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from outreach.hours import Quiet
@@ -26,6 +26,8 @@ LOCK = 0x7363_726D
 """The number of the lock that whoever plans touches holds (``hold``); nobody else uses it."""
 HELD, ASKED, SENT = TAKEN = ("held", "asked", "sent")
 """States in which a touch uses up the budget; literally so in ``storage.tables.outreach``."""
+BROADCAST, JOURNEY, CARD, OWN = KINDS = ("broadcast", "journey", "card", "own")
+"""What a touch may come from: a broadcast, a journey, a card of a rep's day, what a rep sent by herself."""
 _IS_TAKEN: ColumnElement[bool] = literal_column("touch.state IN ('held', 'asked', 'sent')")
 
 
@@ -80,6 +82,70 @@ def is_too_soon(rules: Rules, at: datetime, *, but: Collection[str] = ()) -> Col
     near = (Touch.at > at - rules.gap, Touch.at < at + rules.gap)
     days = Touch.day.between(day_of(at - rules.gap), day_of(at + rules.gap))  # by the index
     return exists().where(Touch.person_id == Person.id, _IS_TAKEN, days, *near, *_others(but))
+
+
+def kind_that_fills(rules: Rules, at: datetime, person_id: ColumnElement[int], *, but: Collection[str]) -> Any:
+    """Of what kind (``kind_of``) the first touch is that takes this person's place in the period of a moment."""
+    of = period(rules.mode, day_of(at))
+    return _first_kind(Touch.person_id == person_id, Touch.day.between(of.first, of.last), but=but)
+
+
+def kind_too_near(rules: Rules, at: datetime, person_id: ColumnElement[int], *, but: Collection[str]) -> Any:
+    """Of what kind the first touch is that lies within the smallest gap of a moment."""
+    near = (Touch.at > at - rules.gap, Touch.at < at + rules.gap)
+    days = Touch.day.between(day_of(at - rules.gap), day_of(at + rules.gap))
+    return _first_kind(Touch.person_id == person_id, days, *near, but=but)
+
+
+def _first_kind(*where: ColumnElement[bool], but: Collection[str]) -> Any:
+    kind = case(
+        (Touch.source.startswith("broadcast:"), BROADCAST),
+        (Touch.source.startswith("journey:"), JOURNEY),
+        (Touch.source.startswith("own:"), OWN),
+        else_=CARD,
+    )
+    first = select(kind).where(*where, _IS_TAKEN, *_others(but)).order_by(Touch.at, Touch.id).limit(1)
+    return first.correlate_except(Touch).scalar_subquery()
+
+
+def kind_of(source: str) -> tuple[str, int]:
+    """What a touch comes from: ``broadcast:3`` is broadcast 3, ``journey:5:v1:s2:…`` is journey 5; the rest has none.
+
+    Everything else that is no rep's own message came by a card.
+    """
+    kind, _, rest = source.partition(":")
+    number = rest.partition(":")[0]
+    if kind in (BROADCAST, JOURNEY):
+        return kind, int(number) if number.isdecimal() else 0
+    return (OWN if kind == OWN else CARD), 0
+
+
+def around(
+    db: Session, rules: Rules, asked: Iterable[tuple[int, datetime]], *, but: Collection[str]
+) -> dict[int, Touch]:
+    """Of each of some people and moments, the first touch that takes their place or is too near; a page of people.
+
+    As it is now: what has been given back meanwhile is not said any more.
+    """
+    moments = dict(asked)
+    if not moments:
+        return {}
+    spans = {one: _span(rules, at) for one, at in moments.items()}
+    first, last = min(one[0] for one in spans.values()), max(one[1] for one in spans.values())
+    own = select(Touch).where(Touch.person_id.in_(moments), _IS_TAKEN, Touch.day.between(first, last), *_others(but))
+    found: dict[int, Touch] = {}
+    for touch in db.scalars(own.order_by(Touch.at, Touch.id)):
+        at = moments[touch.person_id]
+        of = period(rules.mode, day_of(at))
+        if of.first <= touch.day <= of.last or abs(touch.at - at) < rules.gap:
+            found.setdefault(touch.person_id, touch)
+    return found
+
+
+def _span(rules: Rules, at: datetime) -> tuple[date, date]:
+    """The days on which something may stand in the way of this moment."""
+    of = period(rules.mode, day_of(at))
+    return min(of.first, day_of(at - rules.gap)), max(of.last, day_of(at + rules.gap))
 
 
 def hold(db: Session) -> None:

@@ -1,5 +1,6 @@
 """Broadcasts to customer groups (客户群): which of those chosen get it, and why each of the others does not."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from outreach import budget, mass
-from outreach.audience import QUOTA, REP_AWAY, Counted
+from outreach import audience, budget, mass
+from outreach.audience import QUOTA, REP_AWAY, Counted, Named
 from outreach.budget import Rules
 from people.access import Sight
 from storage.tables import GroupChat, GroupMember, MassTask, Member
@@ -78,6 +79,13 @@ def counted(looked: Sequence[Looked]) -> Counted:
     """How many groups get it, and why each of the others does not."""
     reasons = {why: sum(one.reason == why for one in looked) for why in REASONS}
     return Counted(len(reached_by(looked)), 0, {why: count for why, count in reasons.items() if count})
+
+
+def named(looked: Sequence[Looked]) -> audience.Looked:
+    """The same as ``audience.looked_at`` says it of people: each owner has so many groups to send it to."""
+    owners = Counter(one.owner for one in looked if not one.reason)
+    first = {why: [Named(None, one.name) for one in looked if one.reason == why][: audience.FIRST] for why in REASONS}
+    return audience.Looked(counted(looked), dict(owners.most_common()), {}, first)
 
 
 def reached_by(looked: Sequence[Looked]) -> list[str]:

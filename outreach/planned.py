@@ -64,32 +64,24 @@ def _touches(db: Session, first: date, last: date, sight: Sight) -> list[tuple[d
     """From the book: grouped by day and by what it comes from; of a manager's own reps only."""
     mine = true() if sight.everybody else Touch.userid.in_(sight.userids)
     asked = (
-        select(Touch.day, Touch.source, Touch.way, Touch.state, func.count())
+        select(Touch.day, Touch.source, Touch.state, func.count())
         .where(Touch.day.between(first, last), Touch.state.in_(budget.TAKEN), mine)
-        .group_by(Touch.day, Touch.source, Touch.way, Touch.state)
+        .group_by(Touch.day, Touch.source, Touch.state)
     )
     sums: dict[tuple[date, str, int], list[int]] = {}
-    for day, source, way, state, count in db.execute(asked):
-        kind, number = _of(source, way)
+    for day, source, state, count in db.execute(asked):
+        kind, number = budget.kind_of(source)
         numbers = sums.setdefault((day, kind, number), [0, 0])
         numbers[state == budget.SENT] += count
-    names = _names(db, {(kind, number) for _, kind, number in sums})
+    names = names_of(db, {(kind, number) for _, kind, number in sums})
     return [
         (day, Entry(kind, number, names.get((kind, number), ""), coming, out))
         for (day, kind, number), (coming, out) in sums.items()
     ]
 
 
-def _of(source: str, way: str) -> tuple[str, int]:
-    """What a touch comes from: ``broadcast:3`` is broadcast 3, ``journey:5:v1:s2:…`` is journey 5."""
-    kind, _, rest = source.partition(":")
-    number = rest.partition(":")[0]
-    if kind in ("broadcast", "journey") and number.isdecimal():
-        return kind, int(number)
-    return ("own" if kind == "own" else "card" if way == "card" else kind), 0
-
-
-def _names(db: Session, wanted: set[tuple[str, int]]) -> dict[tuple[str, int], str]:
+def names_of(db: Session, wanted: set[tuple[str, int]]) -> dict[tuple[str, int], str]:
+    """What these broadcasts and journeys (``budget.kind_of``) are called."""
     found: dict[tuple[str, int], str] = {}
     for kind, table in (("broadcast", Broadcast), ("journey", Journey)):
         numbers = {number for one, number in wanted if one == kind}

@@ -90,6 +90,25 @@ def test_a_broadcast_is_written_looked_at_sent_and_followed_rep_by_rep(fresh: Co
     ]
 
 
+def test_the_preflight_names_who_gets_nothing_what_is_in_the_way_and_what_falls_to_each_rep(fresh: Counter) -> None:
+    first = written(fresh, name="早到的")
+    fresh.visitor("wangwu").post(f"/broadcasts/{first}/submit")
+    run(fresh)
+    page = fresh.visitor("wangwu").get(f"/broadcasts/{written(fresh)}").text
+    for words in (
+        "每位客户每天最多一条",
+        "群发“早到的”",
+        "占着的是：群发 5",
+        f'href="/customers/p_{fresh.people["lisi"]}"',
+    ):
+        assert words in page, words
+    assert "由谁发" not in page
+    fresh.shop.advance(days=5)
+    page = fresh.visitor("wangwu").get(f"/broadcasts/{written(fresh)}").text
+    for words in ("由谁发", "5 位成员各自确认后", "李四"):
+        assert words in page, words
+
+
 def external(counter: Counter, rep: str) -> str:
     (touch,) = counter.shop.rows(Touch, Touch.person_id == counter.people[rep])
     return str(touch.external_userid)

@@ -134,6 +134,60 @@ def test_two_broadcasts_of_one_day_reach_nobody_twice(shop: Shop) -> None:
     assert [second[one].reason for one in people] == [QUOTA] * 3
 
 
+def looked_at(shop: Shop, message: Plan) -> audience.Looked:
+    with shop.db() as db:
+        return audience.looked_at(db, message)
+
+
+def test_looking_by_name_counts_the_same_and_says_how_much_falls_to_each_rep(shop: Shop) -> None:
+    reached = [customer(shop, "lisi") for _ in range(3)] + [customer(shop, "wangwu")]
+    out = [customer(shop, "lisi") for _ in range(audience.FIRST + 2)]
+    with shop.work() as work:
+        for one in out:
+            consent.opt_out(work, work.db.get_one(Person, one), "lisi")
+    message = plan_of(shop, arms={CONTROL: 0, "a": 5000, "b": 5000})
+    looked = looked_at(shop, message)
+    with shop.db() as db:
+        assert looked.counted == audience.counted(db, message)
+    assert (looked.counted.will, looked.reps) == (len(reached), {"lisi": 3, "wangwu": 1})
+    assert [one.person_id for one in looked.first[OPTED_OUT]] == out[: audience.FIRST]
+    assert (looked.held, looked.counted.reasons) == ({}, {OPTED_OUT: len(out)})
+
+
+def test_the_control_group_falls_to_no_rep(shop: Shop) -> None:
+    for _ in range(20):
+        customer(shop, "lisi")
+    looked = looked_at(shop, plan_of(shop, arms={CONTROL: 5000, "a": 5000}))
+    assert 0 < looked.counted.control < 20
+    assert looked.reps == {"lisi": looked.counted.will}
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [("broadcast:7", "broadcast"), ("journey:5:v1:s2:1", "journey"), ("link:17", "card"), ("own:abc", "own")],
+)
+@pytest.mark.parametrize(("hours", "reason"), [(0, QUOTA), (30, GAP)])
+def test_what_is_in_the_way_is_said_by_kind_and_by_name(
+    shop: Shop, source: str, kind: str, hours: int, reason: str
+) -> None:
+    person = customer(shop, "lisi")
+    touch(shop, person, shop.now() + timedelta(hours=hours), "held", source)
+    looked = looked_at(shop, plan_of(shop, rules=Rules()))
+    assert (looked.counted.reasons, looked.held) == ({reason: 1}, {reason: {kind: 1}})
+    [named] = looked.first[reason]
+    assert named.held_by is not None
+    assert (named.person_id, named.held_by.source, budget.kind_of(source)[0]) == (person, source, kind)
+
+
+def test_nobody_out_of_sight_is_named(shop: Shop) -> None:
+    seen, hidden = customer(shop), customer(shop)
+    with shop.db() as db:
+        looked = audience.looked_at(db, plan_of(shop), Person.id == seen)
+    assert looked.counted.reasons == {NO_RELATION: 2}
+    assert [one.person_id for one in looked.first[NO_RELATION]] == [seen]
+    assert hidden != seen
+
+
 DAYS = st.dates(date(2024, 1, 1), date(2028, 12, 31))
 MODES: Sequence[Mode] = ("day_1", "week_7", "month_days")
 
