@@ -37,7 +37,7 @@ def running(*arguments: str, log: Path, **environment: str) -> Iterator["subproc
             [sys.executable, *arguments],
             stdout=said,
             stderr=said,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "", **environment},  # as installed
             start_new_session=True,
         )
     try:

@@ -1,8 +1,6 @@
 """Health pages for machines: alive, ready, and figures for Prometheus. They show counts, never data."""
 
 from flask import Blueprint, Response, current_app
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.assembly import Parts
@@ -32,6 +30,9 @@ def ready() -> Response:
 @health.get("/metrics")
 def metrics() -> Response:
     """Rows by state in inbox and outbox, and how long the oldest has been waiting (seconds)."""
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest  # 1 MB that most shops never ask for
+    from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
     parts: Parts = current_app.extensions["parts"]
     registry = CollectorRegistry()
     rows = Gauge("scrm_rows", "Rows by box and state", ["box", "state"], registry=registry)
