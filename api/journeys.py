@@ -365,6 +365,15 @@ def open_version(call: Call, journey_id: str) -> Reply:
         return call.keep(work, Reply(201, shown(work.db, journey)))
 
 
+def discard_journey(call: Call, journey_id: str) -> Reply:
+    """Throw away a journey that was never published. One that was has a history: stop it."""
+    with call.work() as work:
+        journey = known(work.db, journey_id, lock=True)
+        call.note(work, "journey.discard", journey_id, {"name": journey.name})
+        desk.discard(work, journey)
+    return Reply(204)
+
+
 def publish(call: Call, journey_id: str, body: CutAsked) -> Reply:
     """Let the draft go live as the next version, or say everything that is wrong with it."""
     with call.work() as work:

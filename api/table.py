@@ -505,6 +505,17 @@ OPERATIONS: tuple[Operation, ...] = (
         problems=(CONFLICT,),
     ),
     Operation(
+        "DELETE",
+        "/journeys/{journey_id}",
+        journeys.discard_journey,
+        "journeys",
+        WRITE,
+        "Throw away a journey that was never published",
+        None,
+        status=204,
+        problems=(CONFLICT,),
+    ),
+    Operation(
         "POST",
         "/journeys/{journey_id}/versions",
         journeys.open_version,

@@ -337,6 +337,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "journey.change": N_("修改旅程的草稿"),
         "journey.open_version": N_("为旅程建新版本"),
         "journey.drop_draft": N_("放弃旅程的草稿"),
+        "journey.discard": N_("扔掉没有发布过的旅程"),
         "journey.publish": N_("发布旅程"),
         "journey.stop": N_("停止旅程"),
         "journey.enrol": N_("让客户走上旅程"),

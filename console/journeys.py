@@ -67,19 +67,19 @@ ROUND_STATES = {
 @pages.get("")
 @guarded("see_journeys")
 def index() -> str:
-    """Every journey, who sets out and how many are on it; and the ready-made ones that nobody has chosen yet."""
+    """Every journey, who sets out and how many are on it; and the ready-made ones, chosen or not."""
     with here.reading() as db:
         found = desk.listed(db)
         shown = {one.id: _newest(db, one) for one in found}
         names = journey_words.names_of(db, list(shown.values()))
-        chosen = {one.ready_made for one in found}
         return render_template(
             "journeys/index.html",
             found=found,
             triggers={number: journey_words.trigger(one, names) for number, one in shown.items()},
             counts=desk.counts(db, [one.id for one in found], here.sight(db).people()),
             states=STATE_WORDS,
-            ready=[one for one in ready_made.READY if one.key not in chosen],
+            ready=ready_made.READY,
+            chosen={one.ready_made: one for one in found if one.ready_made},
             full=len(found) >= desk.MAX_JOURNEYS,
         )
 
@@ -471,6 +471,22 @@ def drop(journey_id: int) -> Any:
         return {}
 
     return _decided(journey_id, "journey.drop_draft", decide, _("草稿已放弃，运行中的版本不变"))
+
+
+@pages.post("/<int:journey_id>/discard")
+@guarded("edit_journeys")
+def discard(journey_id: int) -> Any:
+    """Throw away one that was never published; a ready-made one can be chosen again."""
+    try:
+        with here.working() as work:
+            journey = _known(work.db, journey_id, lock=True)
+            here.note(work, "journey.discard", desk.public_id(journey_id), {"name": journey.name})
+            desk.discard(work, journey)
+    except CannotDo as error:
+        say(journey_words.told(error.words), "bad")
+        return back_to("journeys.show", journey_id=journey_id)
+    say(_("草稿已扔掉，没有人出发过"))
+    return back_to("journeys.index")
 
 
 # --- on last month ---------------------------------------------------------------------------------------------------

@@ -97,6 +97,13 @@ def drop_draft(work: Work, journey: Journey, *, by: str) -> None:
     journey.draft, journey.changed_by, journey.changed_at = {}, by, work.now
 
 
+def discard(work: Work, journey: Journey) -> None:
+    """Throw away one that was never published. Raises ``CannotDo`` for one that was: it has a history."""
+    if journey.live_version is not None:
+        raise CannotDo("已经发布过，不能扔掉；可以停止它")
+    work.db.delete(journey)
+
+
 def _check_name(name: str) -> None:
     if not 0 < len(name.strip()) <= NAME_AT_MOST or not name.isprintable():
         raise CannotDo(f"名称需 1–{NAME_AT_MOST} 个字")

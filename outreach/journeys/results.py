@@ -47,6 +47,10 @@ class Result:
     """When it is said even if fewer came."""
     outcome: Outcome | None
     """None until it may be said, and where nobody is in control."""
+    compares: bool
+    """Whether anybody is, or can be, in control: without, nothing can be said."""
+    achieved: int
+    """Of the treated whose days are over, who reached the goal: a number, no comparison."""
 
 
 def result(db: Session, journey: Journey, now: datetime) -> Result | None:
@@ -63,7 +67,9 @@ def result(db: Session, journey: Journey, now: datetime) -> Result | None:
     enough = all(over >= needed for _, over, _ in counted.values())
     may_say = now >= over_at or enough
     arms = [Arm(name, n, over, did if may_say else None) for name, (n, over, did) in counted.items()]
-    return Result(arms, needed, over_at, _outcome(counted, definition["control"]) if may_say else None)
+    outcome = _outcome(counted, definition["control"]) if may_say else None
+    compares = bool(definition["control"] or counted[CONTROL][0])
+    return Result(arms, needed, over_at, outcome, compares, counted[""][2])
 
 
 def _counted(db: Session, journey: Journey, now: datetime) -> dict[str, tuple[int, int, int]]:

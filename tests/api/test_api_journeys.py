@@ -98,6 +98,14 @@ def test_what_is_live_changes_only_as_a_new_version_and_stops_either_way(shop: S
     problem(api.post(f"/journeys/{journey}/stop", {"cut": True}), 409, "conflict")
 
 
+def test_only_what_was_never_published_is_thrown_away(shop: Shop, api: Caller) -> None:
+    draft, published = made(api), live(api)
+    assert api.delete(f"/journeys/{draft}").status_code == 204
+    assert api.ask("GET", f"/journeys/{draft}").status_code == 404
+    assert problem(api.delete(f"/journeys/{published}"), 409, "conflict")["detail"].startswith("已经发布过")
+    assert [one.subject for one in shop.rows(AuditRow, AuditRow.action == "journey.discard")] == [draft]
+
+
 def test_another_system_lets_a_customer_set_out_once_for_each_key(shop: Shop, api: Caller) -> None:
     shop.open_for_business()
     person = arrive(shop)

@@ -128,7 +128,10 @@ def test_every_ready_made_one_is_chosen_once_read_tried_and_kept_by_the_editor_a
         boss.post(f"/journeys/ready/{one.key}")
     rows = shop.rows(Journey)
     assert [one.ready_made for one in rows] == [one.key for one in ready_made.READY]
-    assert "选用" not in boss.get("/journeys").text
+    page = boss.get("/journeys").text
+    assert page.count("已选用") == len(ready_made.READY)
+    assert "/journeys/ready/" not in page
+    assert f'class="chosen nowrap" href="/journeys/{rows[0].id}"' in page
     for row in rows:
         for more in ("", "/dry-run"):
             for language in ("zh", "en"):
@@ -136,6 +139,35 @@ def test_every_ready_made_one_is_chosen_once_read_tried_and_kept_by_the_editor_a
         assert boss.sends_as_it_is(f"/journeys/{row.id}/edit", do="save").status_code == 303
     assert [one.draft for one in shop.rows(Journey)] == [one.draft for one in rows]
     assert boss.post("/journeys/ready/none").status_code == 404
+
+
+def test_a_draft_that_was_never_published_is_thrown_away_and_may_be_chosen_again(fresh: Counter) -> None:
+    boss, shop = fresh.visitor("zhangsan"), fresh.shop
+    boss.post("/journeys/ready/welcome")
+    assert "扔掉这个草稿" in boss.get("/journeys/1").text
+    page = boss.post("/journeys/1/discard", follow_redirects=True).text
+    assert "草稿已扔掉" in page
+    assert "/journeys/ready/welcome" in page
+    assert shop.rows(Journey) == []
+    assert [(one.action, one.details["name"]) for one in fresh.audit("journey.discard")] == [
+        ("journey.discard", "新客跟进（第 1、3、7 天）")
+    ]
+    live = made(fresh)
+    assert "扔掉这个草稿" not in boss.get(f"/journeys/{live}").text
+    assert "已经发布过，不能扔掉" in boss.post(f"/journeys/{live}/discard", follow_redirects=True).text
+    assert len(shop.rows(Journey)) == 1
+    assert fresh.visitor("lisi").post(f"/journeys/{live}/discard").status_code == 404
+
+
+def test_without_a_control_group_it_is_said_that_nothing_can_be_said_and_how_to_get_one(fresh: Counter) -> None:
+    boss, goal = fresh.visitor("zhangsan"), {"kinds": ["kf_in"], "days": 7}
+    page = boss.get(f"/journeys/{made(fresh, goal=goal)}").text
+    assert "没有留对照组，就说不出旅程有没有用" in page
+    assert "才给出结果" not in page
+    page = boss.get(f"/journeys/{made(fresh, '有对照', goal=goal, control=1000)}").text
+    assert "没有留对照组，就" not in page
+    assert "才给出结果" in page
+    assert "没有设目标，就没有可以比较的" in boss.get(f"/journeys/{made(fresh, '没目标')}").text
 
 
 FULL: dict[str, Any] = {
@@ -318,7 +350,13 @@ def test_the_dry_run_tells_last_month_by_day_and_why_not(fresh: Counter) -> None
     assert 'figure-number">5<' in page
     assert "11月22日" in page
     assert "100%" in page
+    assert 'href="/journeys/1/edit"' in page
+    assert 'href="/journeys/1?version=draft#publish"' in page
+    assert 'id="publish"' in boss.get("/journeys/1?version=draft").text
     assert fresh.shop.rows(Enrolment) == []
     with fresh.shop.work() as work:
         desk.create(work, "空的", EMPTY, by=BY)
-    assert "至少要有一步" in boss.get("/journeys/2/dry-run").text
+    page = boss.get("/journeys/2/dry-run").text
+    assert "至少要有一步" in page
+    assert "#publish" not in page
+    assert "建新版本" in boss.get(f"/journeys/{made(fresh)}/dry-run").text
