@@ -104,8 +104,8 @@ class CountedShape(Shape):
     left_out: dict[str, int] = Field(description="opted_out, no_relation, rep_away, quota, gap: how many of each.")
 
 
-class BroadcastShape(Shape):
-    """A broadcast and how it stands."""
+class BroadcastLine(Shape):
+    """A broadcast."""
 
     id: str = Field(examples=["b_3"])
     name: str
@@ -122,18 +122,23 @@ class BroadcastShape(Shape):
     made_by: str
     approved_by: str | None
     note: str | None = Field(description="Why it is back with its maker.")
+    made_at: datetime
+
+
+class BroadcastShape(BroadcastLine):
+    """A broadcast and how it stands."""
+
     states: dict[str, int] = Field(
         description="Receivers: held, asked, sent, no_friend, quota, refused, cancelled, expired, left_out, control."
     )
     deleted: int = Field(description="Receivers who deleted their rep within 24 hours of it.")
     reps: list[Loose] = Field(description="The same for each rep.")
-    made_at: datetime
 
 
 class BroadcastPage(Shape):
-    """Broadcasts, the newest first."""
+    """Broadcasts, the newest first; how each stands says `GET /broadcasts/{id}`."""
 
-    items: list[BroadcastShape]
+    items: list[BroadcastLine]
     next_cursor: str | None
 
 
@@ -142,11 +147,11 @@ class BroadcastsQuery(Paged):
 
 
 def list_broadcasts(call: Call, query: BroadcastsQuery) -> Reply:
-    """One page of the broadcasts."""
+    """One page of the broadcasts; what became of their receivers is counted for one of them at a time."""
     before = paging.decode(query.cursor)
     with reading(here.engine()) as db:
         found, following = broadcasts.listed(db, limit=query.limit, before=before[0] if before else None)
-        items = [shown(db, one) for one in found]
+        items = [_line(one) for one in found]
     return Reply(200, BroadcastPage(items=items, next_cursor=paging.encode(following) if following else None))
 
 
@@ -245,8 +250,17 @@ def _counted(counted: Counted) -> CountedShape:
 def shown(db: Session, broadcast: Broadcast) -> BroadcastShape:
     """A broadcast as it is answered."""
     standing = results.standing(db, broadcast)
-    segment_id = broadcast.segment_id
     return BroadcastShape(
+        **dict(_line(broadcast)),
+        states=dict(standing.states),
+        deleted=len(results.deleted(db, broadcast)),
+        reps=[{"userid": userid, "name": name, **states} for userid, name, states in standing.reps],
+    )
+
+
+def _line(broadcast: Broadcast) -> BroadcastLine:
+    segment_id = broadcast.segment_id
+    return BroadcastLine(
         id=public_id(broadcast),
         name=broadcast.name,
         state=broadcast.state,
@@ -257,13 +271,10 @@ def shown(db: Session, broadcast: Broadcast) -> BroadcastShape:
         metric=broadcast.metric,
         repeat=dict(broadcast.repeat) or None,
         parent_id=f"{PREFIX}{broadcast.parent_id}" if broadcast.parent_id else None,
-        deleted=len(results.deleted(db, broadcast)),
         send_at=here.local(broadcast.send_at) if broadcast.send_at else None,
         size=broadcast.size,
         made_by=broadcast.made_by,
         approved_by=broadcast.approved_by,
         note=broadcast.note,
-        states=dict(standing.states),
-        reps=[{"userid": userid, "name": name, **states} for userid, name, states in standing.reps],
         made_at=here.local(broadcast.made_at),
     )

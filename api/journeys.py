@@ -176,6 +176,7 @@ class JourneyOutcomeShape(Shape):
     """How far people come, and whether it helps. Nothing is said before the planned size or ninety days."""
 
     steps: list[AtStepShape]
+    rounds: int = Field(description="The steps are counted over so many rounds, the newest; at most 10,000.")
     arms: list[ArmShape] = Field(description="Empty where the journey has no goal, or was never published.")
     needed: int | None = Field(description="So many whose days are over each arm is planned to have.")
     said_at: datetime | None = Field(description="When it is said even if fewer came.")
@@ -251,7 +252,7 @@ def get_journey_outcome(call: Call, journey_id: str) -> Reply:
     with reading(here.engine()) as db:
         journey = known(db, journey_id)
         version = journey.live_version
-        steps = results.steps(db, journey.id, version) if version is not None else {}
+        way = results.way(db, journey.id, version) if version is not None else results.Way({}, 0, True)
         result = results.result(db, journey, here.now())
     outcome = result.outcome if result is not None else None
     return Reply(
@@ -259,8 +260,9 @@ def get_journey_outcome(call: Call, journey_id: str) -> Reply:
         JourneyOutcomeShape(
             steps=[
                 AtStepShape(id=name, waiting=one.waiting, outcomes=dict(one.outcomes or {}))
-                for name, one in steps.items()
+                for name, one in way.at.items()
             ],
+            rounds=way.rounds,
             arms=[_arm(one) for one in result.arms] if result is not None else [],
             needed=result.needed if result is not None else None,
             said_at=here.local(result.over_at) if result is not None else None,

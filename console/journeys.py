@@ -335,7 +335,7 @@ def show(journey_id: int) -> str:
             head_words=journey_words.head(definition, names),
             steps=journey_words.steps(definition, names),
             step_words=STEP_WORDS,
-            at=results.steps(db, journey_id, number) if number and sight.everybody else {},
+            way=results.way(db, journey_id, number) if number and sight.everybody else None,
             came_of=journey_words.came_of,
             faults=_faults(db, definition) if number is None else [],
             result=results.result(db, journey, here.now()) if sight.everybody else None,

@@ -28,7 +28,8 @@ HELD, ASKED, SENT = TAKEN = ("held", "asked", "sent")
 """States in which a touch uses up the budget; literally so in ``storage.tables.outreach``."""
 BROADCAST, JOURNEY, CARD, OWN = KINDS = ("broadcast", "journey", "card", "own")
 """What a touch may come from: a broadcast, a journey, a card of a rep's day, what a rep sent by herself."""
-_IS_TAKEN: ColumnElement[bool] = literal_column("touch.state IN ('held', 'asked', 'sent')")
+IS_TAKEN: ColumnElement[bool] = literal_column("touch.state IN ('held', 'asked', 'sent')")
+"""The same in the words of the indexes, or no database uses them."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def is_used_up(rules: Rules, at: datetime, *, but: Collection[str] = ()) -> Colu
     ``but``: sources whose own touches do not count, because they are the ones being asked about.
     """
     of = period(rules.mode, day_of(at))
-    own = (Touch.person_id == Person.id, _IS_TAKEN, Touch.day.between(of.first, of.last), *_others(but))
+    own = (Touch.person_id == Person.id, IS_TAKEN, Touch.day.between(of.first, of.last), *_others(but))
     if of.most == 1:
         return exists().where(*own)
     return select(func.count()).where(*own).correlate(Person).scalar_subquery() >= of.most
@@ -81,7 +82,7 @@ def is_too_soon(rules: Rules, at: datetime, *, but: Collection[str] = ()) -> Col
     """The condition on ``Person`` that holds where something else of ours reaches them within the smallest gap."""
     near = (Touch.at > at - rules.gap, Touch.at < at + rules.gap)
     days = Touch.day.between(day_of(at - rules.gap), day_of(at + rules.gap))  # by the index
-    return exists().where(Touch.person_id == Person.id, _IS_TAKEN, days, *near, *_others(but))
+    return exists().where(Touch.person_id == Person.id, IS_TAKEN, days, *near, *_others(but))
 
 
 def kind_that_fills(rules: Rules, at: datetime, person_id: ColumnElement[int], *, but: Collection[str]) -> Any:
@@ -104,7 +105,7 @@ def _first_kind(*where: ColumnElement[bool], but: Collection[str]) -> Any:
         (Touch.source.startswith("own:"), OWN),
         else_=CARD,
     )
-    first = select(kind).where(*where, _IS_TAKEN, *_others(but)).order_by(Touch.at, Touch.id).limit(1)
+    first = select(kind).where(*where, IS_TAKEN, *_others(but)).order_by(Touch.at, Touch.id).limit(1)
     return first.correlate_except(Touch).scalar_subquery()
 
 
@@ -132,7 +133,7 @@ def around(
         return {}
     spans = {one: _span(rules, at) for one, at in moments.items()}
     first, last = min(one[0] for one in spans.values()), max(one[1] for one in spans.values())
-    own = select(Touch).where(Touch.person_id.in_(moments), _IS_TAKEN, Touch.day.between(first, last), *_others(but))
+    own = select(Touch).where(Touch.person_id.in_(moments), IS_TAKEN, Touch.day.between(first, last), *_others(but))
     found: dict[int, Touch] = {}
     for touch in db.scalars(own.order_by(Touch.at, Touch.id)):
         at = moments[touch.person_id]

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.orm import Session
 
-from outreach import audience, budget, mass
+from outreach import audience, budget, hours, mass
 from outreach.audience import QUOTA, REP_AWAY, Counted, Named
 from outreach.budget import Rules
 from people.access import Sight
@@ -17,6 +17,8 @@ from storage.tables import GroupChat, GroupMember, MassTask, Member
 GONE, NOT_YOURS = "gone", "not_yours"
 REASONS = (GONE, NOT_YOURS, REP_AWAY, QUOTA)
 """Why a group gets nothing, in the order in which it is asked."""
+_IS_OF_GROUPS: ColumnElement[bool] = literal_column("mass_task.audience = 'groups'")
+"""In the words of the index that holds only these."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def looked_at(
     known = {one.chat_id: one for one in db.scalars(select(GroupChat).where(GroupChat.chat_id.in_(chat_ids)))}
     owners = {one.owner for one in known.values()}
     serving = select(Member.userid).where(Member.userid.in_(owners), Member.serves.is_(True), Member.left_at.is_(None))
-    able, full = set(db.scalars(serving)), _full(db, rules, now, source)
+    able, full = set(db.scalars(serving)), _full(db, chat_ids, rules, now, source)
     found = []
     for chat_id in chat_ids:
         chat = known.get(chat_id)
@@ -57,21 +59,20 @@ def looked_at(
     return found
 
 
-def _full(db: Session, rules: Rules, now: datetime, source: str) -> set[str]:
-    """Groups that WeCom would take no more for: each counts what it got, and what waits for its owner."""
+def _full(db: Session, chat_ids: Collection[str], rules: Rules, now: datetime, source: str) -> set[str]:
+    """Which of these WeCom would take no more for: each counts what it got in its period, and what waits for its owner.
+
+    Only the period's own tasks are read, by indexes that hold them alone.
+    """
     of = budget.period(rules.mode, budget.day_of(now))
-    waits, got = MassTask.state.in_(mass.OPEN), MassTask.confirmed_at.is_not(None)
-    own = select(MassTask.chat_ids, MassTask.reached, MassTask.confirmed_at).where(
-        MassTask.audience == "groups", MassTask.source != source, or_(waits, got)
+    begins = hours.instant(of.first, time(), budget.SHANGHAI)
+    others = (_IS_OF_GROUPS, MassTask.source != source)
+    waiting = select(MassTask.chat_ids).where(*others, mass.IS_OPEN, MassTask.confirmed_at.is_(None))
+    got = select(MassTask.reached).where(*others, MassTask.confirmed_at >= begins)
+    asked_for = set(chat_ids)
+    times = Counter(
+        chat_id for own in (waiting, got) for some in db.scalars(own) for chat_id in some if chat_id in asked_for
     )
-    times: dict[str, int] = {}
-    for asked, reached, confirmed_at in db.execute(own):
-        if confirmed_at is None:
-            counted: Collection[str] = asked
-        else:
-            counted = reached if of.first <= budget.day_of(confirmed_at) <= of.last else ()
-        for chat_id in counted:
-            times[chat_id] = times.get(chat_id, 0) + 1
     return {chat_id for chat_id, count in times.items() if count >= of.most}
 
 

@@ -30,6 +30,8 @@ LOST_AFTER = timedelta(minutes=10)
 Task = aliased(MassTask)
 CONFIRMED_UNTIL = time(18)
 OPEN = ("planned", "asked", "unclear", "made", "leaving")
+IS_OPEN: ColumnElement[bool] = literal_column("mass_task.state IN ('planned', 'asked', 'unclear', 'made', 'leaving')")
+"""The same in the words of the index that holds only these."""
 QUIET, GONE = AGAIN = ("quiet hours have begun", "somebody in it is not to get it any more")
 """Why a task is taken back that is offered again."""
 LATE = "no rep confirmed it in time"
@@ -40,7 +42,7 @@ REMINDERS, REMINDERS_WITHIN = 3, timedelta(hours=24)
 ATTACHMENTS_TAKE = timedelta(minutes=1)
 WORDS: Mapping[int, str] = {SENT: budget.SENT, NO_FRIEND: "no_friend", QUOTA_USED: "quota"}
 """WeCom's word of a receiver as a state of the touch."""
-_IS_FREE: ColumnElement[bool] = literal_column("(touch.state = 'held' AND touch.task_id IS NULL)")
+IS_FREE: ColumnElement[bool] = literal_column("(touch.state = 'held' AND touch.task_id IS NULL)")
 """Held, and in no task yet: in the words of the index by which that is found (``storage.tables.outreach``)."""
 
 
@@ -57,7 +59,7 @@ class Content:
 
 def cut(work: Work, source: str, contents: Mapping[str, Content], due_at: datetime) -> MassTask | None:
     """Make the next task of touches that have none: up to ten thousand of one rep and arm. None when all have one."""
-    free = (Touch.source == source, _IS_FREE)
+    free = (Touch.source == source, IS_FREE)
     next_of = select(Touch.userid, Touch.arm).where(*free).order_by(Touch.userid, Touch.arm).limit(1)
     first = work.db.execute(next_of).first()
     if first is None:

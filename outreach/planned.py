@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import func, select, true
+from sqlalchemy import ColumnElement, case, func, literal_column, select, true
 from sqlalchemy.orm import Session
 
 from outreach import broadcasts, budget, hours, recurring
@@ -64,9 +64,9 @@ def _touches(db: Session, first: date, last: date, sight: Sight) -> list[tuple[d
     """From the book: grouped by day and by what it comes from; of a manager's own reps only."""
     mine = true() if sight.everybody else Touch.userid.in_(sight.userids)
     asked = (
-        select(Touch.day, Touch.source, Touch.state, func.count())
-        .where(Touch.day.between(first, last), Touch.state.in_(budget.TAKEN), mine)
-        .group_by(Touch.day, Touch.source, Touch.state)
+        select(Touch.day, _ORIGIN, Touch.state, func.count())
+        .where(Touch.day.between(first, last), budget.IS_TAKEN, mine)
+        .group_by(Touch.day, _ORIGIN, Touch.state)
     )
     sums: dict[tuple[date, str, int], list[int]] = {}
     for day, source, state, count in db.execute(asked):
@@ -78,6 +78,17 @@ def _touches(db: Session, first: date, last: date, sight: Sight) -> list[tuple[d
         (day, Entry(kind, number, names.get((kind, number), ""), coming, out))
         for (day, kind, number), (coming, out) in sums.items()
     ]
+
+
+_ORIGIN: ColumnElement[str] = case(
+    (literal_column("substr(touch.source, 1, 5) = 'card:'"), literal_column("'card:'")),
+    (literal_column("substr(touch.source, 1, 4) = 'own:'"), literal_column("'own:'")),
+    else_=literal_column("substr(touch.source, 1, 20)"),
+)
+"""Where a touch comes from, as far as a day needs it: a source may be of one person alone, and days have millions.
+
+Twenty signs hold the number of every broadcast and journey.
+"""
 
 
 def names_of(db: Session, wanted: set[tuple[str, int]]) -> dict[tuple[str, int], str]:

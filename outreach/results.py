@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, String, and_, cast, func, literal, select, true
 from sqlalchemy.orm import Session
 
 from outreach import audience
@@ -73,19 +73,24 @@ def _names(db: Session, userids: Any) -> dict[str, str]:
 def progress(db: Session, found: Sequence[Broadcast], sight: Sight) -> dict[int, tuple[int, int, int, int]]:
     """For the list, by id: tasks confirmed, tasks in all, receivers who have it, receivers in all."""
     numbers = {source_of(one): one.id for one in found}
-    own = select(MassTask.source, MassTask.confirmed_at, MassTask.size, MassTask.reached, MassTask.audience)
-    own = own.where(MassTask.source.in_(numbers), MassTask.state.not_in(("cancelled", "watched")))
+    own = (
+        MassTask.source.in_(numbers),
+        MassTask.state.not_in(("cancelled", "watched")),
+        sight.reps(MassTask.userid.expression),
+    )
     shown: dict[int, list[int]] = {number: [0, 0, 0, 0] for number in numbers.values()}
-    for source, confirmed_at, size, reached, kind in db.execute(own.where(sight.reps(MassTask.userid.expression))):
-        line = shown[numbers[source]]
-        line[0] += confirmed_at is not None
-        line[1] += 1
-        line[2] += len(reached) if kind == "groups" else 0
-        line[3] += size
-    sent = select(Touch.source, func.count()).where(Touch.source.in_(numbers), Touch.state == SENT)
-    seen = sent if sight.everybody else sent.where(Touch.userid.in_(sight.userids))
-    for source, count in db.execute(seen.group_by(Touch.source)):
-        shown[numbers[source]][2] += count
+    tasks = select(MassTask.source, func.count(MassTask.confirmed_at), func.count(), func.sum(MassTask.size))
+    for source, confirmed, count, size in db.execute(tasks.where(*own).group_by(MassTask.source)):
+        shown[numbers[source]] = [confirmed, count, 0, size]
+    to_groups = select(MassTask.source, MassTask.reached).where(*own, MassTask.audience == "groups")
+    for source, reached in db.execute(to_groups):
+        shown[numbers[source]][2] += len(reached)
+    mine = true() if sight.everybody else Touch.userid.in_(sight.userids)
+    its = literal("broadcast:").concat(cast(Broadcast.id, String))
+    sent = select(func.count()).where(Touch.source == its, Touch.state == SENT, mine)
+    each = sent.correlate(Broadcast).scalar_subquery()  # one look into the index for each, never the whole book
+    for number, count in db.execute(select(Broadcast.id, each).where(Broadcast.id.in_(shown))):
+        shown[number][2] += count
     return {number: (one[0], one[1], one[2], one[3]) for number, one in shown.items()}
 
 
@@ -171,25 +176,27 @@ def customers(
     after: int = 0,
     which: Mapping[str, str] | None = None,
 ) -> tuple[list[CustomerLine], int | None]:
-    """One page of the customers, in the order of planning, and the id that the next page comes after.
+    """One page of the customers, and the person's id that the next page comes after.
 
-    ``which`` narrows by ``state``, ``reason``, ``userid`` or ``arm``.
+    ``which`` narrows by ``state``, ``reason``, ``userid`` or ``arm``. By person, because that is the order of the
+    indexes: a page costs the same wherever it is.
     """
     narrowed = [getattr(Touch, name) == value for name, value in (which or {}).items() if value]
     asked = (
         select(Touch, Person.name)
         .join(Person, Person.id == Touch.person_id)
-        .where(*_touches(broadcast, sight), *narrowed, sight.people(), Touch.id > after)
-        .order_by(Touch.id)
+        .where(*_touches(broadcast, sight), *narrowed, sight.people(), Touch.person_id > after)
+        .order_by(Touch.person_id)
     )
-    gone = deleted(db, broadcast, sight)
-    found = [CustomerLine(one, name, one.id in gone) for one, name in db.execute(asked.limit(limit + 1))]
-    more, found = len(found) > limit, found[:limit]
-    return found, (found[-1].touch.id if more else None)
+    rows = db.execute(asked.limit(limit + 1)).all()
+    more, rows = len(rows) > limit, rows[:limit]
+    gone = deleted(db, broadcast, sight, Interval.person_id.in_([one.person_id for one, _ in rows]))
+    found = [CustomerLine(one, name, one.id in gone) for one, name in rows]
+    return found, (found[-1].touch.person_id if more else None)
 
 
 def every_customer(db: Session, broadcast: Broadcast, sight: Sight, batch: int = 1000) -> Iterator[CustomerLine]:
-    """All of them, read as they are taken."""
+    """All of them, read as they are taken: what of them is at hand is never more than one batch."""
     after: int | None = 0
     while after is not None:
         found, after = customers(db, broadcast, sight, limit=batch, after=after)
@@ -211,9 +218,10 @@ def groups(
 # --- deletions -------------------------------------------------------------------------------------------------------
 
 
-def deleted(db: Session, broadcast: Broadcast, sight: Sight = EVERYBODY) -> dict[int, str]:
+def deleted(db: Session, broadcast: Broadcast, sight: Sight = EVERYBODY, *only: ColumnElement[bool]) -> dict[int, str]:
     """Touches whose customer deleted her rep within a day of receiving it, by id, with the rep.
 
+    ``only`` are conditions on ``Interval``.
     Read from the few who left, not from the many who were written to.
     """
     if broadcast.approved_at is None:
@@ -221,7 +229,7 @@ def deleted(db: Session, broadcast: Broadcast, sight: Sight = EVERYBODY) -> dict
     own = (
         select(Touch.id, Touch.userid, Touch.at, Interval.ended_at)
         .join(Interval, and_(Interval.person_id == Touch.person_id, Interval.userid == Touch.userid))
-        .where(*_touches(broadcast, sight), Touch.state == SENT)
+        .where(*_touches(broadcast, sight), Touch.state == SENT, *only)
         .where(Interval.ended_by == "customer", Interval.ended_at >= broadcast.approved_at)
     )
     found = {}

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 
 from outreach.arms import BUCKETS, CONTROL
@@ -19,6 +19,8 @@ from storage.tables import Enrolment, Journey, JourneyVersion, StepRun
 
 LIFT = 0.05
 """A difference of so much is worth knowing: by it the size is planned."""
+NEWEST = 10_000
+"""So many of the newest rounds of a version are counted step by step: enough to see where people stay behind."""
 USUAL = 0.2
 """The share that is expected without the journey, until there is a better guess."""
 LONGEST = timedelta(days=90)
@@ -108,16 +110,35 @@ class AtStep:
     """``done``, ``would`` (control), ``failed``, or why it was skipped."""
 
 
-def steps(db: Session, journey_id: int, version: int) -> dict[str, AtStep]:
-    """Of each step of a version."""
+@dataclass(frozen=True)
+class Way:
+    """How far people come."""
+
+    at: Mapping[str, AtStep]
+    """By the id of the step."""
+    rounds: int
+    """So many rounds were counted, the newest."""
+    is_whole: bool
+    """Whether those are all there are."""
+
+
+def way(db: Session, journey_id: int, version: int) -> Way:
+    """Of each step of a version, counted over its newest rounds, however many there are."""
+    own = (Enrolment.journey_id == journey_id, Enrolment.version == version)
+    newest = select(Enrolment.id).where(*own).order_by(Enrolment.id.desc())
+    rounds = db.scalars(select(func.count()).select_from(newest.limit(NEWEST + 1).subquery())).one()
+    return Way(_steps(db, newest.limit(NEWEST)), min(rounds, NEWEST), rounds <= NEWEST)
+
+
+def _steps(db: Session, rounds: Select[int]) -> dict[str, AtStep]:
     found: dict[str, dict[str, int]] = {}
     skipped = StepRun.outcome["skipped"].as_string()
     left = StepRun.outcome["left"].as_string()
     would = StepRun.outcome["would"].as_string()
+    of = rounds.subquery()
     own = (
         select(StepRun.step, StepRun.state, skipped, left, would, func.count())
-        .join(Enrolment, Enrolment.id == StepRun.enrolment_id)
-        .where(Enrolment.journey_id == journey_id, Enrolment.version == version)
+        .join(of, of.c.id == StepRun.enrolment_id)
         .group_by(StepRun.step, StepRun.state, skipped, left, would)
     )
     for step, state, why, gone, ghost, count in db.execute(own):

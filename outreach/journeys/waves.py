@@ -33,7 +33,7 @@ FATES: Mapping[str, str] = MappingProxyType(
 
 def due(db: Session, now: datetime) -> list[str]:
     """Waves whose time has come and of which somebody is in no task yet: ``journey:5:v1:s2:20261127``."""
-    own = (Touch.way == MASS, Touch.state == budget.HELD, Touch.task_id.is_(None), Touch.at <= now)
+    own = (Touch.way == MASS, mass.IS_FREE, Touch.at <= now)
     found = select(Touch.source).where(*own, Touch.source.startswith("journey:", autoescape=True))
     return sorted(db.scalars(found.distinct()))
 
@@ -50,7 +50,7 @@ def cut(work: Work, source: str, rules: Rules) -> bool:
 
 def settle_kf(work: Work) -> int:
     """Write down what became of messages in 微信客服, and give back what did not arrive; how many are settled."""
-    own = (Touch.way == KF, Touch.state == budget.ASKED)
+    own = (Touch.task_id.is_(None), Touch.state == budget.ASKED, Touch.way == KF)  # the first two by their index
     asked = list(work.db.execute(select(Touch.id, Touch.source).where(*own).order_by(Touch.id).limit(KF_WAITS)))
     names = {conversations.line_of_wish(_wish_of(source)): touch_id for touch_id, source in asked}
     lines = select(Interaction).where(Interaction.once.in_(names))

@@ -105,6 +105,7 @@ class Enrolment(Base):
         Index("ix_enrolment_state", "journey_id", "state", "id"),
         Index("ix_enrolment_person", "person_id", "id"),
         Index("ix_enrolment_goal", "journey_id", "goal_until"),
+        Index("ix_enrolment_version", "journey_id", "version", "id"),
     )
 
 

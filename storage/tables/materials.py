@@ -56,7 +56,7 @@ class TrackedLink(Base):
     made_at: Mapped[datetime]
     opened_at: Mapped[datetime | None]
     """Last."""
-    __table_args__ = (Index("ix_tracked_link_source", "source"),)
+    __table_args__ = (Index("ix_tracked_link_source", "source", "opens"),)
 
 
 class LinkOpen(Base):

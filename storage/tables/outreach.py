@@ -16,6 +16,7 @@ FREE = "state = 'held' AND task_id IS NULL"
 ALIVE_CARDS = "state IN ('open', 'snoozed')"
 """Cards that may still be acted on; literally so in ``outreach.cards``, or no database uses the index."""
 OPEN_TASKS = "state IN ('planned', 'asked', 'unclear', 'made', 'leaving')"
+GROUPS = "audience = 'groups'"
 
 
 class Broadcast(Base):
@@ -100,6 +101,7 @@ class MassTask(Base):
         Index("ix_mass_task_source", "source", "state"),
         Index("ix_mass_task_open", "state", "due_at", postgresql_where=sql(OPEN_TASKS), sqlite_where=sql(OPEN_TASKS)),
         Index("ix_mass_task_userid", "userid", "made_at"),
+        Index("ix_mass_task_groups", "confirmed_at", postgresql_where=sql(GROUPS), sqlite_where=sql(GROUPS)),
     )
 
 
@@ -132,7 +134,8 @@ class Touch(Base):
         Index("ix_touch_budget", "person_id", "day", postgresql_where=sql(TAKEN), sqlite_where=sql(TAKEN)),
         Index("ix_touch_task", "task_id", "state"),
         Index("ix_touch_free", "source", "userid", "arm", "id", postgresql_where=sql(FREE), sqlite_where=sql(FREE)),
-        Index("ix_touch_source", "source", "state"),
+        Index("ix_touch_source", "source", "state", "person_id", "userid"),
+        Index("ix_touch_day", "day", "source", "state", "userid", postgresql_where=sql(TAKEN), sqlite_where=sql(TAKEN)),
         Index("ix_touch_person", "person_id"),
     )
 

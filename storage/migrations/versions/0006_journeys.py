@@ -84,6 +84,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_enrolment_goal", "enrolment", ["journey_id", "goal_until"], unique=False)
     op.create_index("ix_enrolment_person", "enrolment", ["person_id", "id"], unique=False)
+    op.create_index("ix_enrolment_version", "enrolment", ["journey_id", "version", "id"], unique=False)
     op.create_index("ix_enrolment_state", "enrolment", ["journey_id", "state", "id"], unique=False)
     op.create_index(
         "uq_enrolment_live",
@@ -140,7 +141,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_tracked_link_external_userid"), "tracked_link", ["external_userid"], unique=False)
     op.create_index(op.f("ix_tracked_link_material_id"), "tracked_link", ["material_id"], unique=False)
     op.create_index(op.f("ix_tracked_link_person_id"), "tracked_link", ["person_id"], unique=False)
-    op.create_index("ix_tracked_link_source", "tracked_link", ["source"], unique=False)
+    op.create_index("ix_tracked_link_source", "tracked_link", ["source", "opens"], unique=False)
     op.create_index(op.f("ix_tracked_link_task_id"), "tracked_link", ["task_id"], unique=False)
     op.create_table(
         "webhook_call",
@@ -264,4 +265,22 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'held' AND task_id IS NULL"),
         sqlite_where=sa.text("state = 'held' AND task_id IS NULL"),
+    )
+    op.create_index(
+        "ix_touch_day",
+        "touch",
+        ["day", "source", "state", "userid"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('held', 'asked', 'sent')"),
+        sqlite_where=sa.text("state IN ('held', 'asked', 'sent')"),
+    )
+    op.drop_index("ix_touch_source", table_name="touch")
+    op.create_index("ix_touch_source", "touch", ["source", "state", "person_id", "userid"], unique=False)
+    op.create_index(
+        "ix_mass_task_groups",
+        "mass_task",
+        ["confirmed_at"],
+        unique=False,
+        postgresql_where=sa.text("audience = 'groups'"),
+        sqlite_where=sa.text("audience = 'groups'"),
     )
