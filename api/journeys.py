@@ -169,7 +169,9 @@ class AtStepShape(Shape):
 
     id: str
     waiting: int
-    outcomes: dict[str, int] = Field(description="done, would (control), failed, left:…, or why it was skipped.")
+    outcomes: dict[str, int] = Field(
+        description="done, would (control), failed, left:…, why it was skipped; what was said by way: card:held."
+    )
 
 
 class JourneyOutcomeShape(Shape):

@@ -8,11 +8,11 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from console import journey_words
-from console.journey_words import ROUND_WORDS, STEP_WORDS, WAITS_WORDS
+from console.journey_words import ROUND_WORDS, STEP_WORDS
 from console.words import _, mark
 from outreach.arms import CONTROL
 from outreach.journeys import definition as shape
-from outreach.journeys import rounds
+from outreach.journeys import parting, rounds
 from outreach.journeys.definition import Definition
 from storage.tables import Enrolment, Journey, JourneyVersion, Person, Segment, StepRun
 
@@ -48,13 +48,22 @@ def of_journey(db: Session, journey: Journey, found: Sequence[Enrolment]) -> lis
 
 
 def lines(db: Session, found: Sequence[tuple[Enrolment, Journey, Person]]) -> list[RoundLine]:
-    """Rounds as they read; three questions however many they are."""
+    """Rounds as they read; a handful of questions however many they are."""
     enrolments = [one for one, _journey, _person in found]
     waits, definitions = rounds.waits(db, enrolments), _definitions(db, enrolments)
+    acts = parting.acts(db, enrolments, {one: of["exits"]["kinds"] for one, of in definitions.items()})
     numbers = {int(one.because.get("segment") or 0) for one in enrolments}
     segments = dict(db.execute(select(Segment.id, Segment.name).where(Segment.id.in_(numbers))).all())
     return [
-        _line(one, journey, person, waits.get(one.id), definitions[one.journey_id, one.version], segments)
+        _line(
+            one,
+            journey,
+            person,
+            waits.get(one.id),
+            definitions[one.journey_id, one.version],
+            segments,
+            acts.get(one.id),
+        )
         for one, journey, person in found
     ]
 
@@ -72,6 +81,7 @@ def _line(
     waiting: StepRun | None,
     definition: Definition,
     segments: Mapping[int, str],
+    act: str | None,
 ) -> RoundLine:
     words, tone = ROUND_WORDS[enrolment.state]
     on_the_way = enrolment.state == rounds.LIVE and waiting is not None
@@ -82,7 +92,7 @@ def _line(
         _(words),
         tone,
         journey_words.because(enrolment.because, segments),
-        journey_words.left(enrolment.left_because) if enrolment.left_because else "",
+        journey_words.left(enrolment.left_because, act) if enrolment.left_because else "",
         _waits(waiting, definition) if on_the_way and waiting is not None else "",
         waiting.due_at if on_the_way and waiting is not None else None,
         enrolment.arm == CONTROL,
@@ -94,5 +104,5 @@ def _waits(waiting: StepRun, definition: Definition) -> str:
     step = shape.steps_of(definition)[waiting.step]
     do = _(STEP_WORDS[str(step["do"])][0])
     words = _("第 %(n)s 步：%(what)s", n=names.index(waiting.step) + 1, what=do)
-    why = WAITS_WORDS.get(str(waiting.outcome.get("waits")))
-    return f"{words}{mark('，')}{_(why)}" if why else words
+    why = journey_words.waits(str(waiting.outcome.get("waits")))
+    return f"{words}{mark('，')}{why}" if why else words

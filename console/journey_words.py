@@ -7,14 +7,15 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console.broadcast_words import EVERY_WORDS, WEEKDAYS
+from console.broadcast_seen import rules
+from console.broadcast_words import EVERY_WORDS, WEEKDAYS, rule_words
 from console.broadcast_words import FROM_BELOW as OF_BROADCASTS
 from console.segment_words import BEHAVIOUR_WORDS, FAULTS, LIFE_WORDS, Called, called, on_one_line, sentences
 from console.words import N_, _, listed, said
 from insight.values import Place
 from outreach.arms import BUCKETS
 from outreach.journeys import definition as shape
-from outreach.journeys import desk, rounds
+from outreach.journeys import desk, parting, rounds
 from outreach.journeys.definition import END, Definition, Step
 from storage.tables import Material, Segment
 
@@ -73,9 +74,9 @@ LATE_WORDS: Mapping[str, str] = {
 LEFT_WORDS: Mapping[str, str] = {
     "opted_out": N_("不再接收消息"),
     "no_relation": N_("没有成员和他是好友"),
-    "exit": N_("做了让他离开的事"),
+    parting.EXIT: N_("做了让他离开的事"),
     "no_match": N_("不再符合条件"),
-    "stopped": N_("旅程停止了"),
+    "stopped": N_("旅程停止了，或换了新版本"),
     "too_old": N_("走得太久"),
     "loop": N_("总是转回同一步"),
     "failed": N_("这一步三次都没有成功"),
@@ -92,13 +93,31 @@ CAME_OF: Mapping[str, tuple[str, str]] = {
     "no_way": (N_("没有能用的方式"), "warn"),
     "no_relation": (N_("没有成员和他是好友"), "quiet"),
     "same_day": (N_("当天已安排过"), "quiet"),
+    "card:held": (N_("已放进成员的清单"), "info"),
+    "card:sent": (N_("成员已发出"), "good"),
+    "card:expired": (N_("成员没有发，过期了"), "warn"),
+    "card:cancelled": (N_("从清单里撤回了"), "quiet"),
+    "mass:held": (N_("等着安排群发任务"), "info"),
+    "mass:asked": (N_("等成员确认"), "info"),
+    "mass:sent": (N_("已发出"), "good"),
+    "mass:no_friend": (N_("未送达：不是好友"), "bad"),
+    "mass:quota": (N_("未送达：已达上限"), "bad"),
+    "mass:refused": (N_("企业微信没有接受"), "bad"),
+    "mass:cancelled": (N_("已撤回，没有发"), "quiet"),
+    "mass:expired": (N_("成员没有按时确认"), "warn"),
+    "mass:left_out": (N_("没有安排"), "quiet"),
+    "kf:asked": (N_("正在发出"), "info"),
+    "kf:sent": (N_("已发出"), "good"),
+    "kf:refused": (N_("企业微信没有接受"), "bad"),
+    "kf:cancelled": (N_("已撤回，没有发"), "quiet"),
+    "kf:expired": (N_("没有发出，过期了"), "warn"),
     "rep_full": (N_("成员的待办已满"), "warn"),
     "quota": (N_("触达额度用完"), "warn"),
     "gap": (N_("离上一条太近"), "warn"),
     "time": (N_("等不到合适的时段"), "warn"),
     "skipped": (N_("跳过"), "quiet"),
 }
-"""What came of a step; why it was skipped."""
+"""What came of a step; why it was skipped; of one that says something how that stands (``results.steps``)."""
 WAITS_WORDS: Mapping[str, str] = {
     "quota": N_("触达额度用完，等有额度"),
     "gap": N_("离上一条太近，再等等"),
@@ -514,16 +533,30 @@ def because(why: Mapping[str, Any], segment_names: Mapping[int, str]) -> str:
     return _("其他系统点名（%(who)s）", who=str(why.get("by", "")).removeprefix("key:"))
 
 
-def left(because_of: str) -> str:
-    """Why somebody left."""
-    return _(LEFT_WORDS.get(because_of, because_of))
+def left(because_of: str, act: str | None = None) -> str:
+    """Why somebody left; ``act``: the kind of what was done, where that is why."""
+    words = _(LEFT_WORDS.get(because_of, because_of))
+    if act is None or act not in KIND_WORDS:
+        return words
+    done = _(KIND_WORDS[act])
+    return _("客户%(what)s", what=done) if because_of == parting.EXIT else listed((words, done), "：")
 
 
-def came_of(word: str) -> tuple[str, str]:
+def waits(why: str) -> str:
+    """What a step waits for beside its time, with the shop's own rule where one is behind it; nothing else: nothing."""
+    return _with_rule(_(WAITS_WORDS[why]), why) if why in WAITS_WORDS else ""
+
+
+def _with_rule(words: str, why: str) -> str:
+    rule = rule_words(why, rules())
+    return _("%(what)s（%(rule)s）", what=words, rule=rule) if rule else words
+
+
+def came_of(word: str, definition: Definition) -> tuple[str, str]:
     """What came of a step, by the word that ``results.steps`` counts it under, and its tone."""
     if word.startswith("left:"):
-        gone = word.removeprefix("left:")
-        words = _("达成目标，不用做了") if gone == rounds.GOAL else _("离开了：%(why)s", why=left(gone))
-        return words, "quiet"
+        gone, exits = word.removeprefix("left:"), definition["exits"]["kinds"]
+        why = _("客户%(what)s", what=kinds(exits)) if gone == parting.EXIT and exits else left(gone)
+        return _("达成目标，不用做了") if gone == rounds.GOAL else _("离开了：%(why)s", why=why), "quiet"
     words, tone = CAME_OF.get(word, (word, "quiet"))
-    return _(words), tone
+    return _with_rule(_(words), word), tone

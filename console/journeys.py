@@ -6,6 +6,7 @@ Bosses and operators write them. A manager sees what they are and, of who is on 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, render_template, request
@@ -336,7 +337,7 @@ def show(journey_id: int) -> str:
             steps=journey_words.steps(definition, names),
             step_words=STEP_WORDS,
             way=results.way(db, journey_id, number) if number and sight.everybody else None,
-            came_of=journey_words.came_of,
+            came_of=partial(journey_words.came_of, definition=definition),
             faults=_faults(db, definition) if number is None else [],
             result=results.result(db, journey, here.now()) if sight.everybody else None,
             sayings=SAYING_WORDS,

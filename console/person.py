@@ -17,6 +17,7 @@ from console.customers import STAGES, choices, number_of, remark_of
 from console.doors import guarded
 from console.layout import back_to, say
 from console.segment_words import LIFE_WORDS
+from console.story_causes import causes
 from console.story_lines import FAMILIES, line_of
 from console.today import OUTCOMES, rep_names
 from console.words import N_, _, said
@@ -112,6 +113,7 @@ def _facts(db: Session, person: Person) -> dict[str, Any]:
     open_tasks = tasks.open_about(db, person, None if sight.everybody else sorted(sight.userids), limit=TASKS)
     doers = [one.userid for one in open_tasks]
     names = rep_names(db, sight, [*userids, *doers, person.owner or ""]) | _names_told(db, story)
+    came_of = causes(db, story)
     return {
         "person": person,
         "picture": picture,
@@ -123,7 +125,7 @@ def _facts(db: Session, person: Person) -> dict[str, Any]:
         "open_tasks": open_tasks,
         "phones": phones.of_person(db, sight, person),
         "out_by": _out_by(db, person),
-        "lines": [line_of(one, names, _came_again(one, intervals)) for one in story],
+        "lines": [line_of(one, names, _came_again(one, intervals), came_of.get(one.id, "")) for one in story],
         "following": write_cursor(following),
         "after": bool(after),
         "group": group if kinds else "",

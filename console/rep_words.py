@@ -1,9 +1,12 @@
 """The words of reps' cards and their day in both languages: what ``outreach`` and ``people`` wrote, said here."""
 
+import re
+
 from flask import Flask
 
 from console.segment_words import because
-from console.words import N_, _, said
+from console.shown import MONTHS
+from console.words import N_, _, english, said
 
 FROM_BELOW = (
     N_("客户在微信客服里等你回复"),
@@ -30,16 +33,25 @@ FROM_BELOW = (
     N_("请填一个整数"),
 )
 QUIET = N_("%(day)s起沉睡：%(why)s")
-TURNED = "起沉睡："
+TURNED, ADDED = "起沉睡：", "加的你"
+DAY = re.compile(r"(\d{1,2})月(\d{1,2})日")
 
 
 def worded(text: str) -> str:
     """What a lower floor wrote about a card, in the language of this answer."""
     day, quiet, why = text.partition(TURNED)
     if quiet:
-        return _(QUIET, day=day, why=because(why))
+        return _(QUIET, day=_day(day), why=because(why))
+    day, added, rest = text.partition(ADDED)
+    text = f"{_day(day)}{added}{rest}" if added else text
     told = said(text, [(one, one) for one in FROM_BELOW])
     return told if told != text else said(text)
+
+
+def _day(words: str) -> str:
+    """11月25日, or 25 Nov."""
+    found = DAY.fullmatch(words)
+    return f"{int(found[2])} {MONTHS[int(found[1]) - 1]}" if found and english() else words
 
 
 def install(app: Flask) -> None:

@@ -97,8 +97,8 @@ class Line:
     own: bool
 
 
-def line_of(row: Interaction, names: Mapping[str, str], again: bool) -> Line:
-    """The line; ``again``: it tells of somebody who had left this rep before."""
+def line_of(row: Interaction, names: Mapping[str, str], again: bool, cause: str = "") -> Line:
+    """The line; ``again``: it tells of somebody who had left this rep before. ``cause``: what it came of."""
     kind = KINDS.get(row.kind, Kind(row.kind, "dot"))
     if again:
         kind = AGAIN.get(row.kind, kind)
@@ -121,9 +121,10 @@ def line_of(row: Interaction, names: Mapping[str, str], again: bool) -> Line:
     own = row.kind == by_hand.NOTE and details.get("by") == here.viewer().userid
     text = str(details.get("text") or "") if spoken else _aside(row, names)
     text = "\n".join([text, *map(attached, details.get("attachments") or [])]).strip() if spoken else text
-    return Line(
-        row, _(kind.words, **values) if row.kind in KINDS else kind.words, kind.icon, kind.tone, text, spoken, own
-    )
+    words = _(kind.words, **values) if row.kind in KINDS else kind.words
+    if cause:
+        words = _("%(what)s（%(rule)s）", what=words, rule=cause)
+    return Line(row, words, kind.icon, kind.tone, text, spoken, own)
 
 
 def _aside(row: Interaction, names: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from outreach.arms import BUCKETS, CONTROL
 from outreach.experiments import Outcome, judge
 from outreach.journeys import desk
 from outreach.proportions import Share, planned_size
-from storage.tables import Enrolment, Journey, JourneyVersion, StepRun
+from storage.tables import Enrolment, Journey, JourneyVersion, StepRun, Touch
 
 LIFT = 0.05
 """A difference of so much is worth knowing: by it the size is planned."""
@@ -107,7 +107,10 @@ class AtStep:
 
     waiting: int = 0
     outcomes: Mapping[str, int] | None = None
-    """``done``, ``would`` (control), ``failed``, or why it was skipped."""
+    """``done``, ``would`` (control), ``failed``, or why it was skipped.
+
+    Of a step that says something, by which way and how that stands now: ``card:held``, ``mass:asked``, ``kf:sent``.
+    """
 
 
 @dataclass(frozen=True)
@@ -135,14 +138,17 @@ def _steps(db: Session, rounds: Select[int]) -> dict[str, AtStep]:
     skipped = StepRun.outcome["skipped"].as_string()
     left = StepRun.outcome["left"].as_string()
     would = StepRun.outcome["would"].as_string()
+    columns = (StepRun.step, StepRun.state, skipped, left, would, Touch.way, Touch.state)
     of = rounds.subquery()
     own = (
-        select(StepRun.step, StepRun.state, skipped, left, would, func.count())
+        select(*columns, func.count())
         .join(of, of.c.id == StepRun.enrolment_id)
-        .group_by(StepRun.step, StepRun.state, skipped, left, would)
+        .outerjoin(Touch, Touch.id == StepRun.touch_id)
+        .group_by(*columns)
     )
-    for step, state, why, gone, ghost, count in db.execute(own):
-        word = "waiting" if state == "waiting" else why or (f"left:{gone}" if gone else "would" if ghost else state)
+    for step, state, why, gone, ghost, way, stands, count in db.execute(own):
+        went = f"{way}:{stands}" if way else state
+        word = "waiting" if state == "waiting" else why or (f"left:{gone}" if gone else "would" if ghost else went)
         at = found.setdefault(step, {})
         at[word] = at.get(word, 0) + count
     return {step: AtStep(words.pop("waiting", 0), words) for step, words in found.items()}

@@ -6,6 +6,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from insight import segments
+from outreach import cards
 from outreach.journeys import desk, ready_made
 from outreach.journeys.definition import EMPTY
 from people import persons
@@ -330,10 +331,38 @@ def test_a_customers_page_says_why_they_set_out_what_is_next_and_why_they_left(f
         persons.tell(work, enrolment.person_id, "group_left", fresh.shop.now(), once="t:1", details={})
     pass_time(fresh.shop, seconds=30)
     boss = fresh.visitor("zhangsan")
-    assert "离开是因为做了让他离开的事" in boss.get(f"/customers/p_{enrolment.person_id}").text
+    assert "离开是因为客户离开客户群" in boss.get(f"/customers/p_{enrolment.person_id}").text
+    assert "离开了：客户离开客户群 1" in boss.get(f"/journeys/{journey}").text
     shown = boss.get(f"/journeys/{journey}?state=left").text
     assert "小雨" in shown
     assert "没有这样的客户" in boss.get(f"/journeys/{journey}?state=live").text
+
+
+def test_what_only_lies_with_a_rep_does_not_read_as_done_and_the_story_names_the_journey(fresh: Counter) -> None:
+    steps = [{"id": "s1", "do": "task", "text": "打个电话"},
+             {"id": "s2", "do": "send", "ways": ["card"], "text": HI}]  # fmt: skip
+    journey = made(fresh, "回访新客", steps=steps)
+    arrive(fresh, "小雨")
+    pass_time(fresh.shop, days=1)
+    boss = fresh.visitor("zhangsan")
+    page = boss.get(f"/journeys/{journey}").text
+    assert "已放进成员的清单 1" in page
+    assert "成员已发出" not in page
+    with fresh.shop.work() as work:
+        card = work.db.query(RepCard).filter_by(kind="journey").one()
+        assert cards.sent(work, card, HI, by="lisi")
+        person_id = card.person_id
+    assert "成员已发出 1" in boss.get(f"/journeys/{journey}").text
+    story = boss.get(f"/customers/p_{person_id}").text
+    assert "李四 发了消息（旅程“回访新客”）" in story
+    assert "李四 记下待办（旅程“回访新客”）" in story
+
+
+def test_a_mass_task_that_waits_says_for_whom_it_waits(fresh: Counter) -> None:
+    steps = [{"id": "s1", "do": "send", "ways": ["mass"], "text": "有空来坐坐，{rep}"}]
+    journey = made(fresh, steps=steps)
+    arrive(fresh, "小雨")
+    assert "等着安排群发任务 1" in fresh.visitor("zhangsan").get(f"/journeys/{journey}").text
 
 
 @pytest.mark.parametrize("asked", ["version=9", "version=draft", "version=x"])
