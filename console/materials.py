@@ -201,6 +201,7 @@ def show(material_id: int) -> str:
             numbers=materials.numbers(db, [material.id]).get(material.id, materials.Numbers()),
             tags=list(tags),
             tagged=opens.tagged_by(db, material),
+            taken_back=opens.taken_back(db, material),
             kinds=KIND_WORDS,
             reps={userid: name or userid for userid, name in db.execute(reps)},
         )
@@ -236,16 +237,11 @@ def delete(material_id: int) -> Any:
 @pages.post("/<int:material_id>/take-back")
 @guarded("edit_materials")
 def take_back(material_id: int) -> Any:
-    """Take back every tag that this link gave, portion by portion; tags that something else gave too stay."""
-    count = 0
+    """Have every tag that this link gave taken back, which a job does; tags that something else gave too stay."""
     with here.working() as work:
         material = _material(work.db, material_id)
+        opens.ask_to_take_back(work, material)
         here.note(work, "material.take_back", materials.public_id(material_id), {"name": material.name})
-    while True:
-        with here.working() as work:
-            portion = opens.take_back(work, material)
-        if not portion:
-            break
-        count += portion
-    say(_("收回了它打的标签，涉及 %(n)s 人次；别处也给过的标签会留着", n=count))
+    here.bell().ring()
+    say(_("正在收回它打的标签；别处也给过的会留着"))
     return back_to("materials.show", material_id=material_id)

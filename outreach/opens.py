@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session
 from outreach import cards, hours
 from outreach.budget import Rules
 from people import persons
-from storage.database import insert_new
+from storage.database import insert_new, upsert
 from storage.inbox import EVENTS, Arriving
-from storage.tables import LinkOpen, Material, Person, Tag, TagGround, TrackedLink
+from storage.tables import LinkOpen, Material, Person, Progress, Tag, TagGround, TrackedLink
 from storage.work import Work
 from tagging import tags
 from tagging.tags import Ground
@@ -28,7 +28,11 @@ OPENED = "opened"
 EVENT = "link_opened"
 LINK = "link"
 """The source of the grounds."""
-AT_ONCE = 300
+AT_ONCE, LOOKED_AT = 300, 20_000
+"""So many grounds are taken back, and so many looked through for them, in one transaction."""
+TAKING_BACK = "take back:"
+"""How its progress is called, with the source of the grounds behind it; while it is ``running``, a job goes on."""
+RUNNING, DONE = "running", "done"
 CARD_LIVES = timedelta(days=3)
 """Who opened something three days ago is no longer thinking of it."""
 
@@ -154,15 +158,45 @@ def _grounds(material: Material) -> tuple[ColumnElement[bool], ...]:
     return (theirs, TagGround.source == LINK, TagGround.source_id == source_id(material))
 
 
-def take_back(work: Work, material: Material) -> int:
-    """End the grounds of one portion of people; how many that were, 0 when there are none left.
+def ask_to_take_back(work: Work, material: Material) -> None:
+    """Have every tag that this link has given until now taken back; the job does it, portion by portion."""
+    upto = work.db.scalars(select(func.coalesce(func.max(TagGround.id), 0))).one()
+    row = {"name": TAKING_BACK + source_id(material), "state": RUNNING, "at": {"after": 0, "upto": upto}, "done": 0}
+    rows = [{**row, "started_at": work.now, "changed_at": work.now}]
+    upsert(work.db, Progress, rows, ["name"], ["state", "at", "done", "started_at", "changed_at"])
 
-    A tag that somebody else gave too stays. To be called again until nothing is left, a transaction each.
+
+def taken_back(db: Session, material: Material) -> Progress | None:
+    """How far that has come, or how it ended; None where nobody has asked for it."""
+    return db.get(Progress, TAKING_BACK + source_id(material))
+
+
+def to_take_back(db: Session) -> list[str]:
+    """What is being taken back, by its name."""
+    own = (Progress.name.startswith(TAKING_BACK), Progress.state == RUNNING)
+    return list(db.scalars(select(Progress.name).where(*own).order_by(Progress.started_at, Progress.name)))
+
+
+def take_back(work: Work, name: str) -> int | None:
+    """End the grounds of one portion of people; how many that were, None when it is over. A transaction each.
+
+    A tag that somebody else gave too stays. Grounds have no index by where they come from: they are gone through once,
+    in the order in which they were given.
     """
-    first = select(TagGround.tag_id, TagGround.person_id).where(*_grounds(material)).order_by(TagGround.id)
+    progress = work.db.get_one(Progress, name, with_for_update=True)
+    after, upto = progress.at["after"], progress.at["upto"]
+    if progress.state != RUNNING or after >= upto:
+        progress.state, progress.changed_at = DONE, work.now
+        return None
+    source, last = name.removeprefix(TAKING_BACK), min(after + LOOKED_AT, upto)
+    own = (TagGround.id > after, TagGround.id <= last, TagGround.source == LINK, TagGround.source_id == source)
+    asked = select(TagGround.id, TagGround.tag_id, TagGround.person_id).where(*own).order_by(TagGround.id)
+    rows = work.db.execute(asked.limit(AT_ONCE)).all()
     found: dict[int, list[int]] = {}
-    for tag_id, person_id in work.db.execute(first.limit(AT_ONCE)):
+    for _, tag_id, person_id in rows:
         found.setdefault(tag_id, []).append(person_id)
     for tag_id, people in found.items():
-        tags.withdraw(work, people, work.db.get_one(Tag, tag_id), LINK, source_id(material))
-    return sum(map(len, found.values()))
+        tags.withdraw(work, people, work.db.get_one(Tag, tag_id), LINK, source)
+    progress.at = {"after": rows[-1].id if len(rows) == AT_ONCE else last, "upto": upto}
+    progress.done, progress.changed_at = progress.done + len(rows), work.now
+    return len(rows)

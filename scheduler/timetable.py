@@ -135,11 +135,25 @@ def make_imported_codes(hands: Hands) -> str:
 
 
 def carry_out_rules(hands: Hands) -> str:
-    """Apply rules to what was said before them, and take back what undone rules gave."""
+    """Apply rules to what was said before them, and take back what undone rules, and links, gave."""
     count = rule_work.go_on(hands.engine, lambda db: hands.work(db, "carry out rules"), hands.stopping)
+    count += _take_back_tags_of_links(hands)
     if count:
         hands.ring()
     return f"people concerned: {count}"
+
+
+def _take_back_tags_of_links(hands: Hands) -> int:
+    with reading(hands.engine) as db:
+        names = opens.to_take_back(db)
+    count = 0
+    for name in names:
+        portion: int | None = 0
+        while portion is not None and not hands.stopping():
+            with transaction(hands.engine) as db:
+                portion = opens.take_back(hands.work(db, "take back tags"), name)
+            count += portion or 0
+    return count
 
 
 def do_bulk_work(hands: Hands) -> str:

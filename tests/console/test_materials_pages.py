@@ -52,7 +52,13 @@ def test_a_link_is_made_used_opened_counted_and_its_tags_taken_back(quiet: Count
     assert re.search(r'figure-number">1</span>\s*<span class="figure-of">共发给 1 人 · 100', page)
     assert "1 / 1" in operator.get("/materials").text
     assert "打开了“秋季菜单”" in quiet.visitor("zhangsan").get("/customers/p_1").text
-    operator.post(f"/materials/{number}/take-back")
+    page = operator.post(f"/materials/{number}/take-back", follow_redirects=True).text
+    assert "正在收回它打的标签" in page
+    assert f"/materials/{number}/take-back" not in page
+    quiet.shop.run("carry out rules")
+    page = operator.get(f"/materials/{number}").text
+    assert "收回过它打的标签，涉及 1 人次" in page
+    assert "正在收回" not in page
     assert quiet.count(PersonTag, PersonTag.source == "link") == 0
     assert [one.action for one in quiet.shop.rows(AuditRow, AuditRow.subject == f"m_{number}")] == [
         "material.create",

@@ -23,8 +23,12 @@ from storage.tables import (
     PersonTag,
     RelationTag,
     RepCard,
+    Tag,
+    TagGround,
     TrackedLink,
 )
+from tagging import tags
+from tagging.tags import Ground
 from tests.handlers.kf_desk import open_desk
 from tests.shop import Shop
 
@@ -253,8 +257,8 @@ def test_the_tags_of_a_link_are_taken_back_as_a_whole(shop: Shop) -> None:
     with shop.work() as work:
         own = work.db.get_one(Material, material.id)
         assert opens.tagged_by(work.db, own) == 1
-        assert opens.take_back(work, own) == 1
-        assert opens.take_back(work, own) == 0
+        opens.ask_to_take_back(work, own)
+    shop.run("carry out rules")
     shop.catch_up()
     assert shop.rows(PersonTag, PersonTag.source == "link") == []
     assert shop.world.calls_to("externalcontact/mark_tag")[-1].body["remove_tag"] != []
@@ -312,3 +316,35 @@ def test_a_mass_message_has_one_address_for_each_task_and_names_nobody(shop: Sho
         assert materials.numbers(db, [material.id])[material.id].task_opens == 1
         assert [one.what for one in materials.uses(db, db.get_one(Material, material.id))] == ["broadcast"]
         assert db.get_one(Broadcast, 1).contents[0]["attachments"][0]["url"] == PAGE
+
+
+def test_tags_of_many_are_taken_back_in_portions_and_what_the_link_gives_meanwhile_stays(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opens, "AT_ONCE", 2)
+    monkeypatch.setattr(opens, "LOOKED_AT", 3)
+    material = menu(shop)
+
+    def give(names: range) -> None:
+        with shop.work() as work:
+            (tag,) = work.db.query(Tag).filter(Tag.name == "菜单")
+            for number in names:
+                person = persons.person_of(work, f"wm-back-{number}")
+                source = "material:999" if number % 3 == 0 else opens.source_id(material)
+                tags.give(work, person, tag, Ground("link", "打开了", source_id=source))
+
+    give(range(9))
+    with shop.work() as work:
+        opens.ask_to_take_back(work, material)
+        (name,) = opens.to_take_back(work.db)
+    give(range(9, 11))
+    portions: list[int | None] = [0]
+    while portions[-1] is not None:
+        with shop.work() as work:
+            portions.append(opens.take_back(work, name))
+    assert max(one or 0 for one in portions) <= 2
+    assert sum(one or 0 for one in portions) == 6
+    left = [one.source_id for one in shop.rows(TagGround, TagGround.source == "link")]
+    assert sorted(left) == [opens.source_id(material)] + ["material:999"] * 4
+    with shop.db() as db:
+        assert opens.to_take_back(db) == []
