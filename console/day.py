@@ -71,7 +71,7 @@ def _page(typed: Mapping[str, str] | None = None, errors: Mapping[str, str] | No
             order=day_list.PLACES,
             rep=userid,
             rep_name=persons.rep_name(db, userid),
-            others=_others(db, me),
+            whose=_whose(db, me, userid),
             is_own=userid == me,
             snoozes=SNOOZES,
             rules=rules,
@@ -83,13 +83,16 @@ def _page(typed: Mapping[str, str] | None = None, errors: Mapping[str, str] | No
         )
 
 
-def _others(db: Session, me: str) -> list[tuple[str, str]]:
-    """The reps in sight, for whoever may look at their lists."""
+def _whose(db: Session, me: str, shown: str) -> list[tuple[str, str]]:
+    """The lists that may be looked at: one's own (no rep), those of the reps in sight; always the one that is shown."""
     sight = here.sight(db)
     if not sight.everybody and sight.userids <= {me}:
         return []
-    shown = db.query(Member).filter(Member.serves.is_(True), sight.reps(Member.userid.expression))
-    return [(one.userid, one.name or one.userid) for one in shown.order_by(Member.name).limit(200)]
+    reps = db.query(Member).filter(Member.serves.is_(True), Member.userid != me, sight.reps(Member.userid.expression))
+    others = [(one.userid, one.name or one.userid) for one in reps.order_by(Member.name).limit(200)]
+    if shown != me and shown not in dict(others):
+        others.append((shown, persons.rep_name(db, shown)))
+    return [("", _("我的清单")), *others]
 
 
 def _as_typed(rules: RepRules) -> dict[str, str]:

@@ -31,7 +31,23 @@ SYMBOL = '<symbol class="[^"]*" viewBox="0 0 16 16" id="{name}">(.*?)</symbol>'
 
 def install(app: Flask) -> None:
     """Give the templates these filters and globals."""
-    filters = (count, exact, share, moment, day, clock, ago, lasted, seconds, yuan, points, initial, tint, discreet)
+    filters = (
+        count,
+        exact,
+        share,
+        moment,
+        day,
+        month,
+        clock,
+        ago,
+        lasted,
+        seconds,
+        yuan,
+        points,
+        initial,
+        tint,
+        discreet,
+    )
     app.jinja_env.filters.update({one.__name__: one for one in filters})
     app.jinja_env.filters.update(
         person_id=persons.public_id, tag_id=tags.public_id, rep=rep, listed=listed, attached=attached
@@ -90,6 +106,11 @@ def day(of: date | None) -> str:
     if english():
         return f"{of.day} {MONTHS[of.month - 1]}" + ("" if same_year else f" {of.year}")
     return ("" if same_year else f"{of.year}年") + f"{of.month}月{of.day}日"
+
+
+def month(of: date) -> str:
+    """2026年11月, or November 2026."""
+    return f"{of:%B %Y}" if english() else f"{of.year}年{of.month}月"
 
 
 def clock(at: datetime | None) -> str:

@@ -1,10 +1,12 @@
 """The day list in the console: whose it is, what can be done on it, and the shop's numbers."""
 
+import re
+
 from outreach import cards
 from outreach.budget import Rules
 from outreach.cards import Draft
 from people import rep_rules
-from storage.tables import RepCard
+from storage.tables import Member, RepCard
 from tests.console.acting import Counter
 
 RULES = {
@@ -43,6 +45,21 @@ def test_a_rep_sees_her_own_list_and_a_manager_that_of_reps_below(counter: Count
     assert counter.visitor("lisi").get("/day?rep=sunqi").status_code == 404
     assert "要发的话甲" in counter.visitor("zhangsan").get("/day?rep=lisi").text
     assert "A step of a journey" in counter.visitor("lisi").get("/day?lang=en").text
+
+
+def test_heading_and_picker_agree_on_whose_list_is_shown(counter: Counter) -> None:
+    boss = counter.visitor("zhangsan")
+    for asked, heading, chosen in (("", "我的清单", ""), ("?rep=lisi", "李四 的清单", "lisi")):
+        page = boss.get(f"/day{asked}").text
+        assert f"<h1>{heading}</h1>" in page
+        assert f"<title>{heading}" in page
+        assert re.findall(r'<option value="(\w*)" selected>', page) == [chosen]
+    with counter.shop.work() as work:
+        work.db.get_one(Member, "lisi").serves = False
+    page = boss.get("/day?rep=lisi").text
+    assert re.findall(r'<option value="(\w*)" selected>', page) == ["lisi"]
+    with counter.shop.work() as work:
+        work.db.get_one(Member, "lisi").serves = True
 
 
 def test_cards_are_closed_by_their_rep_alone_and_it_is_noted(counter: Counter) -> None:

@@ -1,12 +1,15 @@
 """The calendar: what stands on which day, for whom, and what a manager sees of it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from outreach.budget import day_of
+from outreach.budget import SHANGHAI, day_of
+from outreach.journeys import desk
+from outreach.journeys.definition import EMPTY
 from storage.tables import Broadcast, CalendarDay, Journey, Touch
 from tests.console.acting import Counter, Pattern
 
@@ -54,6 +57,44 @@ def test_each_day_says_what_brings_how_many_and_what_is_still_to_come(counter: C
     assert "待发 1,203" in page
     assert "休" in page
     assert "周二见" in counter.visitor("zhangsan").get("/calendar?month=2026-12").text
+
+
+def test_who_is_on_the_way_is_counted_on_the_day_on_which_something_is_said(fresh: Counter) -> None:
+    steps = [{"id": "s1", "do": "wait", "days": 2, "at": "10:00"}, {"id": "s2", "do": "tag", "add": ["t_1"]},
+             {"id": "s3", "do": "send", "ways": ["card"], "text": "在吗"}, {"id": "s4", "do": "wait", "days": 1},
+             {"id": "s5", "do": "task", "text": "打电话"}]  # fmt: skip
+    shop = fresh.shop
+    with shop.work() as work:
+        journey = desk.create(work, "回访新客", {**EMPTY, "steps": steps}, by="wangwu")
+        desk.publish(work, journey, by="wangwu")
+    for name, rep in (("小雨", "lisi"), ("阿明", "sunqi")):
+        shop.world.scan(fresh.channel, name=name, userid=rep)
+    shop.catch_up()
+    shop.advance(seconds=30)
+    shop.run("read what happened", "walk journeys")
+    assert planned_on(fresh, "zhangsan", shop.now() + timedelta(days=2)) == ("回访新客", "预计 2")
+    assert planned_on(fresh, "zhaoliu", shop.now() + timedelta(days=2)) == ("回访新客", "预计 1")
+    assert planned_on(fresh, "zhangsan", shop.now()) == ()
+    shop.advance(days=2)
+    shop.run("read what happened", "walk journeys")
+    assert planned_on(fresh, "zhangsan", shop.now()) == ("回访新客", "待发 2")
+    assert planned_on(fresh, "zhangsan", shop.now() + timedelta(days=1)) == ()
+
+
+def planned_on(counter: Counter, who: str, at: datetime) -> tuple[str, ...]:
+    """What the calendar says of journeys on a day."""
+    page = counter.visitor(who).get(f"/calendar?month={at:%Y-%m}").text
+    [own] = [one for one in page.split("<li ") if f'datetime="{at.astimezone(SHANGHAI):%Y-%m-%d}"' in one]
+    [entry] = [one for one in own.split("<p ") if "is-journey" in one] or [""]
+    return tuple(one for one in re.findall(r">([^<>]+)<", entry) if one.strip())
+
+
+def test_the_month_and_its_first_day_are_said_as_one_says_them(counter: Counter) -> None:
+    boss = counter.visitor("zhangsan")
+    assert "2026年11月" in boss.get("/calendar?month=2026-11").text
+    assert "12月1日</time>" in boss.get("/calendar?month=2026-11").text
+    assert "November 2026" in boss.get("/calendar?month=2026-11&lang=en").text
+    assert "1 Dec</time>" in boss.get("/calendar?month=2026-11&lang=en").text
 
 
 def test_a_month_that_is_none_is_this_one(counter: Counter) -> None:
