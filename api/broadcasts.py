@@ -91,6 +91,9 @@ class BroadcastAsked(Asked):
     metric: Annotated[
         Literal["talked", "opened", "left"], Field(description="By what wordings and control are compared.")
     ] = "talked"
+    service: Annotated[
+        bool, Field(description="Whether the long-term control group gets it too: it serves people.")
+    ] = False
     send_at: Annotated[datetime | None, Field(strict=False, description="Not before; null: as soon as it may.")] = None
     repeat: Annotated[RepeatAsked | None, Field(description="When it comes again; null: once.")] = None
 
@@ -101,6 +104,7 @@ class CountedShape(Shape):
     selected: int
     will_get_it: int
     control: int = Field(description="Left out on purpose, to compare with.")
+    held_out: int = Field(description="Of the shop's long-term control group.")
     left_out: dict[str, int] = Field(description="opted_out, no_relation, rep_away, quota, gap: how many of each.")
 
 
@@ -114,6 +118,7 @@ class BroadcastLine(Shape):
     chat_ids: list[str]
     contents: list[Loose]
     control: int
+    service: bool
     metric: str
     send_at: datetime | None = Field(description="Of a recurring one: its next time.")
     repeat: Loose | None
@@ -186,6 +191,7 @@ def _draft(body: BroadcastAsked) -> Draft:
         audience=GROUPS if body.chat_ids else PEOPLE,
         repeat=repeat,
         metric=body.metric,
+        service=body.service,
     )
 
 
@@ -243,7 +249,11 @@ def known(db: Session, broadcast_id: str, *, lock: bool = False) -> Broadcast:
 
 def _counted(counted: Counted) -> CountedShape:
     return CountedShape(
-        selected=counted.selected, will_get_it=counted.will, control=counted.control, left_out=dict(counted.reasons)
+        selected=counted.selected,
+        will_get_it=counted.will,
+        control=counted.control,
+        held_out=counted.held_out,
+        left_out=dict(counted.reasons),
     )
 
 
@@ -268,6 +278,7 @@ def _line(broadcast: Broadcast) -> BroadcastLine:
         chat_ids=list(broadcast.chat_ids),
         contents=[dict(one) for one in broadcast.contents],
         control=broadcast.control,
+        service=broadcast.service,
         metric=broadcast.metric,
         repeat=dict(broadcast.repeat) or None,
         parent_id=f"{PREFIX}{broadcast.parent_id}" if broadcast.parent_id else None,

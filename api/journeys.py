@@ -10,7 +10,7 @@ from api import customers, here, paging
 from api.operations import Call, Reply
 from api.problems import CONFLICT, Problem, not_found
 from api.shapes import Asked, Line, Loose, Paged, Shape, example, optional
-from outreach.arms import CONTROL
+from outreach.arms import GHOSTS
 from outreach.journeys import definition as shape
 from outreach.journeys import desk, dry_run, entries, results, rounds
 from outreach.journeys.rounds import Candidate
@@ -30,6 +30,7 @@ EXAMPLE: dict[str, Any] = {
     "exits": {"kinds": [], "no_match": False},
     "goal": {"kinds": ["kf_in"], "days": 14},
     "control": 1000,
+    "service": False,
     "priority": 50,
     "max_days": 90,
     "steps": [
@@ -276,7 +277,7 @@ def get_journey_outcome(call: Call, journey_id: str) -> Reply:
 
 
 def _arm(one: results.Arm) -> ArmShape:
-    return ArmShape(control=one.name == CONTROL, assigned=one.assigned, over=one.over, reached=one.reached)
+    return ArmShape(control=one.name in GHOSTS, assigned=one.assigned, over=one.over, reached=one.reached)
 
 
 def known(db: Session, journey_id: str, *, lock: bool = False) -> Journey:
@@ -317,7 +318,7 @@ def _round(one: Enrolment, waiting: StepRun | None) -> RoundShape:
         version=one.version,
         key=one.entry_key,
         round=one.round,
-        control=one.arm == CONTROL,
+        control=one.arm in GHOSTS,
         state=one.state,
         because=one.because,
         left_because=one.left_because,

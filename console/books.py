@@ -318,6 +318,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "segment.delete": N_("删除分层"),
         "life_cycle.rules": N_("修改生命周期的规则"),
         "rep_day.rules": N_("修改成员上班时间和清单"),
+        "holdout.share": N_("修改长期对照组的大小"),
+        "holdout.draw": N_("换一批长期对照组的人"),
         "card.sent": N_("一对一发送"),
         "card.done": N_("处理卡片"),
         "card.snoozed": N_("推迟卡片"),

@@ -40,6 +40,7 @@ class Form:
     control: str = "0"
     """Percent."""
     metric: str = TALKED
+    service: bool = False
     when: str = NOW
     send_at: str = ""
     """As a date and time field sends it: 2026-11-27T10:00, the shop's time."""
@@ -73,6 +74,7 @@ class Form:
             audience=self.audience,
             repeat=self._repeat(),
             metric=self.metric,
+            service=self.service,
         )
 
     def _unread(self) -> Iterator[tuple[str, str]]:
@@ -129,6 +131,7 @@ def of_broadcast(broadcast: Broadcast) -> Form:
         attachments=tuple(dict(one) for one in (broadcast.contents or [{}])[0].get("attachments", ())),
         control=str(broadcast.control * 100 // BUCKETS),
         metric=broadcast.metric,
+        service=broadcast.service,
         when=AGAIN if repeat else AT if once else NOW,
         send_at=f"{once.astimezone(here.zone()):%Y-%m-%dT%H:%M}" if once else "",
         every=str(repeat.get("every", "week")),
@@ -156,6 +159,7 @@ def read(sent: MultiDict[str, str]) -> Form:
         attachments=attachment_rows.read(sent),
         control=sent.get("control", "0").strip()[:5] or "0",
         metric=metric if (metric := sent.get("metric", "")) in METRICS else TALKED,
+        service=sent.get("service") == "1",
         when=when if (when := sent.get("when", "")) in WHEN else NOW,
         send_at=sent.get("send_at", "").strip()[:16],
         every=sent.get("every", "week")[:10],

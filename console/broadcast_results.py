@@ -30,7 +30,7 @@ from console.doors import guarded
 from console.layout import back_to, say
 from console.words import _
 from outreach import audience, broadcasts, budget, comparing, groups, links, mass, planned, results, telling
-from outreach.arms import CONTROL
+from outreach.arms import CONTROL, GHOSTS
 from outreach.broadcasts import CannotDo
 from outreach.results import RepLine
 from people import persons
@@ -170,7 +170,7 @@ def _foreseen(db: Session, broadcast: Broadcast, sight: Sight, why: str, after: 
     except CannotDo:
         return [], None  # its segment is gone, as the page before says
     found, following = audience.people(db, plan, why, sight.people(), limit=PEOPLE, after=after)
-    state = {"": "held", CONTROL: CONTROL}.get(why, "left_out")
+    state = "held" if not why else CONTROL if why in GHOSTS else "left_out"
     return [((one.id, one.name), userid, state, why, False, plan.at) for one, userid in found], following
 
 

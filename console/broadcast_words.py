@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from console.shown import day
 from console.words import N_, _, listed, said
 from outreach import broadcasts, budget, groups
-from outreach.arms import CONTROL
+from outreach.arms import CONTROL, HELD_OUT
 from outreach.audience import GAP, NO_RELATION, OPTED_OUT, QUOTA, REP_AWAY
 from outreach.budget import Rules
 from outreach.experiments import Saying
@@ -48,6 +48,7 @@ REASON_WORDS: Mapping[str, str] = {
 WHY_WORDS: Mapping[str, str] = {
     "": N_("会收到"),
     CONTROL: N_("对照组，有意不发"),
+    HELD_OUT: N_("长期对照组，有意不发"),
     **REASON_WORDS,
 }
 TOUCH_WORDS: Mapping[str, tuple[str, str]] = {
@@ -79,7 +80,12 @@ METRIC_WORDS: Mapping[str, str] = {
     broadcasts.OPENED: N_("7 天内打开过我们的链接"),
     broadcasts.LEFT: N_("7 天内删除了成员"),
 }
-ARM_WORDS: Mapping[str, str] = {"a": N_("第一种文字"), "b": N_("第二种文字"), CONTROL: N_("对照组")}
+ARM_WORDS: Mapping[str, str] = {
+    "a": N_("第一种文字"),
+    "b": N_("第二种文字"),
+    CONTROL: N_("对照组"),
+    HELD_OUT: N_("长期对照组"),
+}
 SAYING_WORDS: Mapping[Saying, tuple[str, str]] = {
     Saying.NOT_YET: (N_("人数还不够，不能下结论"), "quiet"),
     Saying.NO_DIFFERENCE: (N_("看不出差别"), "quiet"),

@@ -109,6 +109,7 @@ class JourneyForm:
     goal_days: str = "14"
     control: str = "0"
     """Percent."""
+    service: bool = False
     priority: str = "50"
     max_days: str = "90"
     steps: tuple[Typed, ...] = ()
@@ -128,6 +129,7 @@ class JourneyForm:
             "exits": {"kinds": list(self.exit_kinds), "no_match": self.no_match},
             "goal": {"kinds": kinds, "days": number(self.goal_days)} if kinds else None,
             "control": _share(self.control),
+            "service": self.service,
             "priority": number(self.priority),
             "max_days": number(self.max_days),
             "steps": [step_of(one, choices) for one in self.steps],
@@ -397,6 +399,7 @@ def of_journey(name: str, definition: shape.Definition, version: int, choices: C
         goal_kinds=tuple(goal["kinds"]) if goal else (),
         goal_days=str(goal["days"]) if goal else "14",
         control=f"{definition['control'] * 100 / BUCKETS:g}",
+        service=definition["service"],
         priority=str(definition["priority"]),
         max_days=str(definition["max_days"]),
         steps=tuple(typed_of(one, choices) for one in definition["steps"]),
@@ -432,6 +435,7 @@ def read(sent: MultiDict[str, str]) -> JourneyForm:
         goal_kinds=_several(sent, "goal_kinds"),
         goal_days=_short(sent, "goal_days"),
         control=_short(sent, "control") or "0",
+        service=sent.get("service") == "1",
         priority=_short(sent, "priority"),
         max_days=_short(sent, "max_days"),
         steps=tuple(_sent_step(sent, place) for place in range(shape.MAX_STEPS) if f"s{place}-do" in sent),

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from console import journey_words
 from console.journey_words import ROUND_WORDS, STEP_WORDS
 from console.words import _, mark
-from outreach.arms import CONTROL
+from outreach.arms import GHOSTS
 from outreach.journeys import definition as shape
 from outreach.journeys import parting, rounds
 from outreach.journeys.definition import Definition
@@ -95,7 +95,7 @@ def _line(
         journey_words.left(enrolment.left_because, act) if enrolment.left_because else "",
         _waits(waiting, definition) if on_the_way and waiting is not None else "",
         waiting.due_at if on_the_way and waiting is not None else None,
-        enrolment.arm == CONTROL,
+        enrolment.arm in GHOSTS,
     )
 
 

@@ -9,7 +9,10 @@ from storage.database import bucket as place_of
 
 BUCKETS = 10_000
 CONTROL = "control"
-"""Gets nothing, and is asked the same questions."""
+"""Gets nothing of one journey or broadcast, and is asked the same questions."""
+HELD_OUT = "held_out"
+"""The same for all of them (``outreach.holdout``): apart, so that no journey's own control grows by it."""
+GHOSTS = (CONTROL, HELD_OUT)
 
 
 def bucket(key: str, person: str) -> int:

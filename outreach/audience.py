@@ -31,8 +31,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from outreach import budget
-from outreach.arms import BUCKETS, CONTROL
+from outreach.arms import BUCKETS, CONTROL, GHOSTS, HELD_OUT
 from outreach.budget import Rules
+from outreach.holdout import NOBODY, Holdout
 from people import consent
 from storage.database import bucket_of
 from storage.tables import Member, Person, Relation, Touch
@@ -60,6 +61,8 @@ class Plan:
     """Arms with their shares in ten-thousandths; ``control`` gets nothing and is asked the same questions."""
     reps: ColumnElement[bool] | None = None
     """The condition on ``Relation`` that narrows from whom it may come: a manager's own reps."""
+    holdout: Holdout = NOBODY
+    """The long-term control group, drawn before the arms are."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,14 @@ class Counted:
 
     will: int
     control: int
+    held_out: int
+    """Of the long-term control group."""
     reasons: Mapping[str, int]
 
     @property
     def selected(self) -> int:
         """All that are meant."""
-        return self.will + self.control + sum(self.reasons.values())
+        return self.will + self.control + self.held_out + sum(self.reasons.values())
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,12 @@ def _question(plan: Plan, *columns: Any) -> tuple[Select[Any], Any, ColumnElemen
 
 
 def _arm(db: Session, plan: Plan) -> ColumnElement[str]:
-    """The arm of each, by the hash of ``outreach.arms.bucket``."""
+    """The arm of each, by the hash of ``outreach.arms.bucket``: held out first, then of the message's own."""
+    own = _own_arm(db, plan)
+    return case((plan.holdout.has_column(db, Person.id.expression), HELD_OUT), else_=own) if plan.holdout.share else own
+
+
+def _own_arm(db: Session, plan: Plan) -> ColumnElement[str]:
     if len(plan.arms) == 1:
         return literal(next(iter(plan.arms)), String)
     place = bucket_of(db, literal(f"exp:{plan.source}|p_", String).concat(cast(Person.id, String)))
@@ -186,7 +196,7 @@ def _by_name(db: Session, plan: Plan) -> CompoundSelect[Any]:
     question, sender, why = _question(plan, Person.id)
     columns = (why.label("reason"), _arm(db, plan).label("arm"), sender.userid.label("userid"))
     all_ = question.add_columns(*columns).cte("asked")
-    gets = and_(all_.c.reason == "", all_.c.arm != CONTROL)
+    gets = and_(all_.c.reason == "", all_.c.arm.not_in(GHOSTS))
     but = (plan.source,)
     kind = case(
         (all_.c.reason == QUOTA, budget.kind_that_fills(plan.rules, plan.at, all_.c.id, but=but)),
@@ -219,15 +229,15 @@ def _named(
 def people(
     db: Session, plan: Plan, why: str, *where: ColumnElement[bool], limit: int, after: int = 0
 ) -> tuple[list[tuple[Person, str | None]], int | None]:
-    """One page of those who would get it (``why`` is empty), are in ``control``, or are left out for a reason.
+    """One page of those who would get it (``why`` is empty), are in an arm of ``GHOSTS``, or are left out for a reason.
 
     With each the rep they would hear from; and the id that the next page comes after.
     """
     arm = _arm(db, plan)
     asked, sender, reason = _question(plan)
     asked = asked.add_columns(Person, sender.userid).where(*where, Person.id > after)
-    if why in ("", CONTROL):
-        asked = asked.where(reason == "", arm == CONTROL if why else arm != CONTROL)
+    if why in ("", *GHOSTS):
+        asked = asked.where(reason == "", arm == why if why else arm.not_in(GHOSTS))
     else:
         asked = asked.where(reason == why)
     found = [(one, userid) for one, userid in db.execute(asked.order_by(Person.id).limit(limit + 1))]
@@ -240,7 +250,7 @@ def plan(db: Session, message: Plan, after: int) -> int | None:
     upto = db.scalar(select(Person.id).where(Person.id > after).order_by(Person.id).offset(PORTION - 1).limit(1))
     arm = _arm(db, message)
     asked, sender, reason = _question(message)
-    state = case((reason != "", LEFT_OUT), (arm == CONTROL, CONTROL), else_=budget.HELD)
+    state = case((reason != "", LEFT_OUT), (arm.in_(GHOSTS), CONTROL), else_=budget.HELD)
     columns = {
         "source": literal(message.source),
         "person_id": Person.id,
@@ -269,12 +279,14 @@ def planned(db: Session, source: str) -> Counted:
 def _added_up(rows: Iterable[Any]) -> Counted:
     """Of (reason, arm, how many)."""
     reasons: dict[str, int] = {}
-    will = control = 0
+    will = control = held_out = 0
     for why, arm, count in rows:
         if why:
             reasons[why] = reasons.get(why, 0) + count
         elif arm == CONTROL:
             control += count
+        elif arm == HELD_OUT:
+            held_out += count
         else:
             will += count
-    return Counted(will, control, {one: reasons[one] for one in REASONS if one in reasons})
+    return Counted(will, control, held_out, {one: reasons[one] for one in REASONS if one in reasons})

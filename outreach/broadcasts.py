@@ -22,6 +22,7 @@ from outreach import audience, budget, contents, groups, mass, recurring, tellin
 from outreach.arms import BUCKETS, CONTROL
 from outreach.audience import Counted, Plan
 from outreach.budget import Rules
+from outreach.holdout import NOBODY, holdout
 from outreach.mass import Content
 from people import access
 from people.access import Sight
@@ -75,6 +76,8 @@ class Draft:
     repeat: Mapping[str, Any] = field(default_factory=dict)
     """When it comes again (``outreach.recurring``); none: once."""
     metric: str = TALKED
+    service: bool = False
+    """Whether it serves people (a closed shop, a recall): then the long-term control group gets it too."""
 
 
 def source_of(broadcast: Broadcast) -> str:
@@ -135,6 +138,7 @@ def _take_over(work: Work, broadcast: Broadcast, draft: Draft) -> None:
         {"arm": arm, "text": text, "attachments": files} for arm, text in zip("ab", texts, strict=False)
     ]
     broadcast.control, broadcast.metric = draft.control, draft.metric
+    broadcast.service = draft.service
     broadcast.send_at, broadcast.repeat = draft.send_at, dict(draft.repeat)
 
 
@@ -227,11 +231,11 @@ def plan_of(db: Session, broadcast: Broadcast, rules: Rules, now: datetime, zone
     else:
         fits = segments.members(_segment(db, broadcast.segment_id), segments.question(db, now, zone))
     at = rules.quiet.next_open(max(now, broadcast.send_at or now), zone)
-    sight = maker(db, broadcast)
+    sight, apart = maker(db, broadcast), NOBODY if broadcast.service else holdout(db)
     if sight.everybody:
-        return Plan(source_of(broadcast), fits, at, rules, arms_of(broadcast))
+        return Plan(source_of(broadcast), fits, at, rules, arms_of(broadcast), holdout=apart)
     theirs = sight.reps(Relation.userid.expression)
-    return Plan(source_of(broadcast), and_(fits, sight.people()), at, rules, arms_of(broadcast), theirs)
+    return Plan(source_of(broadcast), and_(fits, sight.people()), at, rules, arms_of(broadcast), theirs, apart)
 
 
 def arms_of(broadcast: Broadcast) -> dict[str, int]:

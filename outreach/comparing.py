@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from insight.fields import TALK
 from outreach import audience
-from outreach.arms import CONTROL
+from outreach.arms import CONTROL, GHOSTS, HELD_OUT
 from outreach.broadcasts import LEFT, OPENED, arms_of, source_of
 from outreach.experiments import Outcome, judge
 from outreach.proportions import Share
@@ -24,7 +24,7 @@ WITHIN = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm: ``a``, ``b`` or ``control``."""
+    """One arm: ``a``, ``b``, ``control`` or ``held_out``."""
 
     name: str
     assigned: int
@@ -54,15 +54,27 @@ class Comparison:
 
 
 def comparison(db: Session, broadcast: Broadcast, now: datetime) -> Comparison | None:
-    """Of a broadcast with several arms that is under way; None of any other."""
+    """Of a broadcast with several arms that is under way; None of any other.
+
+    Without a control of its own it is compared with the long-term control group, if there was one.
+    """
     shares = arms_of(broadcast)
-    if len(shares) < 2 or broadcast.planned_at is None:
+    if broadcast.planned_at is None:
+        return None
+    if CONTROL not in shares and _was_held_from_some(db, broadcast):
+        shares = {**shares, HELD_OUT: 0}
+    if len(shares) < 2:
         return None
     over_at = broadcast.planned_at + WITHIN
     over = now >= over_at
     counted = _counted(db, broadcast, over_at if over else None)
     arms = [counted.get(name, Arm(name, 0, 0, 0 if over else None)) for name in shares]
     return Comparison(broadcast.metric, over_at, over, arms, _pairs(arms, shares) if over else ())
+
+
+def _was_held_from_some(db: Session, broadcast: Broadcast) -> bool:
+    own = (Touch.source == source_of(broadcast), Touch.state == CONTROL, Touch.arm == HELD_OUT)
+    return db.scalar(select(Touch.id).where(*own).limit(1)) is not None
 
 
 def _counted(db: Session, broadcast: Broadcast, until: datetime | None) -> dict[str, Arm]:
@@ -92,12 +104,13 @@ def _did(metric: str, times: tuple[datetime, datetime]) -> ColumnElement[bool]:
 def _pairs(arms: Sequence[Arm], shares: dict[str, int]) -> list[Pair]:
     """Each wording with the control group, and the two wordings with each other."""
     by_name = {one.name: one for one in arms}
-    wordings = [one for one in by_name if one != CONTROL]
-    wanted = [(one, CONTROL) for one in wordings if CONTROL in by_name]
+    wordings = [one for one in by_name if one not in GHOSTS]
+    wanted = [(one, ghost) for ghost in GHOSTS if ghost in by_name for one in wordings]
     wanted += [(wordings[1], wordings[0])] if len(wordings) == 2 else []
     return [Pair(one, other, _judged(by_name[one], by_name[other], shares)) for one, other in wanted]
 
 
 def _judged(variant: Arm, other: Arm, shares: dict[str, int]) -> Outcome:
-    planned = (shares[variant.name], shares[other.name])
+    held_out = other.name == HELD_OUT  # its share at that time is not kept
+    planned = (variant.assigned, other.assigned) if held_out else (shares[variant.name], shares[other.name])
     return judge(Share(variant.did or 0, variant.assigned), Share(other.did or 0, other.assigned), planned=planned)

@@ -79,7 +79,7 @@ def _full(db: Session, chat_ids: Collection[str], rules: Rules, now: datetime, s
 def counted(looked: Sequence[Looked]) -> Counted:
     """How many groups get it, and why each of the others does not."""
     reasons = {why: sum(one.reason == why for one in looked) for why in REASONS}
-    return Counted(len(reached_by(looked)), 0, {why: count for why, count in reasons.items() if count})
+    return Counted(len(reached_by(looked)), 0, 0, {why: count for why, count in reasons.items() if count})
 
 
 def named(looked: Sequence[Looked]) -> audience.Looked:

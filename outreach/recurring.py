@@ -117,6 +117,7 @@ def one_time(work: Work, parent: Broadcast, at: datetime) -> Broadcast:
         chat_ids=list(parent.chat_ids),
         contents=[dict(one) for one in parent.contents],
         control=parent.control,
+        service=parent.service,
         metric=parent.metric,
         send_at=at,
         parent_id=parent.id,

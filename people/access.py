@@ -54,6 +54,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     "read_organisation": frozenset({BOSS, OPERATOR}),
     "see_settings": frozenset({BOSS, OPERATOR}),
     "edit_calendar": frozenset({BOSS, OPERATOR}),
+    "set_holdout": frozenset({BOSS}),
     "export": frozenset({BOSS}),
     "see_phones": frozenset({BOSS}),
     "manage_house": frozenset({BOSS}),

@@ -53,7 +53,8 @@ def shop(opened_shop: Shop) -> Shop:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "opened_shop" in metafunc.fixturenames:
+    own = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    if "opened_shop" in metafunc.fixturenames and "opened_shop" not in own:
         kinds = ONE if metafunc.definition.path.parent.name in SAME_ON_EVERY_DATABASE else BOTH
         metafunc.parametrize("opened_shop", kinds, indirect=True)
 

@@ -14,7 +14,7 @@ from sqlalchemy import exists, select
 
 from insight import segments
 from outreach import budget, cards, links, senders
-from outreach.arms import CONTROL, arm_of
+from outreach.arms import CONTROL, GHOSTS, arm_of
 from outreach.budget import Rules
 from outreach.journeys import definition as shape
 from outreach.journeys import moments
@@ -49,7 +49,7 @@ class At:
     @property
     def is_control(self) -> bool:
         """Whether they only walk along."""
-        return self.enrolment.arm == CONTROL
+        return self.enrolment.arm in GHOSTS
 
     @property
     def key(self) -> str:
@@ -288,7 +288,7 @@ def _touched(
         "way": way,
         "userid": userid,
         "external_userid": external,
-        "arm": CONTROL if at.is_control else "",
+        "arm": at.enrolment.arm,
         "state": CONTROL if at.is_control else state,
         "reason": "",
         "at": moment,

@@ -4,7 +4,7 @@ A definition is data, kept in versions that never change::
 
     {"trigger": {"on": "event", "kinds": ["added"]}, "who": {"all": []}, "again": {"rule": "never"},
      "exits": {"kinds": [], "no_match": false}, "goal": {"kinds": ["kf_in"], "days": 7},
-     "control": 1000, "priority": 50, "max_days": 90,
+     "control": 1000, "service": false, "priority": 50, "max_days": 90,
      "steps": [{"id": "s1", "do": "wait", "days": 1, "at": "10:00"},
                {"id": "s2", "do": "send", "ways": ["card"], "text": "…"}]}
 
@@ -67,6 +67,7 @@ EMPTY: Definition = MappingProxyType(
         "exits": {"kinds": [], "no_match": False},
         "goal": None,
         "control": 0,
+        "service": False,
         "priority": 50,
         "max_days": 90,
         "steps": [],
@@ -158,6 +159,8 @@ def _faults(db: Session, definition: Any, *, whole: bool = True) -> Iterator[Fau
     yield from _exit_faults(definition["exits"])
     yield from _goal_faults(definition["goal"])
     yield from _number(definition["control"], 0, CONTROL_AT_MOST, ("control",), "万分之几的人作对照")
+    if not isinstance(definition["service"], bool):
+        yield ("service",), "应是 true 或 false：是不是服务，长期对照组的人也会收到"
     yield from _number(definition["priority"], 1, 100, ("priority",), "优先级，大的先")
     yield from _number(definition["max_days"], 1, MAX_DAYS, ("max_days",), "最多走多少天")
     steps = definition["steps"]

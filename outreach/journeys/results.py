@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 
-from outreach.arms import BUCKETS, CONTROL
+from outreach.arms import BUCKETS, CONTROL, HELD_OUT
 from outreach.experiments import Outcome, judge
 from outreach.journeys import desk
 from outreach.proportions import Share, planned_size
@@ -28,7 +28,7 @@ LONGEST = timedelta(days=90)
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm: the treated (no name) or ``control``."""
+    """One arm: the treated (no name), ``control``, or where there is no control of its own ``held_out``."""
 
     name: str
     assigned: int
@@ -64,18 +64,18 @@ def result(db: Session, journey: Journey, now: datetime) -> Result | None:
         return None
     own = (JourneyVersion.journey_id == journey.id, JourneyVersion.number == journey.live_version)
     over_at = db.scalars(select(JourneyVersion.at).where(*own)).one() + LONGEST
-    counted = _counted(db, journey, now)
+    counted = _counted(db, journey, definition["control"], now)
     needed = planned_size(USUAL, LIFT)
     enough = all(over >= needed for _, over, _ in counted.values())
     may_say = now >= over_at or enough
     arms = [Arm(name, n, over, did if may_say else None) for name, (n, over, did) in counted.items()]
     outcome = _outcome(counted, definition["control"]) if may_say else None
-    compares = bool(definition["control"] or counted[CONTROL][0])
+    compares = bool(definition["control"] or next(n for arm, (n, _, _) in counted.items() if arm))
     return Result(arms, needed, over_at, outcome, compares, counted[""][2])
 
 
-def _counted(db: Session, journey: Journey, now: datetime) -> dict[str, tuple[int, int, int]]:
-    """Of each arm: assigned, whose days are over, who of those reached the goal."""
+def _counted(db: Session, journey: Journey, control: int, now: datetime) -> dict[str, tuple[int, int, int]]:
+    """Of the treated and those they are compared with: assigned, whose days are over, who of those reached the goal."""
     over = Enrolment.goal_until <= now
     asked = select(
         Enrolment.arm,
@@ -87,14 +87,15 @@ def _counted(db: Session, journey: Journey, now: datetime) -> dict[str, tuple[in
     found = {
         arm: (n, done or 0, did or 0) for arm, n, done, did in db.execute(asked.where(*own).group_by(Enrolment.arm))
     }
-    return {name: found.get(name, (0, 0, 0)) for name in ("", CONTROL)}
+    other = HELD_OUT if HELD_OUT in found and CONTROL not in found and not control else CONTROL
+    return {name: found.get(name, (0, 0, 0)) for name in ("", other)}
 
 
 def _outcome(counted: Mapping[str, tuple[int, int, int]], control: int) -> Outcome | None:
-    (n, over, did), (other_n, other_over, other_did) = counted[""], counted[CONTROL]
+    (n, over, did), (other_n, other_over, other_did) = counted.values()
     if not other_n:
         return None
-    planned = (BUCKETS - control, control) if control else (n, other_n)
+    planned = (BUCKETS - control, control) if control else (n, other_n)  # what was held out then is not kept
     return judge(Share(did, over), Share(other_did, other_over), planned=planned)
 
 

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from insight import segments
 from outreach import budget, cards, mass, senders
-from outreach.arms import BUCKETS, CONTROL, arm_of
+from outreach.arms import BUCKETS, CONTROL, HELD_OUT, arm_of
+from outreach.holdout import NOBODY, Holdout, holdout
 from outreach.journeys import definition as shape
 from outreach.journeys.definition import Definition
 from people import consent, persons
@@ -49,13 +50,14 @@ def set_out(work: Work, journey: Journey, definition: Definition, candidates: Se
     ids = sorted({one.person_id for one in candidates})
     fitting = _fitting(work, definition, ids)
     rounds = _rounds(work.db, journey, ids)
+    apart = NOBODY if definition["service"] else holdout(work.db)
     rows = []
     for one in candidates:
         if one.person_id not in fitting:
             continue
         number = _next_round(definition["again"], rounds.get(one.person_id, ()), one)
         if number is not None:
-            row = _row(work, journey, definition, one, number)
+            row = _row(work, journey, definition, one, number, apart)
             rows.append(row)
             rounds[one.person_id] = [*rounds.get(one.person_id, ()), _Round(row["entry_key"], number, LIVE, work.now)]
     new = insert_new(work.db, Enrolment, rows, UNIQUE)
@@ -98,7 +100,9 @@ def _next_round(again: Mapping[str, Any], before: Iterable[_Round], one: Candida
     return max((each.number for each in known if not each.key), default=0) + 1
 
 
-def _row(work: Work, journey: Journey, definition: Definition, one: Candidate, number: int) -> dict[str, Any]:
+def _row(
+    work: Work, journey: Journey, definition: Definition, one: Candidate, number: int, apart: Holdout
+) -> dict[str, Any]:
     person, goal = persons.public_id(one.person_id), definition["goal"]
     until = work.now + timedelta(days=goal["days"]) if goal else None
     return {
@@ -107,7 +111,7 @@ def _row(work: Work, journey: Journey, definition: Definition, one: Candidate, n
         "person_id": one.person_id,
         "entry_key": one.key if definition["again"]["rule"] == shape.EACH else "",
         "round": number,
-        "arm": _arm(journey.id, definition["control"], person),
+        "arm": HELD_OUT if apart.has(person) else _arm(journey.id, definition["control"], person),
         "state": LIVE,
         "because": dict(one.because),
         "line": one.line,

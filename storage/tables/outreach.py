@@ -35,6 +35,8 @@ class Broadcast(Base):
     """``[{"arm": "a", "text": "…", "attachments": […]}]``: one, or two that are compared."""
     control: Mapped[int] = mapped_column(default=0)
     """So many of ten thousand get nothing, to compare with."""
+    service: Mapped[bool] = mapped_column(default=False)
+    """Whether the long-term control group gets it too: it serves people."""
     metric: Mapped[str] = mapped_column(String(10), default="talked")
     """By what its wordings are compared: talked, opened, left (within seven days)."""
     send_at: Mapped[datetime | None]

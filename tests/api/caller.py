@@ -7,10 +7,11 @@ from werkzeug.test import TestResponse
 
 from people import api_keys
 from storage.tables import ApiKey
+from tests.opened import ONE
 from tests.shop import Shop
 
 PREFIX = "/api/v1"
-ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ONE_DATABASE = pytest.mark.parametrize("opened_shop", ONE, indirect=True)
 """For what the database has no part in."""
 PROBLEM = "application/problem+json"
 Json = dict[str, Any]

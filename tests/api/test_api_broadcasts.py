@@ -43,7 +43,7 @@ def test_a_broadcast_of_the_contracts_shape_goes_out_and_tells_how_it_stands(
     made = make(api, segment)
     assert (made["state"], made["segment_id"]) == ("draft", segment)
     shown = api.post(f"/broadcasts/{made['id']}/preflight", {}).get_json()
-    assert shown == {"selected": 3, "will_get_it": 3, "control": 0, "left_out": {}}
+    assert shown == {"selected": 3, "will_get_it": 3, "control": 0, "held_out": 0, "left_out": {}}
     assert api.post(f"/broadcasts/{made['id']}/approve", {}).get_json()["state"] == "approved"
     run(shop)
     assert sum(one.size for one in shop.rows(MassTask)) == 3
@@ -132,7 +132,7 @@ def test_a_broadcast_to_groups_counts_groups_and_says_which_were_reached(shop: S
     shop.catch_up()
     made = api.post("/broadcasts", {"name": "群里说", "text": "今天有新品", "chat_ids": [room, "wr-none"]}).get_json()
     shown = api.post(f"/broadcasts/{made['id']}/preflight", {}).get_json()
-    assert shown == {"selected": 2, "will_get_it": 1, "control": 0, "left_out": {"gone": 1}}
+    assert shown == {"selected": 2, "will_get_it": 1, "control": 0, "held_out": 0, "left_out": {"gone": 1}}
     api.post(f"/broadcasts/{made['id']}/approve", {})
     run(shop)
     (errand,) = shop.world.mass_todos("lisi")

@@ -253,6 +253,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_step_run_touch_id"), "step_run", ["touch_id"], unique=False)
     op.add_column("broadcast", sa.Column("repeat", sa.JSON(), nullable=False, server_default="{}"))
     op.add_column("broadcast", sa.Column("parent_id", KEY, nullable=True))
+    op.add_column("broadcast", sa.Column("service", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("broadcast", sa.Column("metric", sa.String(length=10), nullable=False, server_default="talked"))
     op.create_index(op.f("ix_broadcast_parent_id"), "broadcast", ["parent_id"], unique=False)
     op.add_column("person", sa.Column("birthday", sa.Integer(), nullable=True))
