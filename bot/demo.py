@@ -180,12 +180,15 @@ def run_sandbox(port: int, callback_url: str, seed: int) -> None:
 def household(place: Place, settings: Settings, seed: int) -> Family:
     """Simulator, web and worker, not started yet."""
     family = serve.family(settings)
-    family.add("sandbox", lambda: _quiet_sandbox(place.sandbox_port, f"{place.address}/wecom/callback", seed))
+    callback, zone = f"{place.address}/wecom/callback", settings.timezone
+    family.add("sandbox", lambda: _quiet_sandbox(place.sandbox_port, callback, seed, zone))
     return family
 
 
-def _quiet_sandbox(port: int, callback_url: str, seed: int) -> None:
-    serve_sandbox(_world(callback_url, seed), port)
+def _quiet_sandbox(port: int, callback_url: str, seed: int, zone: ZoneInfo) -> None:
+    world = _world(callback_url, seed)
+    world.zone = zone.key
+    serve_sandbox(world, port)
 
 
 def _world(callback_url: str, seed: int) -> World:

@@ -8,8 +8,9 @@ that says something, on the day on which they come to it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, literal_column, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, case, func, literal_column, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from outreach import broadcasts, budget, hours, recurring
@@ -138,8 +139,9 @@ def _waiting(work: Work, first: date, last: date, sight: Sight) -> dict[tuple[da
     if not sight.everybody:
         own = own.join(Person, Person.id == Enrolment.person_id).where(sight.people())
     each = own.where(*due).subquery()
-    rows = work.db.execute(select(*each.c, func.count()).group_by(*each.c)).all()
-    saying = _that_say(work.db, {(journey, version) for journey, version, *_ in rows})
+    asked: Select[Any] = select(*each.c, func.count()).group_by(*each.c)
+    rows = work.db.execute(asked).all()
+    saying = _that_say(work.db, {(journey, version) for journey, version, _step, _day, _count in rows})
     found: dict[tuple[date, int], int] = {}
     for journey, version, step, number, count in rows:
         if (journey, version, step) in saying:

@@ -67,6 +67,8 @@ class State:
     ) -> None:
         self.corp_id = corp_id
         self.corp_name = corp_name
+        self.zone = "Asia/Shanghai"
+        """By whose clock the pages show their times: WeCom's, until whoever plays the corp has another."""
         self.base_url = base_url
         self.clock: Clock = clock or SystemClock()
         self.agenda = self.clock.agenda()

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 WORDS: Mapping[str, tuple[str, str]] = {
     "title": ("沙盒", "Sandbox"),
     "lead": ("一个住在这台电脑里的企业微信。扫码、打招呼、离开，都不会惊动真人。", "A WeCom that lives on this machine. Scan, say hello, leave: no real person will notice."),
+    "clock": ("店里的时间", "shop time"),
+    "clock_why": ("这一页的时间都按店里的时区，和控制台一样", "Every time on this page is by the shop's time zone, as in the console"),
     "customer": ("客户", "Customer"),
     "rep": ("成员", "Rep"),
     "customer_phone": ("客户的手机 · 微信", "The customer's phone · WeChat"),

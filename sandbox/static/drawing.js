@@ -32,7 +32,9 @@ function redraw(id, facts, draw) {
   }
 }
 
-const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString("zh-CN", { hour12: false });
+// By the shop's clock, wherever the browser is.
+const clock = (seconds) =>
+  new Date(seconds * 1000).toLocaleTimeString("zh-CN", { hour12: false, timeZone: document.body.dataset.zone });
 const face = (who) => el("img", { src: `/avatar/${encodeURIComponent(who)}.svg`, alt: "" });
 const state = (name, side) => el("span", { class: `state ${name.split(" ")[0]}` }, seenBy(side, name));
 // What has become of the two reads differently on either phone.

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,7 +17,7 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
 from sandbox.callbacks import Deliverer
-from sandbox.clock import SystemClock
+from sandbox.clock import ManualClock, SystemClock
 from sandbox.credentials import js_signature
 from sandbox.web import running
 from sandbox.world import AGENT_ID, World
@@ -166,3 +167,16 @@ def test_a_rep_sends_a_mass_message_from_the_page(page: Page, product: Product) 
     page.locator("#customer-screen").get_by_text("李四").click()
     expect(page.locator("#customer-screen .bubble")).to_contain_text("周五手冲课，来吗")
     assert [one.receiver for one in world.mass_received()] == [customer]
+
+
+@pytest.mark.parametrize(("zone", "shown"), [("Asia/Shanghai", "18:00:00"), ("America/New_York", "05:00:00")])
+def test_the_clock_shows_the_shops_time_wherever_the_browser_is(browser: Browser, zone: str, shown: str) -> None:
+    world = World.small_shop(ManualClock(datetime(2026, 11, 24, 10, tzinfo=UTC).timestamp()), callback_url="")
+    world.zone = zone
+    with running(world, deliverer=Deliverer(world, lambda *_: 200), threads=4) as address:
+        own = browser.new_context(timezone_id="Europe/Paris", locale="en-US")
+        page = own.new_page()
+        page.goto(f"{address}/?lang=en")
+        expect(page.locator("#clock")).to_have_text(shown)
+        expect(page.locator("header")).to_contain_text(f"shop time {zone}")
+        own.close()
