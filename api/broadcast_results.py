@@ -1,5 +1,6 @@
 """What became of a broadcast: each rep, customer and group in WeCom's own words; and reminding those who wait."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from api.broadcasts import known, public_id
 from api.operations import Call, Reply
 from api.shapes import Asked, Loose, Paged, Shape, Userid, example
 from outreach import comparing, links, mass, results
+from outreach.broadcasts import source_of
 from outreach.comparing import Comparison
 from outreach.results import RepLine
 from people import persons
@@ -28,6 +30,7 @@ class RepShape(Shape):
     states: dict[str, int] = Field(description="Of her receivers, as in the broadcast.")
     groups_reached: list[str] = Field(description="chat_ids, of a broadcast to groups.")
     deleted: int = Field(description="Customers who deleted her within 24 hours of receiving it.")
+    opens: int = Field(description="How often the links of her tasks were opened, by whomever.")
 
 
 class RepsShape(Shape):
@@ -83,7 +86,7 @@ class ComparisonShape(Shape):
     metric: str
     over_at: datetime
     over: bool
-    arms: list[Loose]
+    arms: list[Loose] = Field(description="arm, assigned, reached; did and opens of its links are null until over.")
     pairs: list[Loose]
 
 
@@ -97,11 +100,12 @@ class OutcomeShape(Shape):
 def list_reps(call: Call, broadcast_id: str) -> Reply:
     """Each rep's part: confirmed or not, when, and what became of her receivers."""
     with reading(here.engine()) as db:
-        lines = results.reps(db, known(db, broadcast_id))
-        return Reply(200, RepsShape(items=[_rep(one) for one in lines]))
+        broadcast = known(db, broadcast_id)
+        opens = links.opens_of(db, source_of(broadcast)).by_rep
+        return Reply(200, RepsShape(items=[_rep(one, opens) for one in results.reps(db, broadcast)]))
 
 
-def _rep(line: RepLine) -> RepShape:
+def _rep(line: RepLine, opens: Mapping[str, int]) -> RepShape:
     until = max((one.confirm_by for one in line.open_tasks if one.confirm_by), default=None)
     left = max((mass.reminders_left(one, here.now()) for one in line.open_tasks), default=0)
     return RepShape(
@@ -115,6 +119,7 @@ def _rep(line: RepLine) -> RepShape:
         states=dict(line.states),
         groups_reached=sorted({chat_id for one in line.tasks for chat_id in one.reached}),
         deleted=line.deleted,
+        opens=opens.get(line.userid, 0),
     )
 
 
@@ -161,18 +166,18 @@ def get_outcome(call: Call, broadcast_id: str) -> Reply:
     with reading(here.engine()) as db:
         broadcast = known(db, broadcast_id)
         found = comparing.comparison(db, broadcast, here.now())
-        opens = links.opens_of(db, f"broadcast:{broadcast.id}")
+        opens = links.opens_of(db, source_of(broadcast))
         told = {"links": opens.links, "opened": opens.opened, "opens": opens.opens, "people": opens.people}
         return Reply(
             200,
             OutcomeShape(
-                comparison=_comparison(found) if found is not None else None,
+                comparison=_comparison(found, opens.by_arm) if found is not None else None,
                 opens={**told, "by_rep": dict(opens.by_rep)},
             ),
         )
 
 
-def _comparison(found: Comparison) -> ComparisonShape:
+def _comparison(found: Comparison, opens: Mapping[str, int]) -> ComparisonShape:
     pairs = [
         {
             "variant": one.variant,
@@ -183,7 +188,16 @@ def _comparison(found: Comparison) -> ComparisonShape:
         }
         for one in found.pairs
     ]
-    arms = [{"arm": one.name, "assigned": one.assigned, "reached": one.reached, "did": one.did} for one in found.arms]
+    arms = [
+        {
+            "arm": one.name,
+            "assigned": one.assigned,
+            "reached": one.reached,
+            "did": one.did,
+            "opens": opens.get(one.name, 0) if found.over else None,
+        }
+        for one in found.arms
+    ]
     return ComparisonShape(
         metric=found.metric, over_at=here.local(found.over_at), over=found.over, arms=arms, pairs=pairs
     )

@@ -173,6 +173,7 @@ class AtStepShape(Shape):
     outcomes: dict[str, int] = Field(
         description="done, would (control), failed, left:…, why it was skipped; what was said by way: card:held."
     )
+    opens: int = Field(description="How often its tracked links were opened.")
 
 
 class JourneyOutcomeShape(Shape):
@@ -262,7 +263,7 @@ def get_journey_outcome(call: Call, journey_id: str) -> Reply:
         200,
         JourneyOutcomeShape(
             steps=[
-                AtStepShape(id=name, waiting=one.waiting, outcomes=dict(one.outcomes or {}))
+                AtStepShape(id=name, waiting=one.waiting, outcomes=dict(one.outcomes or {}), opens=one.opens)
                 for name, one in way.at.items()
             ],
             rounds=way.rounds,

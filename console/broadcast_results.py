@@ -75,6 +75,7 @@ def result_page(db: Session, broadcast: Broadcast) -> str:
         outcome=outcome,
         reminders=_reminders(lines),
         reminder_words=reminder_words,
+        opens=links.opens_of(db, broadcasts.source_of(broadcast)),
         **(_of_all(db, broadcast, standing) if everything else {}),
         metrics=METRIC_WORDS,
         sayings=SAYING_WORDS,
@@ -88,11 +89,10 @@ def result_page(db: Session, broadcast: Broadcast) -> str:
 
 
 def _of_all(db: Session, broadcast: Broadcast, standing: results.Standing) -> dict[str, Any]:
-    """What can only be said of all its receivers together: who left, which wording did better, what was opened."""
+    """What can only be said of all its receivers together: who left, which wording did better."""
     return {
         "losses": results.losses(db, broadcast, here.now()) if standing.states.get(results.SENT) else None,
         "comparison": comparing.comparison(db, broadcast, here.now()),
-        "opens": links.opens_of(db, broadcasts.source_of(broadcast)),
     }
 
 

@@ -8,7 +8,7 @@ the same for all, each task has one. What follows an opening is in ``outreach.op
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,30 +40,6 @@ class _For:
     external_userid: str | None = None
     task_id: int | None = None
     userid: str | None = None
-
-
-def for_person(
-    work: Work, target: Material | str, person: Person, source: str, userid: str | None = None, *, again: str = ""
-) -> str:
-    """The person's own address of a link of the library, or of any ``http(s)://`` address; the same when asked again.
-
-    ``source`` says where it is sent (``answer:2``, ``card``, ``journey:5``), ``userid`` which rep sends it, ``again``
-    parts what is sent once more from what was sent before. Raises ``ValueError`` for what is no such link.
-    """
-    name = f"{source}:{again}:p{person.id}:{userid or ''}"
-    return _address(work, target, _For(source, name, person_id=person.id, userid=userid))
-
-
-def for_task(work: Work, target: Material | str, task: MassTask) -> str:
-    """The task's own address of a link: all its receivers have the same. Raises ``ValueError``."""
-    receiver = _For(task.source, f"task:{task.id}", task_id=task.id, userid=task.userid)
-    return _address(work, target, receiver)
-
-
-def _address(work: Work, target: Material | str, receiver: _For) -> str:
-    material = target if isinstance(target, Material) else None
-    url = url_of(target) if isinstance(target, Material) else target
-    return _made(work, url, material.id if material is not None else None, receiver)
 
 
 def url_of(material: Material) -> str:
@@ -132,7 +108,11 @@ def personal(
     *,
     again: str = "",
 ) -> tuple[str, list[dict[str, Any]]]:
-    """A text and attachments (``{"kind": "link", "material": 5, "url": …}``) with the person's own addresses."""
+    """A text and attachments (``{"kind": "link", "material": 5, "url": …}``) with the person's own addresses.
+
+    The same when asked again. ``source`` says where it is sent (``answer:2``, ``journey:5:v1:s2``), ``userid`` which
+    rep sends it, ``again`` parts what is sent once more from what was sent before.
+    """
     name = f"{source}:{again}:p{person.id}:{userid or ''}"
     return _filled(work, text, attachments, _For(source, name, person_id=person.id, userid=userid))
 
@@ -151,8 +131,13 @@ def of_task(work: Work, task: MassTask) -> None:
     """Put the task's own addresses into its text and attachments, once; a task without links stays as it is."""
     if not wanted(task.text, task.attachments):
         return
-    receiver = _For(task.source, f"task:{task.id}", task_id=task.id, userid=task.userid)
+    receiver = _For(_place(task.source), f"task:{task.id}", task_id=task.id, userid=task.userid)
     task.text, task.attachments = _filled(work, task.text, task.attachments, receiver)
+
+
+def _place(source: str) -> str:
+    """Where a task comes from, as its links say it: a wave (``journey:5:v1:s2:20261127``) is of its step on any day."""
+    return ":".join(source.split(":")[:4])
 
 
 def _filled(work: Work, text: str, attachments: Attachments, receiver: _For) -> tuple[str, list[dict[str, Any]]]:
@@ -183,9 +168,8 @@ class Opens:
     opens: int = 0
     people: int = 0
     """So many are known by name; in mass messages only those who signed in on the page."""
-    by_task: Mapping[int, int] = field(default_factory=dict)
-    """Openings of each mass task."""
     by_arm: Mapping[str, int] = field(default_factory=dict)
+    """Openings of the mass tasks of each wording, and below of each rep's tasks."""
     by_rep: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -199,20 +183,27 @@ def opens_of(db: Session, source: str) -> Opens:
     ).one()
     named = select(func.count(LinkOpen.person_id.distinct())).join(TrackedLink, TrackedLink.id == LinkOpen.link_id)
     rows = db.execute(
-        select(TrackedLink.task_id, TrackedLink.userid, MassTask.arm, func.sum(TrackedLink.opens))
+        select(TrackedLink.userid, MassTask.arm, func.sum(TrackedLink.opens))
         .outerjoin(MassTask, MassTask.id == TrackedLink.task_id)
         .where(own, TrackedLink.opens > 0)
-        .group_by(TrackedLink.task_id, TrackedLink.userid, MassTask.arm)
+        .group_by(TrackedLink.userid, MassTask.arm)
     ).all()
     return Opens(
         links=links,
         opened=opened,
         opens=int(opens),
         people=db.scalars(named.where(own)).one(),
-        by_task=_summed((task, count) for task, _, _, count in rows),
-        by_arm=_summed((arm, count) for _, _, arm, count in rows),
-        by_rep=_summed((userid, count) for _, userid, _, count in rows),
+        by_arm=_summed((arm, count) for _, arm, count in rows),
+        by_rep=_summed((userid, count) for userid, _, count in rows),
     )
+
+
+def opened_of(db: Session, sources: Collection[str]) -> dict[str, int]:
+    """How often the links of each of these sources were opened; those that never were are not in it."""
+    own = select(TrackedLink.source, func.sum(TrackedLink.opens)).where(
+        TrackedLink.source.in_(sources), TrackedLink.opens > 0
+    )
+    return {source: int(count) for source, count in db.execute(own.group_by(TrackedLink.source))}
 
 
 def _summed(pairs: Any) -> dict[Any, int]:

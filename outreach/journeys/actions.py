@@ -307,8 +307,8 @@ def _personal(at: At, userid: str | None) -> tuple[str, list[dict[str, Any]]]:
 
     Last, so that whoever is called ``{link:7}`` is only called so.
     """
-    files, source = at.step.get("attachments") or (), f"{TOLD}:{at.journey.id}"
-    text, attachments = links.personal(at.work, at.step["text"], files, at.person, source, userid, again=at.key)
+    files = at.step.get("attachments") or ()
+    text, attachments = links.personal(at.work, at.step["text"], files, at.person, at.source, userid, again=at.key)
     text = text.replace("{rep}", persons.rep_name(at.work.db, userid) if userid else "")
     return text.replace("{name}", at.person.name.strip() or "您"), attachments
 

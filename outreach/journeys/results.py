@@ -5,14 +5,16 @@ have passed, so that looking often makes no winner.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 
+from outreach import links
 from outreach.arms import BUCKETS, CONTROL, HELD_OUT
 from outreach.experiments import Outcome, judge
+from outreach.journeys import definition as shape
 from outreach.journeys import desk
 from outreach.proportions import Share, planned_size
 from storage.tables import Enrolment, Journey, JourneyVersion, StepRun, Touch
@@ -112,6 +114,8 @@ class AtStep:
 
     Of a step that says something, by which way and how that stands now: ``card:held``, ``mass:asked``, ``kf:sent``.
     """
+    opens: int = 0
+    """How often its links were opened, by anybody of this version."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,16 @@ def way(db: Session, journey_id: int, version: int) -> Way:
     own = (Enrolment.journey_id == journey_id, Enrolment.version == version)
     newest = select(Enrolment.id).where(*own).order_by(Enrolment.id.desc())
     rounds = db.scalars(select(func.count()).select_from(newest.limit(NEWEST + 1).subquery())).one()
-    return Way(_steps(db, newest.limit(NEWEST)), min(rounds, NEWEST), rounds <= NEWEST)
+    at = _steps(db, newest.limit(NEWEST))
+    for step, opens in _opens(db, journey_id, version).items():
+        at[step] = replace(at.get(step, AtStep()), opens=opens)
+    return Way(at, min(rounds, NEWEST), rounds <= NEWEST)
+
+
+def _opens(db: Session, journey_id: int, version: int) -> dict[str, int]:
+    steps = shape.steps_of(desk.version_of(db, journey_id, version))
+    sources = {f"{desk.source_of(journey_id)}:v{version}:{step}": step for step in steps}
+    return {sources[source]: count for source, count in links.opened_of(db, list(sources)).items()}
 
 
 def _steps(db: Session, rounds: Select[int]) -> dict[str, AtStep]:

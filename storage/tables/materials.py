@@ -43,7 +43,7 @@ class TrackedLink(Base):
     """The only place it leads to."""
     material_id: Mapped[int | None] = mapped_column(ForeignKey("material.id"), index=True)
     source: Mapped[str] = mapped_column(String(60))
-    """Where it was sent: ``broadcast:3``, ``journey:5``, ``welcome``, ``answer:2``, ``card``."""
+    """Where it was sent: ``broadcast:3``, ``journey:5:v1:s2``, ``welcome``, ``answer:2``, ``card``."""
     once: Mapped[str] = mapped_column(String(160), unique=True)
     """Why there can be only one: what it was made for."""
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)

@@ -73,7 +73,7 @@ class MassTask(Base):
     key: Mapped[str] = mapped_column(String(120), unique=True)
     """Why there can be only one: ``broadcast:3:lisi:a:0``; made again after a night it ends in ``:2``."""
     source: Mapped[str] = mapped_column(String(60))
-    """``broadcast:3``, ``journey:5``."""
+    """``broadcast:3``, ``journey:5:v1:s2:20261127``."""
     audience: Mapped[str] = mapped_column(String(10), default="people")
     userid: Mapped[str] = mapped_column(String(64))
     arm: Mapped[str] = mapped_column(String(20), default="")

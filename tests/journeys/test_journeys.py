@@ -8,12 +8,25 @@ from typing import Any
 import pytest
 
 from insight import segments
-from outreach.journeys import desk
+from outreach import materials
+from outreach.journeys import desk, results
 from outreach.journeys.definition import EMPTY
 from people import consent, persons
 from sandbox.clock import ManualClock
 from sandbox.world import World
-from storage.tables import Enrolment, Journey, MassTask, Person, Relation, RepCard, StepRun, Tag, Task, Touch
+from storage.tables import (
+    Enrolment,
+    Journey,
+    MassTask,
+    Person,
+    Relation,
+    RepCard,
+    StepRun,
+    Tag,
+    Task,
+    Touch,
+    TrackedLink,
+)
 from tagging import tags
 from tagging.tags import Ground
 from tests.shop import START, Shop, build_shop, close_shop
@@ -225,3 +238,34 @@ def test_stopping_at_once_takes_back_what_waits_for_those_who_have_walked_to_the
     assert touches(shop) == {("mass", "cancelled"): 1}
     confirm_all(shop)
     assert list(shop.world.mass_received()) == []
+
+
+def test_openings_count_for_the_step_that_brought_the_link_whichever_way_and_on_whichever_day(shop: Shop) -> None:
+    content = ({"title": "菜单", "url": "https://shop.example.com/menu"},)
+    with shop.work() as work:
+        menu = materials.create(work, materials.Draft("菜单", "link", contents=content), by=BY).id
+    seen = f"看 {{link:{menu}}}"
+    number = live(
+        shop,
+        {"do": "send", "ways": ["card"], "text": seen, "late_hours": 100},
+        {"do": "wait", "days": 3, "at": "10:00"},
+        {"do": "send", "ways": ["mass"], "text": seen, "late_hours": 100},
+        again={"rule": "never"},
+    )
+    arrive(shop, "小雨")
+    pass_time(shop, days=1)
+    arrive(shop, "阿哲")
+    pass_time(shop, days=6)
+    made = shop.rows(TrackedLink)
+    assert Counter((one.source, one.task_id is not None) for one in made) == {
+        (f"journey:{number}:v1:s1", False): 2,
+        (f"journey:{number}:v1:s3", True): 2,
+    }
+    agent = {"User-Agent": "Mozilla/5.0 (iPhone) MicroMessenger/8.0"}
+    for one in (*made, made[0]):
+        shop.advance(seconds=90)
+        assert shop.client.get(f"/t/{one.token}", headers=agent).status_code == 302
+    shop.catch_up()
+    with shop.db() as db:
+        at = results.way(db, number, 1).at
+    assert {step: one.opens for step, one in at.items()} == {"s1": 3, "s2": 0, "s3": 2}

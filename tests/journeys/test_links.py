@@ -189,13 +189,18 @@ def test_everybody_has_their_own_address_and_asking_again_gives_the_same(shop: S
     material = menu(shop)
     with shop.work() as work:
         one, two = (persons.person_of(work, external) for external in ("wm-1", "wm-2"))
-        first = links.for_person(work, material, one, "card", "lisi")
-        assert links.for_person(work, material, one, "card", "lisi") == first
+        other = materials.create(work, Draft("别的", "link", contents=({"title": "别", "url": PAGE + "2"},)), by="boss")
+
+        def address(of: Material, *whom: Any) -> str:
+            return links.personal(work, f"{{link:{of.id}}}", (), *whom)[0]
+
+        first = address(material, one, "card", "lisi")
+        assert address(material, one, "card", "lisi") == first
         others = {
-            links.for_person(work, material, two, "card", "lisi"),
-            links.for_person(work, material, one, "card", "zhangsan"),
-            links.for_person(work, material, one, "answer:1"),
-            links.for_person(work, "https://elsewhere.example.com", one, "card", "lisi"),
+            address(material, two, "card", "lisi"),
+            address(material, one, "card", "zhangsan"),
+            address(material, one, "answer:1"),
+            address(other, one, "card", "lisi"),
         }
         assert len(others | {first}) == 5
     assert all(len(one.token) == 24 for one in shop.rows(TrackedLink))
@@ -312,7 +317,7 @@ def test_a_mass_message_has_one_address_for_each_task_and_names_nobody(shop: Sho
     with shop.db() as db:
         counted = links.opens_of(db, source)
         assert (counted.links, counted.opened, counted.opens, counted.people) == (2, 1, 1, 0)
-        assert (counted.by_task, counted.by_rep) == ({first.task_id: 1}, {first.userid: 1})
+        assert (counted.by_arm, counted.by_rep) == ({"a": 1}, {first.userid: 1})
         assert materials.numbers(db, [material.id])[material.id].task_opens == 1
         assert [one.what for one in materials.uses(db, db.get_one(Material, material.id))] == ["broadcast"]
         assert db.get_one(Broadcast, 1).contents[0]["attachments"][0]["url"] == PAGE

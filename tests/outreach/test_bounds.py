@@ -13,9 +13,10 @@ from outreach import budget, groups, links, planned, results
 from outreach.budget import Rules
 from outreach.journeys import results as journey_results
 from outreach.journeys import waves
+from outreach.journeys.definition import EMPTY
 from people.access import Sight
-from storage.database import open_engine, reading
-from storage.tables import Broadcast, Enrolment, Journey, MassTask, StepRun, Touch
+from storage.database import open_engine, reading, transaction
+from storage.tables import Broadcast, Enrolment, Journey, JourneyVersion, MassTask, StepRun, Touch
 from storage.work import Work
 from tests.outreach.test_audience import customer, touch
 from tests.shop import Shop
@@ -53,6 +54,12 @@ def test_no_book_is_read_from_end_to_end_for_a_page(database_url: str, look: str
     def note(_line: Connection, _cursor: Any, statement: str, values: Any, *_more: Any) -> None:
         asked.append((statement, values))
 
+    with transaction(engine) as db:
+        db.add(Journey(id=5, name="新客跟进", made_at=NOW, changed_at=NOW))
+        db.flush()
+        db.add(
+            JourneyVersion(journey_id=5, number=1, definition={**EMPTY, "steps": [{"id": "s1", "do": "send"}]}, at=NOW)
+        )
     with reading(engine) as db:
         LOOKS[look](db)
         looked, asked = list(asked), []
@@ -110,6 +117,14 @@ def test_steps_are_counted_over_the_newest_rounds_only(shop: Shop, monkeypatch: 
         journey = Journey(name="新客跟进", made_at=shop.now(), changed_at=shop.now())
         db.add(journey)
         db.flush()
+        db.add(
+            JourneyVersion(
+                journey_id=journey.id,
+                number=1,
+                definition={**EMPTY, "steps": [{"id": "s1", "do": "send"}]},
+                at=shop.now(),
+            )
+        )
         for number in range(5):
             told = {"since": shop.now(), "began_at": shop.now()}
             one = Enrolment(
