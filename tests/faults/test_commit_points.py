@@ -1,6 +1,6 @@
 """F3: one arrival, killed at every commit, before and after it reaches the disk. The end is always the same."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,6 @@ def arrive(shop: Shop, channel: Channel) -> None:
 
 def set_up(url: str) -> tuple[Shop, Channel]:
     shop = build_shop(url)
-    shop.open_for_business()
     shop.deliverer.spacing = (0.5, 0.5, 0.5)
     channel = shop.channel(members=("lisi",), spare=("wangwu",), daily_cap=1)
     with shop.db() as db:
@@ -120,6 +119,18 @@ def standing(shop: Shop) -> dict[str, str]:
 
 
 @pytest.fixture
+def reopened(request: pytest.FixtureRequest, tmp_path: Path, opened_sqlite: Path) -> Callable[[str], str]:
+    """Makes one opened shop's database after the other, of that kind; on PostgreSQL the former is gone then."""
+
+    def make(kind: str) -> str:
+        if kind == "sqlite":
+            return databases.fresh_sqlite(tmp_path, opened_sqlite)
+        return str(request.getfixturevalue("opened_postgres").put_back())
+
+    return make
+
+
+@pytest.fixture
 def fresh(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path) -> Iterator[Any]:
     """Makes one fresh database after the other, of the kind asked for."""
     made: list[Iterator[str]] = []
@@ -137,12 +148,12 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path, sqlite_template: Path)
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_an_arrival_killed_at_any_commit_ends_as_if_nothing_had_happened(
-    fresh: Any, kind: str, capsys: pytest.CaptureFixture[str]
+    reopened: Callable[[str], str], kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if kind == "postgresql":
         databases.need_postgres()
     counter = Reaper()
-    undisturbed, shop = run(fresh(kind), counter)
+    undisturbed, shop = run(reopened(kind), counter)
     close_shop(shop)
     assert undisturbed["welcomes at WeCom"] == "[('lisi', '你好 小雨，我是李四，欢迎来到抖音直播间')]"
     assert undisturbed["way"] == "[('wangwu',)]"
@@ -152,7 +163,7 @@ def test_an_arrival_killed_at_any_commit_ends_as_if_nothing_had_happened(
     for number, before in tried:
         reaper = Reaper()
         reaper.at, reaper.before = number, before
-        end, shop = run(fresh(kind), reaper)
+        end, shop = run(reopened(kind), reaper)
         close_shop(shop)
         if end != undisturbed:
             changed = {name: (end[name], undisturbed[name]) for name in end if end[name] != undisturbed[name]}

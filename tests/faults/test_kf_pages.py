@@ -15,11 +15,11 @@ from storage import inbox
 from storage.tables import Conversation, InboxRow, Interaction, KeptFile, KfAccount
 from tests import databases
 from tests.faults.crashes import Died, Reaper
-from tests.faults.test_commit_points import fresh, restarted
+from tests.faults.test_commit_points import reopened, restarted
 from tests.handlers.kf_desk import KfDesk, open_desk, refusals
 from tests.shop import Shop, build_shop, close_shop
 
-__all__ = ["fresh"]
+__all__ = ["reopened"]
 PAGES, SIZE = 50, 4
 
 
@@ -31,7 +31,6 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 def with_a_long_list(url: str, pages: int) -> KfDesk:
     """A shop that has heard nothing yet of what was said: so many pages of it, from three customers."""
     shop = build_shop(url)
-    shop.open_for_business()
     desk = open_desk(shop)
     desk.answer()
     shop.world.faults.lose = 1.0
@@ -60,12 +59,12 @@ def ring(desk: KfDesk) -> None:
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.usefixtures("small_pages")
 def test_fifty_pages_killed_at_every_page_boundary(
-    fresh: Any, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    reopened: Callable[[str], str], kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every page is read, and its reader killed as the commit reaches the disk; read again, and killed just after."""
     if kind == "postgresql":
         databases.need_postgres()
-    url = fresh(kind)
+    url = reopened(kind)
     desk = with_a_long_list(url, PAGES)
     shop, kills = desk.shop, 0
     ring(desk)
@@ -119,14 +118,13 @@ def rescue_now(shop: Shop) -> None:
 
 @pytest.mark.usefixtures("small_pages")
 def test_a_chat_killed_at_any_commit_ends_as_if_nothing_had_happened(
-    fresh: Any, capsys: pytest.CaptureFixture[str]
+    reopened: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A question, its answer, a picture and a hand-over: killed at each commit, before and after it."""
 
     def run(reaper: Reaper) -> tuple[dict[str, Any], Shop]:
-        url = fresh("sqlite")
+        url = reopened("sqlite")
         shop = build_shop(url)
-        shop.open_for_business()
         shop.deliverer.spacing = (0.5, 0.5, 0.5)
         desk = open_desk(shop)
         desk.answer()
@@ -151,7 +149,7 @@ def test_a_chat_killed_at_any_commit_ends_as_if_nothing_had_happened(
             shop.catch_up()
             with shop.db() as db:
                 db.query(KfAccount).update({"pulled_at": None})
-            shop.tick()
+            shop.run("pull kf accounts", "tend conversations")
         return standing(shop, desk), shop
 
     def talk(desk: KfDesk) -> None:
@@ -201,12 +199,11 @@ def test_a_chat_killed_at_any_commit_ends_as_if_nothing_had_happened(
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.usefixtures("small_pages")
-def test_several_accounts_are_pulled_at_once_and_each_by_one(fresh: Any, kind: str) -> None:
+def test_several_accounts_are_pulled_at_once_and_each_by_one(reopened: Callable[[str], str], kind: str) -> None:
     """Real threads, real time: eight accounts, doubled and lost callbacks, empty and short pages."""
     if kind == "postgresql":
         databases.need_postgres()
-    shop = build_shop(fresh(kind))
-    shop.open_for_business()
+    shop = build_shop(reopened(kind))
     desks = [open_desk(shop, name=f"客服 {n}") for n in range(8)]
     faults, chance = shop.world.faults, random.Random(5)
     faults.empty_page, faults.short_page, faults.duplicate = 0.2, 0.3, 0.3
@@ -233,9 +230,9 @@ def test_several_accounts_are_pulled_at_once_and_each_by_one(fresh: Any, kind: s
     close_shop(shop)
 
 
-def test_no_call_is_made_within_a_block(fresh: Any, small_pages: None) -> None:
+def test_no_call_is_made_within_a_block(reopened: Callable[[str], str], small_pages: None) -> None:
     """Pulls without a token are few: a long list waits for the next minute instead of asking on."""
-    desk = with_a_long_list(fresh("sqlite"), 40)
+    desk = with_a_long_list(reopened("sqlite"), 40)
     shop = desk.shop
     shop.world.limits.kf_pulls_without_token_per_minute = 6
     shop.advance(minutes=11)

@@ -133,8 +133,8 @@ def test_newcomers_are_placed_within_minutes_and_everybody_at_night(shop: Shop) 
     assert person.life_cycle == "new"
     for _ in range(31):
         shop.advance(days=1)
-        ran = shop.tick()
-    assert dict(ran)["settle life cycles"] == "people looked at: 1, moved: 0"
+        ran = shop.run("settle life cycles")
+    assert ran["settle life cycles"] == "people looked at: 1, moved: 0"
     (person,) = shop.rows(Person)
     assert person.life_cycle == "dormant"
     assert [one.after for one in shop.rows(LifecycleChange)] == ["new", "dormant"]
