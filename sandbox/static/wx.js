@@ -6,6 +6,7 @@
   if (window.wx && window.wx.sandbox) return; // both of WeCom's scripts are this one
 
   const PATIENCE_MS = 10000;
+  const KNOWN = ["getContext", "getCurExternalContact", "getCurExternalChat", "sendChatMessage"];
   const client = new URL(document.currentScript.src).origin;
   const waiting = new Map();
   const whenReady = [];
@@ -77,9 +78,46 @@
     ready: (fn) => { if (ready) fn(); else whenReady.push(fn); },
     error: (fn) => { whenWrong.push(fn); if (wrong) fn(wrong); },
     checkJsApi: ({ jsApiList, success }) => {
-      const known = ["getContext", "getCurExternalContact", "getCurExternalChat", "sendChatMessage"];
-      call(success, { errMsg: "checkJsApi:ok", checkResult: Object.fromEntries(jsApiList.map((one) => [one, known.includes(one)])) });
+      call(success, { errMsg: "checkJsApi:ok", checkResult: Object.fromEntries(jsApiList.map((one) => [one, KNOWN.includes(one)])) });
     },
   };
   window.jWeixin = window.wx;
+
+  // --- the newer form: one call with both signatures, then a function for each thing, giving promises -----------
+
+  let grant = null;
+  let refuse = null;
+  const registered = new Promise((resolve, reject) => { grant = resolve; refuse = reject; });
+  registered.catch(() => {}); // whoever calls something hears of it there
+
+  async function register({ corpId, agentId, jsApiList, getConfigSignature, getAgentConfigSignature, onConfigFail, onAgentConfigFail }) {
+    const url = location.href.split("#")[0];
+    const signed = async (get) => { const { timestamp, nonceStr, signature } = await get(url); return { timestamp, nonceStr, signature, jsApiList }; };
+    const first = (await ask("js_config", { settings: { beta: true, appId: corpId, ...(await signed(getConfigSignature)) } })) || nobody("config");
+    if (first.errMsg !== "config:ok") { call(onConfigFail, first); return refuse(first); }
+    leave = first.leave;
+    if (getAgentConfigSignature) {
+      const mine = { corpid: corpId, agentid: agentId, ...(await signed(getAgentConfigSignature)) };
+      const { leave: given, ...said } = (await ask("js_agent_config", { settings: mine })) || nobody("agentConfig");
+      if (!given) { call(onAgentConfigFail, said); return refuse(said); }
+      leave = given;
+    }
+    grant();
+  }
+
+  function one(name) {
+    return async ({ success, fail, complete, ...settings } = {}) => {
+      const tapped = navigator.userActivation ? navigator.userActivation.isActive : true;
+      await registered;
+      const { err_msg: errMsg, ...said } = (await ask("js_invoke", { function: name, settings: plain(settings), tapped })) || { err_msg: `${name}:fail not in WeCom` };
+      const found = { ...said, errMsg };
+      const good = errMsg === `${name}:ok`;
+      call(good ? success : fail, found);
+      call(complete, found);
+      if (!good) throw found;
+      return found;
+    };
+  }
+
+  window.ww = { register, ...Object.fromEntries(KNOWN.map((name) => [name, one(name)])) };
 })();

@@ -45,6 +45,23 @@ wx.config({config});
 </script>"""
 
 
+NEWER = """<!doctype html><meta charset="utf-8"><title>sidebar</title>
+<script src="{sandbox}/wwopen/js/jwxwork-1.0.0.js"></script>
+<p id="who">{userid}</p><p id="state">…</p><p id="customer"></p><p id="sent"></p>
+<button id="send">发送</button>
+<script>
+const say = (id, text) => {{ document.getElementById(id).textContent = text; }};
+const config = {config}, mine = {agent_config};
+ww.register({{ corpId: config.appId, agentId: mine.agentid, jsApiList: mine.jsApiList,
+  getConfigSignature: async () => config, getAgentConfigSignature: () => mine,
+  onAgentConfigFail: (said) => say("state", said.errMsg) }});
+ww.getContext().then((said) => say("state", said.entry), () => {{}});
+ww.getCurExternalContact({{ success: (said) => say("customer", said.userId) }}).catch(() => {{}});
+document.getElementById("send").onclick = () => ww.sendChatMessage({{ msgtype: "text", text: {{ content: "豆子到了" }} }})
+  .then((said) => say("sent", said.errMsg), (said) => say("sent", said.errMsg));
+</script>"""
+
+
 @dataclass
 class Product:
     """Stands in for the product: signs its page, and knows the rep by OAuth."""
@@ -53,6 +70,7 @@ class Product:
     sandbox: str
     address: str = ""
     spoilt: dict[str, Any] = field(default_factory=dict)
+    html: str = SIDEBAR
 
     def app(self) -> Flask:
         app = Flask(__name__)
@@ -68,7 +86,7 @@ class Product:
         names = ["getContext", "getCurExternalContact", "sendChatMessage"]
         whose = {"corpid": self.world.corp_id, "agentid": AGENT_ID, "jsApiList": names}
         agent_config = {**whose, **self.signed("ticket/get", type="agent_config"), **self.spoilt}
-        return SIDEBAR.format(
+        return self.html.format(
             sandbox=self.sandbox, userid=who, config=json.dumps(config), agent_config=json.dumps(agent_config)
         )
 
@@ -114,7 +132,9 @@ def opened(page: Page, product: Product, customer: str) -> Any:
     return page.frame_locator("#toolbar")
 
 
-def test_a_tap_in_the_toolbar_sends_into_the_open_chat(page: Page, product: Product) -> None:
+@pytest.mark.parametrize("html", [SIDEBAR, NEWER], ids=["wx", "ww"])
+def test_a_tap_in_the_toolbar_sends_into_the_open_chat(page: Page, product: Product, html: str) -> None:
+    product.html = html
     customer = product.world.remember("lisi", "小雨").external_userid
     sidebar = opened(page, product, customer)
     expect(sidebar.locator("#who")).to_have_text("lisi")
@@ -143,7 +163,9 @@ def test_a_page_nobody_tapped_sends_nothing(page: Page, product: Product) -> Non
     assert product.world.chat_of("lisi", customer) == []
 
 
-def test_a_wrong_signature_is_told_to_the_page(page: Page, product: Product) -> None:
+@pytest.mark.parametrize("html", [SIDEBAR, NEWER], ids=["wx", "ww"])
+def test_a_wrong_signature_is_told_to_the_page(page: Page, product: Product, html: str) -> None:
+    product.html = html
     product.spoilt = {"signature": "0" * 40}
     sidebar = opened(page, product, product.world.remember("lisi", "小雨").external_userid)
     expect(sidebar.locator("#state")).to_have_text("agentConfig:fail invalid jsapi signature")
