@@ -57,7 +57,8 @@ ww.register({{ corpId: config.appId, agentId: mine.agentid, jsApiList: mine.jsAp
   onAgentConfigFail: (said) => say("state", said.errMsg) }});
 ww.getContext().then((said) => say("state", said.entry), () => {{}});
 ww.getCurExternalContact({{ success: (said) => say("customer", said.userId) }}).catch(() => {{}});
-document.getElementById("send").onclick = () => ww.sendChatMessage({{ msgtype: "text", text: {{ content: "豆子到了" }} }})
+const words = {{ msgtype: "text", text: {{ content: "豆子到了" }} }};
+document.getElementById("send").onclick = () => ww.sendChatMessage(words)
   .then((said) => say("sent", said.errMsg), (said) => say("sent", said.errMsg));
 </script>"""
 
