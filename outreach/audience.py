@@ -30,13 +30,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from outreach import budget
+from outreach import budget, senders
 from outreach.arms import BUCKETS, CONTROL, GHOSTS, HELD_OUT
 from outreach.budget import Rules
 from outreach.holdout import NOBODY, Holdout
 from people import consent
 from storage.database import bucket_of
-from storage.tables import Member, Person, Relation, Touch
+from storage.tables import Person, Relation, Touch
 
 PORTION = 20_000
 OPTED_OUT, NO_RELATION, REP_AWAY, QUOTA, GAP = REASONS = ("opted_out", "no_relation", "rep_away", "quota", "gap")
@@ -104,20 +104,6 @@ class Looked:
     """Of each reason the first ``FIRST``."""
 
 
-def _served() -> tuple[ColumnElement[bool], ...]:
-    """Reps who can confirm a task."""
-    return (Member.serves.is_(True), Member.left_at.is_(None))
-
-
-def _sender(plan: Plan) -> ColumnElement[int]:
-    """The relation over which a person is written to: the owner's if that is alive, else the youngest."""
-    own = select(Relation.id).join(Member, Member.userid == Relation.userid)
-    alive = (Relation.person_id == Person.id, Relation.state == "active", *_served(), _within(plan))
-    youngest = own.where(*alive).order_by(Relation.added_at.desc(), Relation.id.desc()).limit(1)
-    owners = own.where(*alive, Relation.userid == Person.owner).limit(1)
-    return func.coalesce(owners.correlate(Person).scalar_subquery(), youngest.correlate(Person).scalar_subquery())
-
-
 def _within(plan: Plan) -> ColumnElement[bool]:
     return true() if plan.reps is None else plan.reps
 
@@ -135,7 +121,12 @@ def _question(plan: Plan, *columns: Any) -> tuple[Select[Any], Any, ColumnElemen
         (budget.is_too_soon(plan.rules, plan.at, but=but) if plan.rules.gap else false(), GAP),
         else_="",
     )
-    asked = select(*columns).select_from(Person).outerjoin(sender, sender.id == _sender(plan)).where(plan.fits)
+    asked = (
+        select(*columns)
+        .select_from(Person)
+        .outerjoin(sender, sender.id == senders.relation(_within(plan)))
+        .where(plan.fits)
+    )
     return asked, sender, reason
 
 

@@ -1,22 +1,21 @@
 """Standing occasions for a rep's card: a friend nobody has spoken to, a birthday, somebody gone quiet.
 
 Each run of the job looks anew and makes what is missing; the key of a card says which occasion it is of, so nothing
-comes twice. Who answers for the customer gets it; where that rep does not have them, who has had them longest.
+comes twice. Whoever the customer hears from gets it (``outreach.senders``); a newcomer's, the rep they came to.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import ColumnElement, case, exists, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, exists, func, select
 
 from insight.fields import DORMANT, TALK
-from outreach import cards, hours
+from outreach import cards, hours, senders
 from outreach.budget import Rules
 from outreach.cards import Draft
 from people import consent
-from storage.tables import Interaction, Interval, LifecycleChange, Member, Person, Relation, RepCard
+from storage.tables import Interaction, Interval, LifecycleChange, Person, Relation, RepCard
 from storage.work import Work
 
 NEW, BIRTHDAY, QUIET = "new", "birthday", "quiet"
@@ -61,22 +60,6 @@ def _start(work: Work, day: date) -> datetime:
 def _without_card(kind: str, since: datetime) -> ColumnElement[bool]:
     """The condition on ``Person`` that holds where no card of this kind has been made since then."""
     return ~exists().where(RepCard.person_id == Person.id, RepCard.kind == kind, RepCard.made_at >= since)
-
-
-def _reps_of(db: Session, person_ids: Sequence[int]) -> dict[int, str]:
-    """Who writes to each: the rep who answers for them if she has them, else who has had them longest."""
-    owners = case((Relation.userid == Person.owner, 0), else_=1)
-    asked = (
-        select(Relation.person_id, Relation.userid)
-        .join(Person, Person.id == Relation.person_id)
-        .join(Member, Member.userid == Relation.userid)
-        .where(Relation.person_id.in_(person_ids), Relation.state == "active", Member.left_at.is_(None))
-        .order_by(owners, Relation.added_at, Relation.id)
-    )
-    found: dict[int, str] = {}
-    for person_id, userid in db.execute(asked):
-        found.setdefault(person_id, userid)
-    return found
 
 
 def _new(work: Work) -> list[Draft]:
@@ -138,7 +121,7 @@ def _birthdays(work: Work) -> list[Draft]:
         .limit(AT_ONCE)
     )
     people = work.db.scalars(asked).all()
-    reps = _reps_of(work.db, [one.id for one in people])
+    reps = senders.reps_of(work.db, [one.id for one in people])
     return [
         Draft(
             userid=reps[one.id],
@@ -178,7 +161,7 @@ def _quiet(work: Work) -> list[Draft]:
         .limit(AT_ONCE)
     )
     found = work.db.execute(asked).all()
-    reps = _reps_of(work.db, [one.person_id for one, _ in found])
+    reps = senders.reps_of(work.db, [one.person_id for one, _ in found])
     return [
         Draft(
             userid=reps[one.person_id],
