@@ -209,14 +209,14 @@ def preflight(call: Call, broadcast_id: str) -> Reply:
 
 
 def approve(call: Call, broadcast_id: str) -> Reply:
-    """Submit it; above 500 receivers a second key (another name) has to call this again."""
+    """Submit it; above the shop's `second_above` (500) a second key (another name) has to call this again."""
     with call.work() as work:
         broadcast = known(work.db, broadcast_id, lock=True)
         size = broadcasts.preflight(work.db, broadcast, here.rules(), here.now(), here.zone()).will
         if broadcast.state == broadcasts.ASKED:
             broadcasts.approve(work, broadcast, size, by=call.actor)
         else:
-            broadcasts.submit(work, broadcast, size, by=call.actor)
+            broadcasts.submit(work, broadcast, size, by=call.actor, above=here.rules().second_above)
         call.note(work, "broadcast.approve", broadcast_id, {"state": broadcast.state, "size": size})
         work.db.flush()
         return Reply(200, shown(work.db, broadcast))

@@ -57,7 +57,8 @@ class Parts:
     def rules(self) -> Rules:
         """How often, and when, a customer may hear from us."""
         own = self.settings.contact
-        return Rules(own.quota, timedelta(hours=own.min_gap_hours), Quiet(own.quiet_from, own.quiet_to))
+        quiet = Quiet(own.quiet_from, own.quiet_to)
+        return Rules(own.quota, timedelta(hours=own.min_gap_hours), quiet, own.second_above)
 
     def envelopes(self) -> dict[str, Envelope]:
         """One envelope for each receiver, by the last part of its address."""

@@ -37,7 +37,7 @@ from outreach import broadcasts, occasions
 from outreach.budget import Rules
 from outreach.journeys import desk as journeys
 from outreach.journeys.ready_made import READY
-from people import persons
+from people import persons, sign_in
 from sandbox.clock import SystemClock
 from sandbox.web import serve as serve_sandbox
 from sandbox.world import AES_KEY, AGENT_ID, APP_SECRET, APP_TOKEN, World
@@ -45,6 +45,7 @@ from storage import audit, inbox
 from storage.database import open_engine, reading, transaction, utc_now
 from storage.tables import Broadcast, Channel, Identity, Interaction, Member, Person, PersonTag, Progress, Tag, Welcome
 from storage.work import Work
+from tagging import tags
 from tagging.channel_desk import Desk
 from tagging.channels import Draft
 
@@ -87,6 +88,10 @@ CHANNELS = (
         skip_verify=False,
     ),
 )
+OPERATOR = "wangwu"
+"""Who is there for what takes two: 王五, who runs codes and broadcasts."""
+SECOND_ABOVE = 20
+"""So few, that a second person can be tried in a shop of some hundred customers."""
 CAME, PARTED = ("added", "half_added"), ("deleted_by_rep", "deleted_by_customer")
 PAST_DAYS = 13
 """Days before today that the chart of the first page shows."""
@@ -122,7 +127,7 @@ class Place:
     def write_config(self, settings: Settings) -> None:
         """Write that file; only this user may read it."""
         lines = []
-        for section in ("wecom", "storage", "web"):
+        for section in ("wecom", "storage", "web", "contact"):
             given = getattr(settings, section).model_dump(exclude_unset=True)
             lines += [f"[{section}]", *(f"{name} = {json.dumps(_plain(value))}" for name, value in given.items()), ""]
         self.config.touch(mode=0o600)
@@ -144,6 +149,7 @@ class Place:
                 },
                 "storage": {"url": f"sqlite:///{self.folder / 'scrm.db'}"},
                 "web": {"port": self.port, "base_url": self.address, "secret_key": secrets.token_urlsafe(48)},
+                "contact": {"second_above": SECOND_ABOVE},
             }
         )
 
@@ -291,15 +297,28 @@ def run(port: int, seed: int) -> None:
         settings = place.settings()
         place.write_config(settings)
         serve.ready_schema(settings)
-        link = serve.first_link(settings)
+        links = (serve.first_link(settings) or place.address, second_link(settings))
         family = household(place, settings, seed)
-        family.add("people", lambda: play(place, settings, seed, link or place.address))
+        family.add("people", lambda: play(place, settings, seed, links))
         family.start()
         family.watch()
     sys.stdout.write("\n  Closed. Nothing was kept.\n")
 
 
-def play(place: Place, settings: Settings, seed: int, link: str) -> None:
+def second_link(settings: Settings) -> str:
+    """A one-time address for an operator: the second person, who approves what the boss wrote."""
+    engine = open_engine(settings.storage.url)
+    try:
+        with transaction(engine) as db:
+            operator = sign_in.add_user(db, OPERATOR, "operator", utc_now())
+            token = sign_in.issue_link(db, operator, utc_now())
+            audit.note(db, actor="demo", action="user.add", subject=OPERATOR, at=utc_now())
+    finally:
+        engine.dispose()
+    return f"{settings.web.base_url}/sign-in/link/{token}"
+
+
+def play(place: Place, settings: Settings, seed: int, links: tuple[str, str]) -> None:
     """Open the shop and keep it busy, telling each thing in a line."""
     engine = open_engine(settings.storage.url)
     wait_until(lambda: answers(f"{place.sandbox_address}/"), "the sandbox")
@@ -313,8 +332,8 @@ def play(place: Place, settings: Settings, seed: int, link: str) -> None:
     chance = random.Random(seed)  # noqa: S311  # plays a shop, guards nothing  # nosec B311
     earlier = tell_the_past(sandbox, past_scans(codes, chance, utc_now(), settings.timezone))
     becomes(lambda: handled(engine, at_least=len(earlier)), within=PAST_WITHIN_SECONDS)
-    invite_everybody(engine, settings)
-    _greet(place, link)
+    invite_some(engine, settings)
+    _greet(place, *links)
     Day(sandbox, engine, without_waiting(codes), chance, settings, told=earlier, open_kfid=open_kfid).go_on()
 
 
@@ -330,18 +349,25 @@ def follow_newcomers(engine: Engine, settings: Settings) -> None:
         audit.note(db, actor="demo", action="journey.publish", subject=journeys.public_id(journey.id), at=work.now)
 
 
-def invite_everybody(engine: Engine, settings: Settings) -> None:
-    """A broadcast to everybody, let go: the tasks wait at the reps (at night: for the morning), the rest is theirs."""
+def invite_some(engine: Engine, settings: Settings) -> None:
+    """A broadcast to those who came in the shop, let go: the tasks wait at the reps (at night: for the morning).
+
+    The others are left for the newcomer's own broadcast, which would find no room in anybody's budget otherwise.
+    """
     with transaction(engine) as db:
         if db.scalar(select(Broadcast.id).limit(1)) is not None:
             return  # the player begins anew after a trouble of its own
         work = Work(db, utc_now(), cause="demo", zone=settings.timezone)
-        segment = segments.create(work, "所有客户", {"all": []}, by=serve.FIRST_USER)
+        tag = db.scalar(select(Tag).where(Tag.group_name == "来源", Tag.name == "门店", Tag.deleted_at.is_(None)))
+        came_in = (
+            {"field": "tag", "op": "has_any", "value": [tags.public_id(tag.id)]} if tag is not None else {"all": []}
+        )
+        segment = segments.create(work, "从门店来的客户", came_in, by=serve.FIRST_USER)
         draft = broadcasts.Draft(name="周末会员日", segment_id=segment.id, text=INVITATION)
         one = broadcasts.create(work, draft, by=serve.FIRST_USER)
         shown = broadcasts.preflight(db, one, Rules(), work.now, work.zone)
         if shown.will:
-            broadcasts.submit(work, one, min(shown.will, broadcasts.SECOND_ABOVE), by=serve.FIRST_USER)
+            broadcasts.submit(work, one, shown.will, by=serve.FIRST_USER, above=shown.will)
 
 
 def lay_out_cards(engine: Engine, settings: Settings) -> None:
@@ -366,12 +392,14 @@ def _from_here(program: str | Path) -> str:
     return min(whole, os.path.relpath(whole), key=len)
 
 
-def _greet(place: Place, link: str) -> None:
+def _greet(place: Place, link: str, second: str) -> None:
     check = shlex.join([*as_started(), "--config", str(place.config), "check"])
     sys.stdout.write(
         "\n  豆子咖啡 is open.  Ctrl-C closes it.\n\n"
         f"  Open:     {link}\n"
         "            (works once, in one browser; 设置 → 谁能登录 → 登录链接 gives another)\n"
+        f"  A second person:                  {second}\n"
+        f"            (works once, in a private window: the operator approves broadcasts to more than {SECOND_ABOVE})\n"
         f"  Be a customer or a rep yourself:  {place.sandbox_address}/\n"
         f"  A rep's chat with the sidebar:    {place.sandbox_address}/client?userid=lisi\n"
         f"  Ask it from another terminal:     {check}\n\n"

@@ -163,6 +163,7 @@ class ContactSettings(Section):
     min_gap_hours: int = Field(default=72, ge=0)
     quiet_from: time = time(22, 0)
     quiet_to: time = time(8, 0)
+    second_above: int = Field(default=500, ge=0)
 
 
 class PrivacySettings(Section):

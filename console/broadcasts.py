@@ -175,7 +175,7 @@ def _form(db: Session, form: Form, broadcast: Broadcast | None = None) -> str:
         every=[(one, _(words)) for one, words in EVERY_WORDS.items()],
         weekdays=WEEKDAYS,
         arms=ARM_WORDS,
-        second_above=broadcasts.SECOND_ABOVE,
+        second_above=rules().second_above,
         sees_all=here.sight(db).everybody,
     )
 
@@ -225,7 +225,7 @@ def _before(db: Session, broadcast: Broadcast) -> str:
         names=names(db, [broadcast]),
         note=told(broadcast.note),
         recurs=recurs(broadcast.repeat),
-        second_above=broadcasts.SECOND_ABOVE,
+        second_above=rules().second_above,
         decides=decides(db, broadcast),
         my_word=_wants_my_word(broadcast),
     )
@@ -261,8 +261,9 @@ def submit(broadcast_id: int) -> Any:
     """Let it go, or ask a second person."""
 
     def decide(work: Work, broadcast: Broadcast) -> str:
-        state = broadcasts.submit(work, broadcast, _will(work, broadcast), by=here.viewer().userid)
-        asked = _("已提交。超过 %(n)s 人，要另一位同事批准才会开始", n=broadcasts.SECOND_ABOVE)
+        by, above = here.viewer().userid, rules().second_above
+        state = broadcasts.submit(work, broadcast, _will(work, broadcast), by=by, above=above)
+        asked = _("已提交。超过 %(n)s 人，要另一位同事批准才会开始", n=above)
         return asked if state == broadcasts.ASKED else _("已提交，成员会在企业微信里收到待确认的任务")
 
     return _decided(broadcast_id, "broadcast.submit", decide)

@@ -30,8 +30,6 @@ from storage.tables import Broadcast, MassTask, Relation, Segment, Touch
 from storage.work import Work
 
 NAME_AT_MOST = 60
-SECOND_ABOVE = 500
-"""More receivers than this need a second person's word (reliability.md S35)."""
 TENFOLD = 10
 EVERYBODY = 10**9
 """People are looked at one after the other, portion by portion."""
@@ -252,8 +250,8 @@ def arms_of(broadcast: Broadcast) -> dict[str, int]:
 # --- approving, stopping ---------------------------------------------------------------------------------------------
 
 
-def submit(work: Work, broadcast: Broadcast, size: int, *, by: str) -> str:
-    """Let it go, or ask a second person where it is that big; the state it is in. Raises ``CannotDo``.
+def submit(work: Work, broadcast: Broadcast, size: int, *, by: str, above: int = Rules.second_above) -> str:
+    """Let it go, or ask a second person where it reaches more than ``above``; its state. Raises ``CannotDo``.
 
     ``size`` is how many would get it: people, or groups.
     """
@@ -262,7 +260,7 @@ def submit(work: Work, broadcast: Broadcast, size: int, *, by: str) -> str:
     if size == 0:
         raise CannotDo(("segment", "现在没有人会收到：请看下面每种原因各有多少人"))
     broadcast.size, broadcast.note = size, None
-    if _reach(work.db, broadcast, size) > SECOND_ABOVE:
+    if _reach(work.db, broadcast, size) > above:
         broadcast.state, broadcast.changed_at = ASKED, work.now
     else:
         _approve(work, broadcast, by)

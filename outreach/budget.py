@@ -39,6 +39,8 @@ class Rules:
     mode: Mode = "day_1"
     gap: timedelta = timedelta(hours=72)
     quiet: Quiet = NIGHT
+    second_above: int = 500
+    """More receivers of a broadcast than this need a second person's word (reliability.md S35)."""
 
 
 @dataclass(frozen=True)

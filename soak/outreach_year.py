@@ -143,7 +143,7 @@ class Year:
             one = broadcasts.create(work, draft, by=BOSS)
             size = broadcasts.preflight(work.db, one, self.shop.parts.rules, work.now, work.zone).will
             if size:
-                broadcasts.submit(work, one, min(size, broadcasts.SECOND_ABOVE), by=BOSS)
+                broadcasts.submit(work, one, size, by=BOSS, above=size)
             self.counts["broadcasts"] += 1
 
     def _people_act(self) -> None:

@@ -1,10 +1,10 @@
 """Broadcasts over the API: refused with the reason, looked at, approved by a second key, read back, stopped."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from outreach import broadcasts
 from storage.tables import AuditRow, MassTask
 from tests.api.caller import Caller, Json, problem
 from tests.shop import Shop
@@ -84,7 +84,7 @@ def test_what_cannot_be_sent_is_refused_at_its_field(api: Caller, segment: str, 
 
 
 def test_a_big_one_needs_a_second_key(shop: Shop, api: Caller, segment: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broadcasts, "SECOND_ABOVE", 2)
+    monkeypatch.setitem(shop.app.extensions, "rules", replace(shop.parts.rules, second_above=2))
     made = make(api, segment)
     approve = f"/broadcasts/{made['id']}/approve"
     assert api.post(approve, {}).get_json()["state"] == "asked"

@@ -1,12 +1,12 @@
 """A broadcast in a real browser: written, looked at before, approved by somebody else, and what became of it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from insight import segments
-from outreach import broadcasts
 from tests.browser.conftest import Open
 
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -40,7 +40,9 @@ def checker(browser: Browser, open_shop: Open) -> Iterator[Page]:
 @pytest.fixture
 def segment(open_shop: Open, monkeypatch: pytest.MonkeyPatch) -> str:
     """Everybody: five people, which is more than one may reach alone."""
-    monkeypatch.setattr(broadcasts, "SECOND_ABOVE", 2)
+    monkeypatch.setitem(
+        open_shop.counter.shop.app.extensions, "rules", replace(open_shop.counter.shop.parts.rules, second_above=2)
+    )
     with open_shop.counter.shop.work() as work:
         return segments.create(work, "全部老客", {"all": []}, by="wangwu").name
 

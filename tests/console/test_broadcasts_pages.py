@@ -1,12 +1,12 @@
 """Broadcasts in the console: written, looked at, approved by a second person, followed, stopped; who sees what."""
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from insight import segments
-from outreach import broadcasts
 from people import consent
 from storage.tables import Broadcast, MassTask, Media, Person, Touch
 from tests.console.acting import Counter, Visitor
@@ -195,7 +195,7 @@ def test_what_is_no_video_and_no_picture_is_refused_by_its_content(counter: Coun
 
 
 def test_a_second_person_approves_and_never_the_maker(fresh: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broadcasts, "SECOND_ABOVE", 2)
+    monkeypatch.setitem(fresh.shop.app.extensions, "rules", replace(fresh.shop.parts.rules, second_above=2))
     number = written(fresh)
     wangwu, boss = fresh.visitor("wangwu"), fresh.visitor("zhangsan")
     assert "要另一位同事批准" in wangwu.post(f"/broadcasts/{number}/submit", follow_redirects=True).text

@@ -39,13 +39,13 @@ def written(shop: Shop, **changes: Any) -> int:
         return broadcasts.create(work, draft, by=BY).id
 
 
-def begin(shop: Shop, **changes: Any) -> int:
+def begin(shop: Shop, *, above: int = 500, **changes: Any) -> int:
     """Written, looked at and let go."""
     number = written(shop, **changes)
     with shop.work() as work:
         broadcast = work.db.get_one(Broadcast, number)
         shown = broadcasts.preflight(work.db, broadcast, shop.parts.rules, work.now, work.zone)
-        broadcasts.submit(work, broadcast, shown.will, by=BY)
+        broadcasts.submit(work, broadcast, shown.will, by=BY, above=above)
         return broadcast.id
 
 

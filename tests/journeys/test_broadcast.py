@@ -202,9 +202,8 @@ def test_a_time_that_is_over_is_refused(shop: Shop) -> None:
         broadcasts.create(work, Draft("会员日", segment, TEXT, send_at=shop.now() - timedelta(hours=1)), by=BY)
 
 
-def test_above_a_size_a_second_person_decides_and_never_the_maker(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broadcasts, "SECOND_ABOVE", 5)
-    broadcast = begin(shop)
+def test_above_a_size_a_second_person_decides_and_never_the_maker(shop: Shop) -> None:
+    broadcast = begin(shop, above=5)
     run(shop)
     assert (state(shop, broadcast), shop.rows(MassTask)) == ("asked", [])
     with shop.work() as work, pytest.raises(CannotDo, match="不能批准自己"):
