@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
+from importlib import import_module
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -41,13 +42,12 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy import cast as as_type
-from sqlalchemy.dialects.postgresql import BIT
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 Clock = Callable[[], datetime]
 
@@ -158,12 +158,22 @@ def bucket(text: str) -> int:
     return int(hashlib.sha256(text.encode()).hexdigest()[:15], 16) % 10_000
 
 
+class _Bits(UserDefinedType[int]):
+    """PostgreSQL's BIT(60), without its dialect, which SQLite does without."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        """As SQL writes it."""
+        return "BIT(60)"
+
+
 def bucket_of(db: Session, text: ColumnElement[str]) -> ColumnElement[int]:
     """The same, worked out by the database."""
     if db.get_bind().dialect.name == "sqlite":
         return func.text_bucket(text, type_=Integer)
     digest = func.substr(func.encode(func.sha256(func.convert_to(text, "UTF8")), "hex"), 1, 15)
-    return as_type(as_type(func.concat("x", digest), BIT(60)), BigInteger) % 10_000
+    return as_type(as_type(func.concat("x", digest), _Bits()), BigInteger) % 10_000
 
 
 def _open_sqlite(url: URL, patience: float) -> Engine:
@@ -324,23 +334,20 @@ def _insert_new(
 ) -> Executable:
     """Built once, so that SQLAlchemy finds its compiled form again: compiling costs more than inserting."""
     own = cast(Table, table.__table__)
-    statement = _dialects()[dialect].insert(own).on_conflict_do_nothing(index_elements=list(unique))
+    statement = _dialect(dialect).insert(own).on_conflict_do_nothing(index_elements=list(unique))
     return cast(Executable, statement.returning(*(own.c[name] for name in returning)))
 
 
 @cache
 def _upsert(dialect: str, table: type[DeclarativeBase], unique: tuple[str, ...], update: tuple[str, ...]) -> Executable:
-    statement = _dialects()[dialect].insert(cast(Table, table.__table__))
+    statement = _dialect(dialect).insert(cast(Table, table.__table__))
     changes = {name: statement.excluded[name] for name in update}
     return cast(Executable, statement.on_conflict_do_update(index_elements=list(unique), set_=changes))
 
 
-@cache
-def _dialects() -> dict[str, Any]:
-    """The two dialects, of which only the one in use matters; both say ON CONFLICT alike."""
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    return {"sqlite": sqlite, "postgresql": postgresql}
+def _dialect(name: str) -> Any:
+    """The dialect in use; both say ON CONFLICT alike. The other one is never loaded."""
+    return import_module(f"sqlalchemy.dialects.{name}")
 
 
 def one_of(column: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:

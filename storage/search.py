@@ -9,8 +9,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 
-from sqlalchemy import ColumnElement, Text, bindparam, cast, column, select, table, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import ARRAY, ColumnElement, Text, bindparam, column, select, table, text
 from sqlalchemy.orm import Session
 
 from storage.tables import Interaction
@@ -47,9 +46,7 @@ def index(db: Session, interaction_id: int, said: str) -> None:
         db.execute(line, {"id": interaction_id, "words": " ".join(words)})
     else:
         line = text("INSERT INTO story_text (rowid, tokens) VALUES (:id, array_to_tsvector(:words))")
-        db.execute(
-            line.bindparams(bindparam("words", type_=postgresql.ARRAY(Text))), {"id": interaction_id, "words": words}
-        )
+        db.execute(line.bindparams(bindparam("words", type_=ARRAY(Text))), {"id": interaction_id, "words": words})
 
 
 def forget(db: Session, interaction_ids: Collection[int]) -> None:
@@ -84,4 +81,5 @@ def holding(db: Session, wanted: str) -> ColumnElement[bool]:
         found = text("story_text MATCH :question").bindparams(question=question)
         return Interaction.id.in_(select(STORY.c.rowid).where(found))
     quoted = " & ".join("'{}'".format(word.replace("'", "''")) for word in words)
-    return Interaction.id.in_(select(STORY.c.rowid).where(STORY.c.tokens.op("@@")(cast(quoted, postgresql.TSQUERY))))
+    pairs = text("CAST(:words AS tsquery)").bindparams(words=quoted)
+    return Interaction.id.in_(select(STORY.c.rowid).where(STORY.c.tokens.op("@@")(pairs)))

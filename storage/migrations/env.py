@@ -7,6 +7,7 @@ from alembic import context
 from sqlalchemy import create_engine, event
 
 from storage.tables import Base
+from storage.tables.base import tell_conditions
 
 context.config.attributes.setdefault("url", "")
 
@@ -26,6 +27,7 @@ def run() -> None:
         def begin(connection):  # type: ignore[no-untyped-def]
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
+    tell_conditions(Base.metadata)
     with engine.connect() as connection:
         context.configure(
             connection=connection,

@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.tables.base import Base, Key
+from storage.tables.base import Base, Key, partial_index
 
 MOVED = sql("before IS NOT NULL")
 
@@ -58,5 +58,5 @@ class LifecycleChange(Base):
     """The reason as a sentence; ``console.segment_words`` knows its English."""
     __table_args__ = (
         Index("ix_lifecycle_change_person", "person_id", "id"),
-        Index("ix_lifecycle_change_moved", "id", postgresql_where=MOVED, sqlite_where=MOVED),
+        partial_index("ix_lifecycle_change_moved", "id", where=MOVED),
     )

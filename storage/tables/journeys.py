@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.tables.base import Base, Key
+from storage.tables.base import Base, Key, partial_index
 
 LIVE = "state = 'live'"
 WAITING = "state = 'waiting'"
@@ -93,14 +93,13 @@ class Enrolment(Base):
     goal_until: Mapped[datetime | None]
     __table_args__ = (
         UniqueConstraint("journey_id", "person_id", "entry_key", "round"),
-        Index(
+        partial_index(
             "uq_enrolment_live",
             "journey_id",
             "person_id",
             "entry_key",
             unique=True,
-            postgresql_where=sql(LIVE),
-            sqlite_where=sql(LIVE),
+            where=sql(LIVE),
         ),
         Index("ix_enrolment_state", "journey_id", "state", "id"),
         Index("ix_enrolment_person", "person_id", "id"),
@@ -132,7 +131,7 @@ class StepRun(Base):
     touch_id: Mapped[int | None] = mapped_column(ForeignKey("touch.id"), index=True)
     __table_args__ = (
         UniqueConstraint("enrolment_id", "step", "visit"),
-        Index("ix_step_run_due", "due_at", "id", postgresql_where=sql(WAITING), sqlite_where=sql(WAITING)),
+        partial_index("ix_step_run_due", "due_at", "id", where=sql(WAITING)),
     )
 
 
@@ -152,4 +151,4 @@ class WebhookCall(Base):
     outcome: Mapped[str] = mapped_column(String(200), default="")
     made_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
-    __table_args__ = (Index("ix_webhook_call_due", "due_at", postgresql_where=sql(WAITING), sqlite_where=sql(WAITING)),)
+    __table_args__ = (partial_index("ix_webhook_call_due", "due_at", where=sql(WAITING)),)

@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.tables.base import Base, Key
+from storage.tables.base import Base, Key, partial_index
 
 TAKEN = "state IN ('held', 'asked', 'sent')"
 """Touches that use up somebody's budget; also the condition of the index by which it is counted."""
@@ -101,9 +101,9 @@ class MassTask(Base):
     outcome: Mapped[str | None] = mapped_column(Text)
     __table_args__ = (
         Index("ix_mass_task_source", "source", "state"),
-        Index("ix_mass_task_open", "state", "due_at", postgresql_where=sql(OPEN_TASKS), sqlite_where=sql(OPEN_TASKS)),
+        partial_index("ix_mass_task_open", "state", "due_at", where=sql(OPEN_TASKS)),
         Index("ix_mass_task_userid", "userid", "made_at"),
-        Index("ix_mass_task_groups", "confirmed_at", postgresql_where=sql(GROUPS), sqlite_where=sql(GROUPS)),
+        partial_index("ix_mass_task_groups", "confirmed_at", where=sql(GROUPS)),
     )
 
 
@@ -133,11 +133,11 @@ class Touch(Base):
     """The same as a day of the shop."""
     __table_args__ = (
         UniqueConstraint("source", "person_id"),
-        Index("ix_touch_budget", "person_id", "day", postgresql_where=sql(TAKEN), sqlite_where=sql(TAKEN)),
+        partial_index("ix_touch_budget", "person_id", "day", where=sql(TAKEN)),
         Index("ix_touch_task", "task_id", "state"),
-        Index("ix_touch_free", "source", "userid", "arm", "id", postgresql_where=sql(FREE), sqlite_where=sql(FREE)),
+        partial_index("ix_touch_free", "source", "userid", "arm", "id", where=sql(FREE)),
         Index("ix_touch_source", "source", "state", "person_id", "userid"),
-        Index("ix_touch_day", "day", "source", "state", "userid", postgresql_where=sql(TAKEN), sqlite_where=sql(TAKEN)),
+        partial_index("ix_touch_day", "day", "source", "state", "userid", where=sql(TAKEN)),
         Index("ix_touch_person", "person_id"),
     )
 
@@ -177,5 +177,5 @@ class RepCard(Base):
     __table_args__ = (
         Index("ix_rep_card_userid", "userid", "state", "due_at"),
         Index("ix_rep_card_source", "source", "state"),
-        Index("ix_rep_card_alive", "due_at", postgresql_where=sql(ALIVE_CARDS), sqlite_where=sql(ALIVE_CARDS)),
+        partial_index("ix_rep_card_alive", "due_at", where=sql(ALIVE_CARDS)),
     )

@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from storage.tables.base import Base, Key
+from storage.tables.base import Base, Key, partial_index
 
 REGION_DUE = "coalesce(phone, '') <> coalesce(region_of, '')"
 """Whose region is still to be found out, as SQL; also the condition of the index by which they are found."""
@@ -56,7 +56,7 @@ class Person(Base):
         Index("ix_person_birthday", "birthday", "id"),
         Index("ix_person_life_cycle", "life_cycle", "id"),
         Index("ix_person_region", "province", "city"),
-        Index("ix_person_region_due", "id", postgresql_where=sql(REGION_DUE), sqlite_where=sql(REGION_DUE)),
+        partial_index("ix_person_region_due", "id", where=sql(REGION_DUE)),
         {"sqlite_autoincrement": True},
     )
 

@@ -7,7 +7,7 @@ from sqlalchemy import Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.tables.base import Base, Key
+from storage.tables.base import Base, Key, partial_index
 
 OPEN = sql("state IN ('waiting', 'taken')")
 OUTGOING = sql("state IN ('waiting', 'sending')")
@@ -42,8 +42,8 @@ class InboxRow(Base):
     outcome: Mapped[str | None] = mapped_column(Text)
     """What became of it, in words; for an event set aside: why."""
     __table_args__ = (
-        Index("ix_inbox_open", "lane", "id", postgresql_where=OPEN, sqlite_where=OPEN),
-        Index("ix_inbox_open_key", "key", "id", postgresql_where=OPEN, sqlite_where=OPEN),
+        partial_index("ix_inbox_open", "lane", "id", where=OPEN),
+        partial_index("ix_inbox_open_key", "key", "id", where=OPEN),
         Index("ix_inbox_state_received", "state", "received_at"),
         Index("ix_inbox_received", "received_at"),
     )
@@ -79,8 +79,8 @@ class OutboxRow(Base):
     cause: Mapped[str] = mapped_column(String(200), default="")
     """What made us ask: an event, a page, a job."""
     __table_args__ = (
-        Index("ix_outbox_open", "lane", "id", postgresql_where=OUTGOING, sqlite_where=OUTGOING),
-        Index("ix_outbox_open_key", "key", "id", postgresql_where=OUTGOING, sqlite_where=OUTGOING),
+        partial_index("ix_outbox_open", "lane", "id", where=OUTGOING),
+        partial_index("ix_outbox_open_key", "key", "id", where=OUTGOING),
         Index("ix_outbox_state_asked", "state", "asked_at"),
     )
 
@@ -163,11 +163,10 @@ class Alarm(Base):
     last_at: Mapped[datetime]
     cleared_at: Mapped[datetime | None]
     __table_args__ = (
-        Index(
+        partial_index(
             "uq_alarm_open",
             "kind",
             unique=True,
-            postgresql_where=sql("cleared_at IS NULL"),
-            sqlite_where=sql("cleared_at IS NULL"),
+            where=sql("cleared_at IS NULL"),
         ),
     )
