@@ -68,7 +68,7 @@ def look() -> str:
         with here.working() as work:
             return _customer(work, _person_of(work.db, external))
     with here.working() as work:
-        return render_template("sidebar/list.html", found=day_list.of(work, visitor().userid), work=work)
+        return _list(work)
 
 
 def _person_of(db: Session, external: str) -> Person:
@@ -82,6 +82,7 @@ def _person_of(db: Session, external: str) -> Person:
 
 def _list(work: Work, trouble: str = "") -> str:
     found = day_list.of(work, visitor().userid)
+    day_list.seen(work, found)
     return render_template("sidebar/list.html", found=found, work=work, trouble=trouble)
 
 

@@ -130,9 +130,11 @@ def in_words(one: Unfinished) -> str:
 def todays(rep: Rep, work: Work) -> TellRep:
     """Today's list, new customers, what is unfinished, and the tasks that are due, as a text."""
     start, end = today.bounds(work.now.astimezone(work.zone).date(), work.zone)
+    found = day_list.of(work, rep.userid)
+    day_list.seen(work, found)
     lines = [
         when.in_words(work.now, work.now, work.zone).rpartition("）")[0] + "）",
-        *day_words.in_bot(work, day_list.of(work, rep.userid)),
+        *day_words.in_bot(work, found),
         *_new_today(rep, start, end, work.db),
         *_unfinished(rep, work),
         *_due(rep, end, work),

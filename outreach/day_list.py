@@ -120,6 +120,13 @@ def of(work: Work, userid: str) -> DayList:
     return DayList(kept, _mass(work.db, userid), left, dealt_with, rules)
 
 
+def seen(work: Work, found: DayList) -> None:
+    """The rep has it before her: no card on it is taken from under her hands (``outreach.journeys.slots``)."""
+    for entry in found.entries:
+        if entry.card is not None:
+            entry.card.shown_at = entry.card.shown_at or work.now
+
+
 def _merged(work: Work, userid: str, found: Sequence[tuple[int | None, Reason]]) -> list[Entry]:
     """Each customer once; tasks about nobody each for themselves."""
     of_person: dict[object, list[Reason]] = {}

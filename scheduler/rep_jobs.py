@@ -91,9 +91,7 @@ def _send(hands: "Hands", userid: str, until: datetime) -> bool:
         found = day_list.of(work, userid)
         if not found:
             return False
-        for entry in found.entries:
-            if entry.card is not None:
-                entry.card.shown_at = entry.card.shown_at or work.now
+        day_list.seen(work, found)
         title, words = day_words.morning(work, found)
         day = work.now.astimezone(work.zone).date()
         message = textcard_to(userid, title, words, PLACE, "打开")

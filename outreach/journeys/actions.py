@@ -17,7 +17,7 @@ from outreach import budget, cards, links, senders
 from outreach.arms import CONTROL, GHOSTS, arm_of
 from outreach.budget import Rules
 from outreach.journeys import definition as shape
-from outreach.journeys import moments
+from outreach.journeys import moments, slots
 from outreach.journeys.definition import CARD, END, KF, MASS, Definition, Step
 from people import consent, conversations, persons, tasks
 from people.conversations import CannotSend, Message
@@ -271,11 +271,14 @@ def _not_before(at: At) -> Stays | None:
 
 
 def _no_room(at: At, moment: datetime) -> str:
-    """Why the budget has no room for them at this moment; nothing when it has."""
+    """Why the budget has no room for them at this moment; nothing when it has, or what is less important yields."""
     asked = [("quota", budget.is_used_up(at.rules, moment))]
     asked += [("gap", budget.is_too_soon(at.rules, moment))] if at.rules.gap else []
     own = select(Person.id).where(Person.id == at.person.id)
-    return next((why for why, holds in asked if at.work.db.scalar(own.where(holds)) is not None), "")
+    why = next((why for why, holds in asked if at.work.db.scalar(own.where(holds)) is not None), "")
+    if why and slots.make_room(at.work, at.run, at.person.id, moment, at.rules, really=not at.is_control):
+        return ""
+    return why
 
 
 def _touched(

@@ -75,7 +75,7 @@ def due(db: Session, now: datetime, limit: int = AT_ONCE) -> list[Due]:
 
 
 def take(work: Work, one: Due, rules: Rules) -> bool:
-    """Take somebody as far as they get now; False when somebody else was quicker."""
+    """Take somebody as far as they get now; False when somebody else was quicker, or took the step back (``slots``)."""
     person_id = work.db.scalar(select(Enrolment.person_id).where(Enrolment.id == one.enrolment_id))
     if person_id is None:
         return False
@@ -85,8 +85,8 @@ def take(work: Work, one: Due, rules: Rules) -> bool:
     if one.run_id is None:
         rounds.leave(work, enrolment, enrolment.left_because or "stopped")
         return True
-    run = work.db.get_one(StepRun, one.run_id, with_for_update=True)
-    if run.state != WAITING or run.due_at > work.now or enrolment.state != rounds.LIVE:
+    run = work.db.get(StepRun, one.run_id, with_for_update=True)
+    if run is None or run.state != WAITING or run.due_at > work.now or enrolment.state != rounds.LIVE:
         return False
     definition = desk.version_of(work.db, enrolment.journey_id, enrolment.version)
     journey = work.db.get_one(Journey, enrolment.journey_id)
