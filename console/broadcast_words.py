@@ -58,6 +58,13 @@ TOUCH_WORDS: Mapping[str, tuple[str, str]] = {
     budget.OWN: (N_("成员自己发的"), "person"),
 }
 """What a touch comes from, and its icon."""
+HOLDER_WORDS: Mapping[str, str] = {
+    budget.BROADCAST: N_("群发“%(name)s”，%(day)s"),
+    budget.JOURNEY: N_("旅程“%(name)s”，%(day)s"),
+    budget.CARD: N_("成员卡片，%(day)s"),
+    budget.OWN: N_("成员自己发的，%(day)s"),
+}
+"""What takes somebody's place, for which day."""
 MODE_WORDS: Mapping[budget.Mode, str] = {
     "day_1": N_("每位客户每天最多一条"),
     "week_7": N_("每位客户每周（周一到周日）最多 7 条"),
@@ -196,8 +203,8 @@ def reason_words(rules: Rules) -> dict[str, str]:
 def holder_words(touch: Touch, names: Mapping[tuple[str, int], str], zone: ZoneInfo) -> str:
     """What takes somebody's place: of what kind, what it is called, for which day."""
     kind, number = budget.kind_of(touch.source)
-    words, name, on = _(TOUCH_WORDS[kind][0]), names.get((kind, number)), day(touch.at.astimezone(zone).date())
-    return _("%(kind)s“%(name)s”，%(day)s", kind=words, name=name, day=on) if name else listed((words, on), "，")
+    name, on = names.get((kind, number), ""), day(touch.at.astimezone(zone).date())
+    return _(HOLDER_WORDS[kind], name=name, day=on)
 
 
 def told(words: str | None) -> str:

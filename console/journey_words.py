@@ -30,7 +30,7 @@ ROUND_WORDS: Mapping[str, tuple[str, str]] = {
     rounds.LEAVING: (N_("正在离开"), "quiet"),
     rounds.DONE: (N_("走完了"), "quiet"),
     rounds.GOAL: (N_("达成目标"), "good"),
-    rounds.LEFT: (N_("离开了"), "warn"),
+    rounds.LEFT: (N_("已离开"), "warn"),
 }
 KIND_WORDS: Mapping[str, str] = {**BEHAVIOUR_WORDS, "opened": N_("打开我们的链接")}
 """What happens with a customer, as a thing they do."""

@@ -62,6 +62,13 @@ def test_heading_and_picker_agree_on_whose_list_is_shown(counter: Counter) -> No
         work.db.get_one(Member, "lisi").serves = True
 
 
+def test_days_in_reasons_are_said_in_the_language_of_the_page(counter: Counter) -> None:
+    card(counter, "sunqi", "加", kind="new", because="11月25日加的你，还没聊过")
+    boss = counter.visitor("zhangsan")
+    assert "11月25日加的你，还没聊过" in boss.get("/day?rep=sunqi").text
+    assert "Added you on 25 Nov, not spoken to yet" in boss.get("/day?rep=sunqi&lang=en").text
+
+
 def test_cards_are_closed_by_their_rep_alone_and_it_is_noted(counter: Counter) -> None:
     numbers = {how: card(counter, "lisi", how) for how in ("done", "later", "irrelevant")}
     boss, rep = counter.visitor("zhangsan"), counter.visitor("lisi")

@@ -177,6 +177,7 @@ FULL: dict[str, Any] = {
     "exits": {"kinds": ["group_left", "opted_out"], "no_match": True},
     "goal": {"kinds": ["opened"], "days": 20},
     "control": 1250,
+    "service": True,
     "priority": 77,
     "max_days": 40,
 }
