@@ -122,7 +122,7 @@ WAITS_WORDS: Mapping[str, str] = {
     "quota": N_("触达额度用完，等有额度"),
     "gap": N_("离上一条太近，再等等"),
     "time": N_("等到合适的时段"),
-    "yielded": N_("让给了更重要的旅程，稍后再试"),
+    "yielded": N_("让给更重要的旅程"),
 }
 WHY_NOT: Mapping[str, str] = {
     "no_fit": N_("不符合条件"),
