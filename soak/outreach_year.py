@@ -32,14 +32,14 @@ from sandbox.clock import ManualClock
 from sandbox.knobs import Habits, Limits
 from sandbox.world import World
 from soak.tables import table
-from storage import schema
+from storage import inbox, schema
 from storage.tables import Identity, MassTask, Person, Relation, Touch
 from tests.faults.crashes import Died, Reaper
 from tests.shop import START, Shop, build_shop, close_shop
 
 ZONE = ZoneInfo("Asia/Shanghai")
 NIGHT = Quiet(time(22), time(8))
-BOSS = "zhangsan"
+BOSS, SECOND = "zhangsan", "wangwu"
 LOOKED_AT = ("08:01", "09:31", "10:01", "10:20", "15:01", "21:59", "22:00")
 JOBS = (
     "read what happened",
@@ -73,6 +73,10 @@ class Year:
     counts: Counter[str] = field(default_factory=Counter)
     raced: list[str] = field(default_factory=list)
     """Who received something while its cancelling was on its way: when, and why it was to be cancelled."""
+    wrong: list[str] = field(default_factory=list)
+    """Who received something they should not have: when, and why not."""
+    dead: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """From each kill until the cancelling that it delayed was made good."""
     away: tuple[datetime, datetime] | None = None
     """When nobody of ours was there, who could have cancelled anything."""
 
@@ -95,6 +99,7 @@ class Year:
         """Three journeys go live; everybody has a birthday."""
         with self.shop.work() as work:
             sign_in.add_user(work.db, BOSS, "boss", work.now)
+            sign_in.add_user(work.db, SECOND, "operator", work.now)
             for person in work.db.scalars(select(Person)):
                 day = START_DAY + timedelta(days=self.chance.randrange(366))
                 person.birthday = day.month * 100 + day.day
@@ -142,8 +147,8 @@ class Year:
             draft = broadcasts.Draft(name=f"第 {day} 天", segment_id=self.segment, text="本周会员日。{rep}")
             one = broadcasts.create(work, draft, by=BOSS)
             size = broadcasts.preflight(work.db, one, self.shop.parts.rules, work.now, work.zone).will
-            if size:
-                broadcasts.submit(work, one, size, by=BOSS, above=size)
+            if size and broadcasts.submit(work, one, size, by=BOSS) == broadcasts.ASKED:
+                broadcasts.approve(work, one, size, by=SECOND)
             self.counts["broadcasts"] += 1
 
     def _people_act(self) -> None:
@@ -199,9 +204,18 @@ class Year:
                     self.shop.run(*JOBS)
             except Died:
                 self.counts["kills"] += 1
+                died = self.shop.now()
                 self.shop.advance(minutes=3)
+                self.dead.append((died, self.shop.now() + GRACE))
             self.reaper.at = None
+        self._rescue()
         self.shop.run(*JOBS)
+
+    def _rescue(self) -> None:
+        """What a worker does every second: take up again what one that died had in hand."""
+        self.shop.parts.sender().rescue()
+        with self.shop.db() as db:
+            inbox.rescue(db, self.shop.now())
 
     # --- what came of it ---
 
@@ -246,10 +260,12 @@ class Year:
         for words, raced in wrong:
             if self._is_away(at):
                 found[f"{words}, while we were away"] += 1
-            elif raced:
-                self.raced.append(f"{receiver} at {at.astimezone(ZONE):%m-%d %H:%M:%S}, {words}")
+            elif raced or any(start <= at < end for start, end in self.dead):
+                late = "" if raced else ", which a kill had delayed"
+                self.raced.append(f"{receiver} at {at.astimezone(ZONE):%m-%d %H:%M:%S}, {words}{late}")
                 found[f"{words}, racing its cancelling"] += 1
             else:
+                self.wrong.append(f"{receiver} at {at.astimezone(ZONE):%m-%d %H:%M:%S}, {words}")
                 found[words] += 1
 
     def _quota(self, found: Counter[str]) -> None:
@@ -285,18 +301,18 @@ def main(arguments: list[str] | None = None) -> int:
         found, raced = run(url, told.people, told.days, told.mode, told.seed)
     title = f"a year of messages: seed {told.seed}, {told.people} people, {told.days} days, {told.mode}"
     sys.stdout.write(table(sorted(found.items()), title) + "\n")
-    sys.stdout.writelines(f"  raced: {line}\n" for line in raced)
+    sys.stdout.writelines(f"  {line}\n" for line in raced)
     return int(any(found[one] for one in WRONG))
 
 
 def run(url: str, people: int, days: int, mode: Mode, seed: int) -> tuple[Counter[str], list[str]]:
-    """One year; what came of it, and by name what raced its own cancelling."""
+    """One year; what came of it, and by name what was wrong or raced its own cancelling."""
     year = Year(url, people, days, mode, seed)
     try:
         year.set_up()
         year.live()
         year.settle()
-        return year.report(), year.raced
+        return year.report(), [*(f"WRONG {one}" for one in year.wrong), *(f"raced {one}" for one in year.raced)]
     finally:
         close_shop(year.shop)
 
