@@ -9,6 +9,8 @@ from storage.tables import AuditRow, MassTask
 from tests.api.caller import Caller, Json, problem
 from tests.shop import Shop
 
+COUNTED = ("states", "reps", "deleted")
+"""What is counted over all receivers, so of one broadcast at a time."""
 TEXT = "本周五会员日，全场八折。{rep}"
 
 
@@ -54,6 +56,8 @@ def test_a_broadcast_of_the_contracts_shape_goes_out_and_tells_how_it_stands(
     found = api.get(f"/broadcasts/{made['id']}")
     assert (found["state"], found["states"]) == ("done", {"sent": 3})
     assert sum(one["sent"] for one in found["reps"]) == 3
+    page = api.get("/broadcasts")
+    assert page == {"items": [{k: v for k, v in found.items() if k not in COUNTED}], "next_cursor": None}
     assert found["deleted"] == 0
     reps = api.get(f"/broadcasts/{made['id']}/reps")["items"]
     assert all(one["confirmed_at"] and not one["open"] for one in reps)

@@ -146,3 +146,25 @@ def test_in_whichever_order_they_come_the_most_important_has_the_slot(
     waiting = life.rows(StepRun, StepRun.state == "waiting", StepRun.step == "s0")
     assert len(waiting) == len(rivals) - 1
     life.close()
+
+
+def test_what_somebody_else_is_at_work_on_is_left_alone_and_nobody_waits(postgres_url: str) -> None:
+    life = Life(postgres_url)
+    life.add_person(REPS[0])
+    life.read()
+    low = life.make(journey("added", 10, "mass"))
+    high = life.make(journey("opened", 90, "mass"))
+    happens(life, "added")
+    (enrolment,) = life.rows(Enrolment, Enrolment.journey_id == low)
+    life.now += timedelta(minutes=2)
+    life.happens(life.people[0], "opened")
+    life.read()
+    with life.db() as other:
+        other.get_one(Enrolment, enrolment.id, with_for_update=True)
+        life.walk()
+        assert holders(life) == [(str(low), "mass")]
+        assert runs(life, high) == [("s0", "waiting", {"waits": "quota"})]
+    life.now += timedelta(days=1)
+    life.walk()
+    life.check()
+    life.close()
