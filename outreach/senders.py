@@ -22,7 +22,8 @@ def relation(*within: ColumnElement[bool]) -> ColumnElement[int]:
     own = select(Relation.id).join(Member, Member.userid == Relation.userid)
     alive = own.where(Relation.person_id == Person.id, Relation.state == "active", *serving, *within)
     youngest = alive.order_by(Relation.added_at.desc().nulls_last(), Relation.id.desc()).limit(1)
-    owners = youngest.where(Relation.userid == Person.owner)
+    # By the person, never by the rep: whoever looks a rep's thousands of relations up for each person never ends.
+    owners = youngest.where(Relation.userid.concat("") == Person.owner)
     return func.coalesce(owners.correlate(Person).scalar_subquery(), youngest.correlate(Person).scalar_subquery())
 
 
