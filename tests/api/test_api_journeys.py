@@ -147,7 +147,7 @@ def test_a_draft_is_tried_on_last_month_and_a_live_one_tells_how_far_people_come
     for name in ("一", "二", "三", "四", "五", "六"):
         arrive(shop, name)
     told = api.get(f"/journeys/{journey}/outcome")
-    assert told["steps"] == [{"id": "s1", "waiting": 6, "outcomes": {}}]
+    assert told["steps"] == [{"id": "s1", "waiting": 6, "outcomes": {}, "opens": 0}]
     assert [one["control"] for one in told["arms"]] == [False, True]
     assert sum(one["assigned"] for one in told["arms"]) == 6
     assert {(one["over"], one["reached"]) for one in told["arms"]} == {(0, None)}
