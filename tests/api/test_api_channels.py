@@ -214,9 +214,8 @@ def test_a_busy_wecom_means_later_and_leaves_nothing(shop: Shop, api: Caller) ->
 
 
 def test_a_line_that_broke_after_the_effect_makes_one_code_when_repeated(shop: Shop, api: Caller) -> None:
+    assert shop.parts.gateway._contact.token()  # it is known already: only the code's own call breaks
     shop.world.faults = Faults(reset_after_effect=1.0)
-    token = shop.parts.gateway._contact  # the token is known already: only the code's own call breaks
-    assert token.token()
     found = problem(api.post("/channels", DOUYIN, once="k1"), 502, "unclear")
     assert len(shop.world.contact_ways) == 1
     shop.world.faults = Faults()
@@ -228,6 +227,7 @@ def test_a_line_that_broke_after_the_effect_makes_one_code_when_repeated(shop: S
 
 
 def test_a_code_whose_making_broke_is_completed_by_resuming_it(shop: Shop, api: Caller) -> None:
+    assert shop.parts.gateway._contact.token()
     shop.world.faults = Faults(reset_after_effect=1.0)
     code = problem(api.post("/channels", DOUYIN), 502, "unclear")["code"]
     shop.world.faults = Faults()

@@ -110,7 +110,7 @@ def test_whatever_a_scan_leads_to_is_said(client: FlaskClient, world: World) -> 
 
 
 def test_the_page_leads_to_the_product_where_there_is_one(client: FlaskClient, world: World) -> None:
-    assert "控制台" not in client.get("/").text
+    assert ">控制台</a>" not in client.get("/").text
     world.app(AGENT_ID).home = "http://127.0.0.1:8000/"
     assert '<a href="http://127.0.0.1:8000/">控制台</a>' in client.get("/").text
 
