@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_TO_TEST := $(VENV)/.ready-to-test
-PACKAGES := bot console api handlers scheduler outreach tagging insight people storage wecom sandbox
+PACKAGES := bot console api handlers scheduler outreach tagging loyalty insight people storage wecom sandbox
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'

@@ -16,7 +16,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, cast
 
-from sqlalchemy import JSON, ColumnElement, String, Text, and_, delete, false, func, inspect, or_, select
+from sqlalchemy import JSON, ColumnElement, String, Text, and_, delete, false, func, inspect, or_, select, update
 from sqlalchemy import cast as as_type
 from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 
@@ -48,6 +48,7 @@ from storage.tables import (
     Person,
     PersonalTag,
     PersonTag,
+    PointsAccount,
     Progress,
     Relation,
     RelationFact,
@@ -78,8 +79,9 @@ LONG_ENOUGH = 6
 NAMED_AT_LEAST = 2
 SAID_AT_LEAST = 4
 AT_ONCE = 50
-DELETE, SCRUB, KEEP = "delete", "scrub", "keep"
-"""What an erasure does to the rows of a table: remove them, take the person out of their texts, leave them."""
+DELETE, SCRUB, RELEASE, KEEP = "delete", "scrub", "release", "keep"
+"""What an erasure does to the rows of a table: remove them, take the person out of their texts, make them nobody's,
+leave them."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,7 @@ HOLDINGS: tuple[Holding, ...] = (
     Holding(Touch, _own(Touch.person_id)),
     Holding(SegmentMember, _own(SegmentMember.person_id)),
     Holding(LifecycleChange, _own(LifecycleChange.person_id)),
+    Holding(PointsAccount, _own(PointsAccount.person_id), RELEASE),
     Holding(Relation, _own(Relation.person_id)),
     Holding(Identity, _own(Identity.person_id)),
     Holding(Person, _own(Person.id)),
@@ -223,6 +226,7 @@ HOLDINGS: tuple[Holding, ...] = (
 """In the order in which they are erased: what hangs on a row goes before it.
 
 Audit lines stay: they cannot be changed, and name people by an id of ours that says nothing once the person is gone.
+So do the books of points, which name an account: it is nobody's then.
 """
 NOBODY: Mapping[str, str] = MappingProxyType(
     {
@@ -247,6 +251,13 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "media": "pictures we send",
         "member": "our own people",
         "pace": "how many messages a rep was sent",
+        "points_entry": "an account; whose it is stands in points_account",
+        "points_hold": "as points_entry",
+        "points_lot": "as points_entry",
+        "points_lot_now": "as points_entry",
+        "points_seal": "digests of transactions",
+        "points_sealed": "as points_seal",
+        "points_txn": "as points_entry; its texts name orders and rules, not people",
         "rep_day": "a rep's day in figures",
         "sealed": "tokens",
         "segment": "filters; who is in a static one stands in segment_member",
@@ -429,6 +440,8 @@ def _erase(db: Session, traces: Traces, found: Found) -> dict[str, int]:
         name = one.table.__tablename__
         if one.at_erasure == DELETE:
             count = changed_rows(db, delete(one.table).where(found.own(one.table, one.where(traces))))
+        elif one.at_erasure == RELEASE:
+            count = changed_rows(db, update(one.table).where(one.where(traces)).values(person_id=None))
         elif one.at_erasure == SCRUB:
             count = _scrub(db, one, traces)
         else:

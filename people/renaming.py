@@ -136,6 +136,7 @@ STAYS: Mapping[str, str] = MappingProxyType(
         "journey_version.definition": "what was published then",
         "mass_task.key": "what it was planned as; who it is for stands beside",
         "outbox.body": "what was asked; what still waits follows",
+        "points_txn.actor": "the books cannot be changed",
         "sync_run.report": "what was found then",
         "tag_rule_version.said": "what the rule said then",
     }

@@ -14,6 +14,16 @@ from storage.tables.materials import LinkOpen, Material, TrackedLink
 from storage.tables.organisation import Department, Member
 from storage.tables.outreach import Broadcast, MassTask, RepCard, Touch
 from storage.tables.people import Identity, Interaction, Interval, Person, Relation, RelationFact
+from storage.tables.points import (
+    PointsAccount,
+    PointsEntry,
+    PointsHold,
+    PointsLot,
+    PointsLotNow,
+    PointsSeal,
+    PointsSealed,
+    PointsTxn,
+)
 from storage.tables.road import Alarm, Gate, InboxRow, JobRun, Lease, OutboxRow, Pace, Progress, Sealed
 from storage.tables.tags import PersonalTag, PersonTag, RelationTag, RuleHit, Tag, TagGround, TagRule, TagRuleVersion
 from storage.tables.tasks import BulkJob, BulkRow, Erasure, Handover, HandoverRow, SyncRun, Task, Unassigned
@@ -63,6 +73,14 @@ __all__ = [
     "Person",
     "PersonTag",
     "PersonalTag",
+    "PointsAccount",
+    "PointsEntry",
+    "PointsHold",
+    "PointsLot",
+    "PointsLotNow",
+    "PointsSeal",
+    "PointsSealed",
+    "PointsTxn",
     "Progress",
     "Relation",
     "RelationFact",

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from bot import backups, people_desk
 from people import groups, persons, phones, privacy
-from people.privacy import HOLDINGS, NOBODY
+from people.privacy import HOLDINGS, NOBODY, RELEASE
 from storage import search
 from storage.database import UtcTime, open_engine, reading, transaction
 from storage.tables import (
@@ -109,8 +109,9 @@ def plant(db: Session, house: House, external: str, mark: str) -> None:
         if name in ("person", "relation", "identity", "audit"):
             continue
         free = {one.key for one in holding.texts}
+        others = free or holding.at_erasure == RELEASE  # what else stands there says nothing of a person
         columns = [one for one in TABLES[name].columns if wanted(one)]
-        marks = {one.name: external[:6] if free and one.name not in free else mark for one in columns}
+        marks = {one.name: external[:6] if others and one.name not in free else mark for one in columns}
         values = {one.name: value(one, house, external, marks[one.name]) for one in columns}
         db.execute(insert(TABLES[name]).values(**values))
 

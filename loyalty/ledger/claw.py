@@ -1,0 +1,127 @@
+"""Taking back what an order earned, when it is refunded (loyalty.md §2.6).
+
+The caller says how much of the order's points must be gone by now in all (``target``), so that the order of partial
+refunds does not matter; here only what is missing is taken: what has died unspent counts as gone, then the order's own
+points, then by policy others', then a debt, and what is left is written down as lost.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from loyalty.ledger import book
+from loyalty.ledger.book import AVAILABLE, CLAW_LOSS, CLAWED, DEBT, EXPIRED, PENDING, About, Draft
+from loyalty.ledger.lots import Left, in_order
+from storage.tables import PointsEntry, PointsLot, PointsTxn
+from storage.work import Work
+
+ONLY_PENDING, WITHIN_BALANCE, ALLOW_DEBT = POLICIES = ("only_pending", "within_balance", "allow_debt")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What may be taken for it."""
+
+    rule: str = ALLOW_DEBT
+    debt_limit: int | None = None
+    """None: as much as the order earned."""
+
+
+def claw_back(work: Work, account_id: int, earned_by: int, target: int, about: About, policy: Policy) -> PointsTxn:
+    """Let ``target`` points of what a transaction brought in be gone in all. Raises ``ValueError`` for more."""
+    draft = book.begin(work, about, account_id)
+    if isinstance(draft, PointsTxn):
+        return draft
+    own = _lots(work.db, earned_by)
+    earned = sum(one.issued for one in own)
+    if not 0 <= target <= earned:
+        raise ValueError(f"{target} of {earned} earned points")
+    draft.lots |= {
+        one: lot for one, lot in book.these_lots(work.db, [lot.id for lot in own]).items() if one not in draft.lots
+    }
+    wanted = target - _gone(work.db, earned_by)
+    taken = max(0, wanted)
+    lots = in_order(draft.lots[one.id] for one in own)
+    left = _own(draft, lots, max(0, wanted), policy, earned_by)
+    if policy.rule != ONLY_PENDING:
+        left = _others(draft, account_id, left)
+    if policy.rule == ALLOW_DEBT and left:
+        limit = earned if policy.debt_limit is None else policy.debt_limit
+        owed = min(left, max(0, limit - _owed_for(work.db, earned_by)))
+        draft.move(lots[0], DEBT, CLAWED, owed)
+        left -= owed
+    draft.move(lots[0], CLAW_LOSS, CLAWED, left)
+    return book.write(draft, {"points": taken, "lost": left})
+
+
+def _lots(db: Session, txn_id: int) -> Sequence[PointsLot]:
+    return db.scalars(select(PointsLot).where(PointsLot.txn_id == txn_id).order_by(PointsLot.id)).all()
+
+
+def _gone(db: Session, earned_by: int) -> int:
+    """What earlier refunds of it have taken."""
+    own = (
+        select(func.coalesce(func.sum(PointsEntry.amount), 0))
+        .join(PointsTxn, PointsTxn.id == PointsEntry.txn_id)
+        .where(PointsTxn.reverses == earned_by, PointsTxn.kind == "claw", PointsEntry.bucket == CLAWED)
+    )
+    return int(db.scalar(own) or 0)
+
+
+def _owed_for(db: Session, earned_by: int) -> int:
+    """What was written as a debt for it before."""
+    own = (
+        select(func.coalesce(func.sum(PointsEntry.amount), 0))
+        .join(PointsTxn, PointsTxn.id == PointsEntry.txn_id)
+        .where(PointsTxn.reverses == earned_by, PointsTxn.kind == "claw", PointsEntry.bucket == DEBT)
+    )
+    return -int(db.scalar(own) or 0)
+
+
+def _own(draft: Draft, lots: Sequence[Left], left: int, policy: Policy, earned_by: int) -> int:
+    """Of the order's own lots: what has died first, then pending, then available."""
+    died = _died(draft.work.db, earned_by)
+    for lot in lots:
+        n = min(left, died.get(lot.lot_id, 0))
+        draft.move(lot, EXPIRED, CLAWED, n)
+        left -= n
+    for lot in lots:
+        if lot.over(draft.about.at):
+            n = min(left, lot.points)
+            ready = min(n, lot.available)
+            draft.move(lot, AVAILABLE, CLAWED, ready)
+            draft.move(lot, PENDING, CLAWED, n - ready)
+            left -= n
+    for lot in lots:
+        waits = lot.activates_at > draft.about.at
+        if waits or policy.rule != ONLY_PENDING:
+            n = min(left, lot.pending)
+            draft.move(lot, PENDING, CLAWED, n)
+            left -= n
+    if policy.rule != ONLY_PENDING:
+        for lot in lots:
+            n = min(left, lot.available)
+            draft.move(lot, AVAILABLE, CLAWED, n)
+            left -= n
+    return left
+
+
+def _died(db: Session, earned_by: int) -> dict[int, int]:
+    own = (
+        select(PointsEntry.lot_id, func.sum(PointsEntry.amount))
+        .join(PointsLot, PointsLot.id == PointsEntry.lot_id)
+        .where(PointsLot.txn_id == earned_by, PointsEntry.bucket == EXPIRED)
+        .group_by(PointsEntry.lot_id)
+    )
+    return {lot_id: int(n) for lot_id, n in db.execute(own)}
+
+
+def _others(draft: Draft, account_id: int, left: int) -> int:
+    for lot in in_order(draft.of(account_id)):
+        if lot.alive(draft.about.at):
+            n = min(left, lot.points)
+            draft.take_out(lot, CLAWED, n)
+            left -= n
+    return left

@@ -1,0 +1,97 @@
+"""Points come in: awards, re-issues, corrections upwards."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from loyalty.ledger import book
+from loyalty.ledger.book import AVAILABLE, EXPIRED, PENDING, About
+from loyalty.ledger.lots import Left
+from storage.tables import PointsEntry, PointsLot, PointsTxn
+from storage.work import Work
+
+
+class TooMuch(ValueError):
+    """More than there was to give again."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Points that come in together."""
+
+    points: int
+    activates_at: datetime
+    expires_at: datetime | None
+    """From then on they are gone; none: never."""
+    origin: str
+    """purchase, marketing, compensation, reissue."""
+    channel: str = ""
+    store: str = ""
+    campaign: str = ""
+    jurisdiction: str = ""
+    uses: Mapping[str, Any] = field(default_factory=dict)
+    qualifies: bool = False
+
+    def __post_init__(self) -> None:
+        if self.points <= 0:
+            raise ValueError("an award is at least one point")
+        if self.expires_at is not None and self.expires_at <= self.activates_at:
+            raise ValueError("points cannot be gone before they are there")
+
+
+def award(work: Work, account_id: int, grants: Sequence[Grant], about: About) -> PointsTxn:
+    """Let points come in, each grant as a lot of its own; what is owed is paid from what is there at once.
+
+    Asking again with the same key gives the first answer. Raises ``Conflict`` and ``NoAccount``.
+    """
+    draft = book.begin(work, about, account_id)
+    if isinstance(draft, PointsTxn):
+        return draft
+    lots = [_issue(draft, account_id, one) for one in grants]
+    draft.repay(account_id)
+    return book.write(draft, {"points": sum(one.points for one in grants), "lots": [one.lot_id for one in lots]})
+
+
+def _issue(draft: book.Draft, account_id: int, one: Grant) -> Left:
+    into = PENDING if one.activates_at > draft.about.at else AVAILABLE
+    return draft.issue(
+        account_id,
+        one.points,
+        into,
+        activates_at=one.activates_at,
+        expires_at=one.expires_at,
+        origin=one.origin,
+        channel=one.channel,
+        store=one.store,
+        campaign=one.campaign,
+        jurisdiction=one.jurisdiction,
+        uses=dict(one.uses),
+        qualifies=one.qualifies,
+    )
+
+
+def reissue(work: Work, account_id: int, grant: Grant, lost_txn: int, about: About) -> PointsTxn:
+    """Give again what an expiry or a clearing took (补发): at most as much as it took. Raises ``TooMuch``."""
+    draft = book.begin(work, about, account_id)
+    if isinstance(draft, PointsTxn):
+        return draft
+    left = _lost(work.db, account_id, lost_txn) - _given_again(work.db, lost_txn)
+    if grant.points > left:
+        raise TooMuch(f"{grant.points} points asked for, {left} of what was lost are left")
+    lot = _issue(draft, account_id, grant)
+    draft.repay(account_id)
+    return book.write(draft, {"points": grant.points, "lots": [lot.lot_id]})
+
+
+def _lost(db: Session, account_id: int, txn_id: int) -> int:
+    own = (PointsEntry.txn_id == txn_id, PointsEntry.account_id == account_id, PointsEntry.bucket == EXPIRED)
+    return int(db.scalar(select(func.coalesce(func.sum(PointsEntry.amount), 0)).where(*own)) or 0)
+
+
+def _given_again(db: Session, txn_id: int) -> int:
+    own = select(func.coalesce(func.sum(PointsLot.issued), 0)).join(PointsTxn, PointsTxn.id == PointsLot.txn_id)
+    return int(db.scalar(own.where(PointsTxn.kind == "reissue", PointsTxn.reverses == txn_id)) or 0)

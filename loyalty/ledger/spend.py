@@ -1,0 +1,230 @@
+"""Points go out: set apart and taken (hold, capture, release), spent at once, given back, given on.
+
+Exactly what was asked for or nothing; while something is owed nothing goes out. What is given back returns to the lots
+it came from, in the reverse order, with the expiry they had (loyalty.md §2.5–2.7).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from loyalty.ledger import book
+from loyalty.ledger.book import AVAILABLE, DONATED, EXPIRED, HELD, REDEEMED, TRANSIT, About, Draft
+from loyalty.ledger.lots import Left, anything, take
+from storage.tables import PointsEntry, PointsHold, PointsLot, PointsTxn
+from storage.work import Work
+
+Fits = Callable[[Left], bool]
+
+
+class InDebt(ValueError):
+    """The account owes points; until they are paid nothing goes out."""
+
+    def __init__(self, debt: int) -> None:
+        super().__init__(f"{debt} points are owed")
+        self.debt = debt
+
+
+class Settled(ValueError):
+    """The hold was captured or released already."""
+
+
+class TooMuchBack(ValueError):
+    """More than was spent and not yet given back."""
+
+
+def _take(draft: Draft, account_id: int, points: int, fits: Fits) -> Sequence[tuple[Left, int]]:
+    """From which lots; what is owed is paid first. Raises ``InDebt`` and ``NotEnough``."""
+    if points <= 0:
+        raise ValueError("at least one point goes out")
+    draft.repay(account_id)
+    if draft.debts[account_id]:
+        raise InDebt(draft.debts[account_id])
+    return take(draft.of(account_id), points, draft.about.at, fits)
+
+
+def redeem(work: Work, account_id: int, points: int, about: About, fits: Fits = anything) -> PointsTxn:
+    """Spend points at once. Raises ``NotEnough``, ``InDebt``, ``Conflict``; then nothing has changed."""
+    return _out(work, account_id, points, about, REDEEMED, fits)
+
+
+def donate(work: Work, account_id: int, points: int, about: About) -> PointsTxn:
+    """Give points to a cause (``about.source`` names it); that cannot be taken back."""
+    return _out(work, account_id, points, about, DONATED, anything)
+
+
+def _out(work: Work, account_id: int, points: int, about: About, into: str, fits: Fits) -> PointsTxn:
+    draft = book.begin(work, about, account_id)
+    if isinstance(draft, PointsTxn):
+        return draft
+    for lot, n in _take(draft, account_id, points, fits):
+        draft.take_out(lot, into, n)
+    return book.write(draft, {"points": points})
+
+
+# --- in two steps ----------------------------------------------------------------------------------------------------
+
+
+def hold(
+    work: Work, account_id: int, points: int, deadline: datetime, about: About, fits: Fits = anything
+) -> PointsTxn:
+    """Set points apart until it is decided; they do not die meanwhile. Its id is that of the transaction."""
+    draft = book.begin(work, about, account_id)
+    if isinstance(draft, PointsTxn):
+        return draft
+    for lot, n in _take(draft, account_id, points, fits):
+        draft.take_out(lot, HELD, n)
+    txn = book.write(draft, {"points": points})
+    row = {"id": txn.id, "account_id": account_id, "amount": points, "purpose": about.source, "deadline": deadline}
+    work.db.execute(insert(PointsHold), [{**row, "purpose": about.source[:60], "state": "open"}])
+    return txn
+
+
+def capture(work: Work, hold_id: int, points: int | None, about: About, grace: timedelta) -> PointsTxn:
+    """Spend what a hold has set apart, or so many points of it; the rest comes back. Raises ``Settled``."""
+    return _settle(work, hold_id, points, about, grace)
+
+
+def release(work: Work, hold_id: int, about: About, grace: timedelta) -> PointsTxn:
+    """Give back all that a hold has set apart. Raises ``Settled``."""
+    return _settle(work, hold_id, 0, about, grace)
+
+
+def _settle(work: Work, hold_id: int, points: int | None, about: About, grace: timedelta) -> PointsTxn:
+    held = book.hold_row(work, hold_id)
+    if held is None:
+        raise LookupError(f"no hold {hold_id}")
+    about = replace(about, reverses=hold_id)
+    draft = book.begin(work, about, held.account_id)
+    if isinstance(draft, PointsTxn):
+        return draft
+    if held.state != "open":
+        raise Settled(f"hold {hold_id} was {held.state}")
+    wanted = held.amount if points is None else points
+    if not 0 <= wanted <= held.amount:
+        raise ValueError(f"{wanted} of {held.amount} held points")
+    parts = _parts(work.db, hold_id, HELD)
+    draft.lots |= {one: lot for one, lot in book.these_lots(work.db, parts).items() if one not in draft.lots}
+    left = wanted
+    for lot_id, n in parts.items():
+        spent = min(left, n)
+        left -= spent
+        draft.move(draft.lots[lot_id], HELD, REDEEMED, spent)
+        _come_back(draft, draft.lots[lot_id], HELD, n - spent, grace)
+    draft.repay(held.account_id)
+    txn = book.write(draft, {"points": wanted, "back": held.amount - wanted})
+    state = "captured" if wanted else "released"
+    work.db.execute(
+        update(PointsHold).where(PointsHold.id == hold_id).values(state=state, settled_by=txn.id),
+        execution_options={"synchronize_session": False},
+    )
+    return txn
+
+
+def _parts(db: Session, txn_id: int, bucket: str) -> dict[int, int]:
+    """What a transaction took from which lots, in its order."""
+    own = select(PointsEntry.lot_id, PointsEntry.amount).where(
+        PointsEntry.txn_id == txn_id, PointsEntry.bucket == bucket, PointsEntry.amount > 0
+    )
+    found: dict[int, int] = {}
+    for lot_id, amount in db.execute(own.order_by(PointsEntry.number)):
+        found[lot_id] = found.get(lot_id, 0) + amount
+    return found
+
+
+def _come_back(draft: Draft, lot: Left, out_of: str, points: int, grace: timedelta) -> None:
+    """To where they came from; if that has died meanwhile, for the days of grace in a lot of their own."""
+    at = draft.about.at
+    if not points:
+        return
+    if not lot.over(at):
+        draft.move(lot, out_of, AVAILABLE if lot.activates_at <= at else "pending", points)
+    elif not grace:
+        draft.move(lot, out_of, EXPIRED, points)
+    else:
+        draft.move(lot, out_of, TRANSIT, points)
+        facts = _facts(draft.work.db, lot.lot_id)
+        draft.issue(
+            lot.account_id,
+            points,
+            AVAILABLE,
+            TRANSIT,
+            **{**facts, "activates_at": at, "expires_at": at + grace, "origin": "restored", "origin_lot": lot.lot_id},
+        )
+
+
+KEPT = ("channel", "store", "campaign", "jurisdiction", "uses")
+
+
+def _facts(db: Session, lot_id: int) -> dict[str, Any]:
+    lot = db.get_one(PointsLot, lot_id)
+    return {name: getattr(lot, name) for name in KEPT}
+
+
+def give_back(work: Work, spent_txn: int, points: int, about: About, grace: timedelta) -> PointsTxn:
+    """Undo so much of a redemption, the last points taken first. Raises ``TooMuchBack``."""
+    about = replace(about, reverses=spent_txn)
+    account_id = _account_of(work.db, spent_txn)
+    draft = book.begin(work, about, account_id)
+    if isinstance(draft, PointsTxn):
+        return draft
+    parts = _parts(work.db, spent_txn, REDEEMED)
+    for lot_id, n in _returned(work.db, spent_txn).items():
+        parts[lot_id] -= n
+    if not 0 < points <= sum(parts.values()):
+        raise TooMuchBack(f"{points} points to give back, {sum(parts.values())} can be")
+    draft.lots |= {one: lot for one, lot in book.these_lots(work.db, parts).items() if one not in draft.lots}
+    left = points
+    for lot_id, n in reversed(parts.items()):
+        back = min(left, n)
+        left -= back
+        _come_back(draft, draft.lots[lot_id], REDEEMED, back, grace)
+    draft.repay(account_id)
+    return book.write(draft, {"points": points})
+
+
+def _account_of(db: Session, txn_id: int) -> int:
+    found = db.scalar(select(PointsEntry.account_id).where(PointsEntry.txn_id == txn_id).limit(1))
+    if found is None:
+        raise LookupError(f"no transaction {txn_id}")
+    return found
+
+
+def _returned(db: Session, spent_txn: int) -> dict[int, int]:
+    own = (
+        select(PointsEntry.lot_id, PointsEntry.amount)
+        .join(PointsTxn, PointsTxn.id == PointsEntry.txn_id)
+        .where(PointsTxn.reverses == spent_txn, PointsTxn.kind == "give_back", PointsEntry.bucket == REDEEMED)
+    )
+    found: dict[int, int] = {}
+    for lot_id, amount in db.execute(own):
+        found[lot_id] = found.get(lot_id, 0) - amount
+    return found
+
+
+# --- to somebody else ------------------------------------------------------------------------------------------------
+
+
+def transfer(work: Work, sender: int, receiver: int, points: int, about: About) -> PointsTxn:
+    """Give points to somebody, who gets them with the expiry they have and cannot give them on."""
+    if sender == receiver:
+        raise ValueError("nobody gives points to themselves")
+    draft = book.begin(work, about, sender, receiver)
+    if isinstance(draft, PointsTxn):
+        return draft
+    handed_on = _handed_on(work.db, [one.lot_id for one in draft.of(sender)])
+    for lot, n in _take(draft, sender, points, lambda one: one.lot_id not in handed_on):
+        draft.take_out(lot, TRANSIT, n)
+        facts = {**_facts(work.db, lot.lot_id), "origin": "transfer", "origin_lot": lot.lot_id}
+        draft.issue(receiver, n, AVAILABLE, TRANSIT, **facts, activates_at=lot.activates_at, expires_at=lot.expires_at)
+    draft.repay(receiver)
+    return book.write(draft, {"points": points})
+
+
+def _handed_on(db: Session, lot_ids: Sequence[int]) -> set[int]:
+    own = select(PointsLot.id).where(PointsLot.id.in_(lot_ids), PointsLot.origin == "transfer")
+    return set(db.scalars(own))

@@ -1,0 +1,165 @@
+"""Points (积分): accounts, transactions, lots and entries that are only ever added, what they come to, and their seals.
+
+The books are ``points_txn``, ``points_lot`` and ``points_entry``: the database refuses to change or delete a row of
+them. ``points_account`` and ``points_lot_now`` are what they come to, kept beside them, rebuilt to compare.
+Points are whole numbers. ``loyalty.ledger`` alone writes here.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
+from sqlalchemy import text as sql
+from sqlalchemy.orm import Mapped, mapped_column
+
+from storage.tables.base import Base, Key, partial_index
+
+HAS_POINTS = "pending + available > 0"
+OPEN_HOLDS = "state = 'open'"
+
+
+class PointsAccount(Base):
+    """Where points stand: of one person, or of a cause. The numbers are what the entries say."""
+
+    __tablename__ = "points_account"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), unique=True)
+    """None: of a cause, or of somebody who was erased."""
+    name: Mapped[str | None] = mapped_column(String(60), unique=True)
+    """Of a cause."""
+    pending: Mapped[int] = mapped_column(default=0)
+    available: Mapped[int] = mapped_column(default=0)
+    held: Mapped[int] = mapped_column(default=0)
+    debt: Mapped[int] = mapped_column(default=0)
+    version: Mapped[int] = mapped_column(default=0)
+    """How many transactions have touched it."""
+    made_at: Mapped[datetime]
+
+
+class PointsTxn(Base):
+    """One thing that happened to points, whole. Its id is of time and chance, so that writers share no row."""
+
+    __tablename__ = "points_txn"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(20))
+    """award, hold, capture, release, give_back, claw, transfer, donate, reissue, adjust, activate, expire, clear."""
+    key: Mapped[str] = mapped_column(String(200), unique=True)
+    """Why there can be only one."""
+    request_hash: Mapped[str] = mapped_column(String(64))
+    """Of all that was asked: the same key for something else is refused."""
+    result: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What was answered, and is answered again."""
+    effective_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(100))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    source: Mapped[str] = mapped_column(String(200), default="")
+    """What it is about: ``order:pos-01:A1001``."""
+    reverses: Mapped[int | None] = mapped_column(BigInteger)
+    """The transaction that it settles or takes back, in part or whole."""
+    rule_version: Mapped[int | None]
+    approval_id: Mapped[int | None] = mapped_column(BigInteger)
+    content_hash: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the transaction with its lots and entries."""
+    __table_args__ = (
+        Index("ix_points_txn_source", "source", "kind"),
+        Index("ix_points_txn_reverses", "reverses"),
+        Index("ix_points_txn_recorded", "recorded_at"),
+    )
+
+
+class PointsLot(Base):
+    """Points that came in together and die together."""
+
+    __tablename__ = "points_lot"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(ForeignKey("points_account.id"))
+    txn_id: Mapped[int] = mapped_column(ForeignKey("points_txn.id"), index=True)
+    issued: Mapped[int]
+    activates_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    """From then on they are gone; none: never."""
+    origin: Mapped[str] = mapped_column(String(12))
+    """purchase, marketing, compensation, transfer, reissue, restored."""
+    origin_lot: Mapped[int | None] = mapped_column(BigInteger)
+    channel: Mapped[str] = mapped_column(String(64), default="")
+    store: Mapped[str] = mapped_column(String(64), default="")
+    campaign: Mapped[str] = mapped_column(String(64), default="")
+    jurisdiction: Mapped[str] = mapped_column(String(10), default="")
+    uses: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What they may be spent on; empty: anything."""
+    qualifies: Mapped[bool] = mapped_column(default=False)
+    """Whether they count for a tier."""
+    __table_args__ = (Index("ix_points_lot_account", "account_id", "id"), Index("ix_points_lot_origin", "origin_lot"))
+
+
+class PointsEntry(Base):
+    """So many points of a lot into (plus) or out of (minus) a bucket; those of a transaction sum to nothing."""
+
+    __tablename__ = "points_entry"
+    txn_id: Mapped[int] = mapped_column(ForeignKey("points_txn.id"), primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Its place in the transaction, from 0."""
+    account_id: Mapped[int] = mapped_column(ForeignKey("points_account.id"))
+    lot_id: Mapped[int] = mapped_column(ForeignKey("points_lot.id"), index=True)
+    bucket: Mapped[str] = mapped_column(String(12))
+    """pending, available, held, debt; issued, redeemed, expired, donated, clawed, claw_loss, transit."""
+    amount: Mapped[int]
+    __table_args__ = (Index("ix_points_entry_account", "account_id", "txn_id"),)
+
+
+class PointsLotNow(Base):
+    """What is left of a lot, as its entries say."""
+
+    __tablename__ = "points_lot_now"
+    lot_id: Mapped[int] = mapped_column(ForeignKey("points_lot.id"), primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(Key)
+    pending: Mapped[int]
+    available: Mapped[int]
+    held: Mapped[int] = mapped_column(default=0)
+    activates_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    uses: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    __table_args__ = (
+        partial_index("ix_points_lot_now_account", "account_id", "expires_at", where=sql(HAS_POINTS)),
+        partial_index("ix_points_lot_now_expires", "expires_at", "lot_id", where=sql(HAS_POINTS)),
+        partial_index("ix_points_lot_now_activates", "activates_at", "lot_id", where=sql("pending > 0")),
+    )
+
+
+class PointsHold(Base):
+    """Points set apart for something until it is decided: captured or released, once."""
+
+    __tablename__ = "points_hold"
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """The transaction that made it."""
+    account_id: Mapped[int] = mapped_column(ForeignKey("points_account.id"))
+    amount: Mapped[int]
+    purpose: Mapped[str] = mapped_column(String(60), default="")
+    deadline: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(10), default="open")
+    """open, captured, released."""
+    settled_by: Mapped[int | None] = mapped_column(BigInteger)
+    __table_args__ = (
+        Index("ix_points_hold_account", "account_id", "state"),
+        partial_index("ix_points_hold_due", "deadline", where=sql(OPEN_HOLDS)),
+    )
+
+
+class PointsSeal(Base):
+    """A block of transactions closed together; each seal holds the hash of the one before."""
+
+    __tablename__ = "points_seal"
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    made_at: Mapped[datetime]
+    size: Mapped[int]
+    hash_before: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class PointsSealed(Base):
+    """In which block a transaction is."""
+
+    __tablename__ = "points_sealed"
+    txn_id: Mapped[int] = mapped_column(ForeignKey("points_txn.id"), primary_key=True, autoincrement=False)
+    seal: Mapped[int] = mapped_column(ForeignKey("points_seal.number"), index=True)

@@ -1,0 +1,71 @@
+"""What the books do besides: giving again what was lost, letting go of what nobody decided, refusing nonsense."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from loyalty.ledger import book, sweeps
+from loyalty.ledger.earn import Grant, TooMuch
+from storage.tables import PointsHold, PointsTxn
+from tests.loyalty.books import Books, day
+
+
+@pytest.fixture
+def books(database_url: str) -> Iterator[Books]:
+    books = Books(database_url)
+    yield books
+    proof = books.verify()
+    assert proof.holds, proof.faults
+    books.close()
+
+
+def test_i22_no_more_is_given_again_than_was_lost(books: Books) -> None:
+    books.award(70, lives=5)
+    books.award(30, lives=9)
+    books.to(6)
+    books.sweep()
+    (lost,) = (one.id for one in books.rows(PointsTxn) if one.kind == "expire")
+    books.reissue(50, lost)
+    with pytest.raises(TooMuch):
+        books.reissue(21, lost)
+    books.reissue(20, lost)
+    assert books.standing().available == 100
+    with pytest.raises(TooMuch):
+        books.reissue(1, lost, who=1)
+
+
+def test_a_hold_that_nobody_decides_is_let_go_when_its_time_is_over_and_once(books: Books) -> None:
+    books.award(50, lives=20)
+    late, decided = books.hold(20, days=2), books.hold(10, days=2)
+    books.capture(decided)
+    books.to(2)
+    with books.work() as work:
+        assert sweeps.undecided(work.db, books.now, 10) == [late]
+        for hold in (late, late, decided):
+            sweeps.let_go(work, hold, timedelta(days=3))
+    assert books.standing().available == 40
+    assert {one.id: one.state for one in books.rows(PointsHold)} == {late: "released", decided: "captured"}
+
+
+def test_i32_what_may_not_die_yet_stays_and_cannot_be_spent(books: Books) -> None:
+    books.award(40, lives=3)
+    books.to(4)
+    with books.work() as work:
+        assert sweeps.sweep(work, books.people[0], may_die=lambda lot: False) == []
+        assert sweeps.due(work.db, books.now, 10) == [books.people[0]]
+    assert (books.standing().available, books.sum("expired")) == (0, 0)
+
+
+@pytest.mark.parametrize("points", [0, -5])
+def test_no_award_is_nothing_or_less(points: int) -> None:
+    with pytest.raises(ValueError, match="at least one point"):
+        Grant(points, day(0), None, "marketing")
+    with pytest.raises(ValueError, match="before they are there"):
+        Grant(5, day(2), day(2), "marketing")
+
+
+def test_an_account_nobody_opened_is_named(books: Books) -> None:
+    books.people.append(999)
+    with pytest.raises(book.NoAccount, match="999"):
+        books.award(5, who=2)
