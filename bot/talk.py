@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select
 
 from bot.narrator import Sandbox
 from storage.database import reading, transaction, utc_now
-from storage.tables import KfAccount
+from storage.tables import KfAccount, TagRule
 from storage.work import Work
 from tagging import answers, rules
 
@@ -63,10 +63,11 @@ def open_counter(engine: Engine) -> str:
     """Make rules and answers and greet who opens the chat; the account's open_kfid, ``""`` when there is none."""
     with transaction(engine) as db:
         work = Work(db, utc_now(), cause=BY)
-        for draft in RULES:
-            rules.create(work, draft, by=BY)
-        for answer in ANSWERS:
-            answers.create(work, answer, by=BY)
+        if db.scalar(select(TagRule.id).limit(1)) is None:  # a second start finds them there
+            for draft in RULES:
+                rules.create(work, draft, by=BY)
+            for answer in ANSWERS:
+                answers.create(work, answer, by=BY)
         account = db.scalars(select(KfAccount).where(KfAccount.manageable.is_(True))).first()
         if account is None:
             return ""

@@ -46,7 +46,9 @@ def main() -> None:
     command = [sys.executable, "-m", "bot", "--log-level", "ERROR", "demo", "--port", "8950"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo, sync_playwright() as playwright:
         assert demo.stdout is not None
-        said = "".join(demo.stdout.readline() for _ in range(7))
+        said = ""
+        while "Ask it from another" not in said:
+            said += demo.stdout.readline()
         link = re.search(r"Open: +(http://\S+)", said)[1]
         sandbox = re.search(r"yourself: +(http://\S+)", said)[1]
         time.sleep(BUSY_SECONDS)
