@@ -12,7 +12,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, case, exists, func, literal_column, select
+from sqlalchemy import ColumnElement, case, func, literal, literal_column, select
 from sqlalchemy.orm import Session
 
 from outreach.hours import Quiet
@@ -74,17 +74,25 @@ def is_used_up(rules: Rules, at: datetime, *, but: Collection[str] = ()) -> Colu
     ``but``: sources whose own touches do not count, because they are the ones being asked about.
     """
     of = period(rules.mode, day_of(at))
-    own = (Touch.person_id == Person.id, IS_TAKEN, Touch.day.between(of.first, of.last), *_others(but))
+    own = (Touch.person_id == Person.id, IS_TAKEN, _DAY.between(of.first, of.last), *_others(but))
     if of.most == 1:
-        return exists().where(*own)
+        return _any(*own)
     return select(func.count()).where(*own).correlate(Person).scalar_subquery() >= of.most
 
 
 def is_too_soon(rules: Rules, at: datetime, *, but: Collection[str] = ()) -> ColumnElement[bool]:
     """The condition on ``Person`` that holds where something else of ours reaches them within the smallest gap."""
     near = (Touch.at > at - rules.gap, Touch.at < at + rules.gap)
-    days = Touch.day.between(day_of(at - rules.gap), day_of(at + rules.gap))  # by the index
-    return exists().where(Touch.person_id == Person.id, IS_TAKEN, days, *near, *_others(but))
+    return _any(Touch.person_id == Person.id, IS_TAKEN, *near, *_others(but))
+
+
+_DAY: ColumnElement[date] = func.coalesce(Touch.day, Touch.day)
+"""A touch's day out of reach of the indexes by day: a person has few touches, a day of a broadcast has a million."""
+
+
+def _any(*where: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a ``Person`` has such a touch, looked up by the person: with a limit it cannot be turned round."""
+    return select(literal(1)).where(*where).limit(1).correlate(Person).scalar_subquery().is_not(None)
 
 
 def kind_that_fills(rules: Rules, at: datetime, person_id: ColumnElement[int], *, but: Collection[str]) -> Any:

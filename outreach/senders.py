@@ -18,10 +18,10 @@ def relation(*within: ColumnElement[bool]) -> ColumnElement[int]:
 
     ``within``: conditions on ``Relation`` that narrow from whom it may come.
     """
-    serving = (Member.serves.is_(True), Member.left_at.is_(None))
-    own = select(Relation.id).join(Member, Member.userid == Relation.userid)
-    alive = own.where(Relation.person_id == Person.id, Relation.state == "active", *serving, *within)
-    youngest = alive.order_by(Relation.added_at.desc().nulls_last(), Relation.id.desc()).limit(1)
+    reps = select(Member.userid).where(Member.serves.is_(True), Member.left_at.is_(None))
+    serving = Relation.userid.in_(reps).is_(True)  # so PostgreSQL reads the members once, not again for each person
+    own = select(Relation.id).where(Relation.person_id == Person.id, Relation.state == "active", serving, *within)
+    youngest = own.order_by(Relation.added_at.desc().nulls_last(), Relation.id.desc()).limit(1)
     # By the person, never by the rep: whoever looks a rep's thousands of relations up for each person never ends.
     owners = youngest.where(Relation.userid.concat("") == Person.owner)
     return func.coalesce(owners.correlate(Person).scalar_subquery(), youngest.correlate(Person).scalar_subquery())

@@ -119,6 +119,8 @@ def _open_postgresql(url: URL, patience: float, single: bool, pool_size: int) ->
     limits = {"lock_timeout": patience, "idle_in_transaction_session_timeout": 60}
     if single:
         limits["statement_timeout"] = patience
+    settings = [f"{name}={int(seconds * 1000)}" for name, seconds in limits.items()]
+    settings.append("jit=off")  # compiling one portion of a broadcast's plan takes a second, running it another
     engine = create_engine(
         url,
         pool_size=pool_size,
@@ -128,7 +130,7 @@ def _open_postgresql(url: URL, patience: float, single: bool, pool_size: int) ->
         hide_parameters=True,
         connect_args={
             **ALIVE,
-            "options": " ".join(f"-c {name}={int(seconds * 1000)}" for name, seconds in limits.items()),
+            "options": " ".join(f"-c {one}" for one in settings),
         },
     )
     _ask_after_a_rest(engine)
