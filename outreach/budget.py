@@ -98,14 +98,13 @@ def _any(*where: ColumnElement[bool]) -> ColumnElement[bool]:
 def kind_that_fills(rules: Rules, at: datetime, person_id: ColumnElement[int], *, but: Collection[str]) -> Any:
     """Of what kind (``kind_of``) the first touch is that takes this person's place in the period of a moment."""
     of = period(rules.mode, day_of(at))
-    return _first_kind(Touch.person_id == person_id, Touch.day.between(of.first, of.last), but=but)
+    return _first_kind(Touch.person_id == person_id, _DAY.between(of.first, of.last), but=but)
 
 
 def kind_too_near(rules: Rules, at: datetime, person_id: ColumnElement[int], *, but: Collection[str]) -> Any:
     """Of what kind the first touch is that lies within the smallest gap of a moment."""
     near = (Touch.at > at - rules.gap, Touch.at < at + rules.gap)
-    days = Touch.day.between(day_of(at - rules.gap), day_of(at + rules.gap))
-    return _first_kind(Touch.person_id == person_id, days, *near, but=but)
+    return _first_kind(Touch.person_id == person_id, *near, but=but)
 
 
 def _first_kind(*where: ColumnElement[bool], but: Collection[str]) -> Any:
@@ -143,7 +142,7 @@ def around(
         return {}
     spans = {one: _span(rules, at) for one, at in moments.items()}
     first, last = min(one[0] for one in spans.values()), max(one[1] for one in spans.values())
-    own = select(Touch).where(Touch.person_id.in_(moments), IS_TAKEN, Touch.day.between(first, last), *_others(but))
+    own = select(Touch).where(Touch.person_id.in_(moments), IS_TAKEN, _DAY.between(first, last), *_others(but))
     found: dict[int, Touch] = {}
     for touch in db.scalars(own.order_by(Touch.at, Touch.id)):
         at = moments[touch.person_id]

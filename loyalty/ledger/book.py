@@ -135,6 +135,10 @@ class Draft:
         """The lots of one account."""
         return [one for one in self.lots.values() if one.account_id == account_id]
 
+    def also(self, lot_ids: Iterable[int]) -> None:
+        """Look at these lots too, of which nothing may be left."""
+        self.lots = {**these_lots(self.work.db, lot_ids), **self.lots}
+
     def take_out(self, lot: Left, into: str, points: int) -> None:
         """Out of a lot that is alive, whichever bucket its points are still written in."""
         ready = min(lot.available, points)

@@ -38,9 +38,7 @@ def claw_back(work: Work, account_id: int, earned_by: int, target: int, about: A
     earned = sum(one.issued for one in own)
     if not 0 <= target <= earned:
         raise ValueError(f"{target} of {earned} earned points")
-    draft.lots |= {
-        one: lot for one, lot in book.these_lots(work.db, [lot.id for lot in own]).items() if one not in draft.lots
-    }
+    draft.also(one.id for one in own)
     wanted = target - _gone(work.db, earned_by)
     taken = max(0, wanted)
     lots = in_order(draft.lots[one.id] for one in own)

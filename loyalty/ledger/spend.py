@@ -37,7 +37,7 @@ class TooMuchBack(ValueError):
     """More than was spent and not yet given back."""
 
 
-def _take(draft: Draft, account_id: int, points: int, fits: Fits) -> Sequence[tuple[Left, int]]:
+def _take(draft: Draft, account_id: int, points: int, fits: Fits = anything) -> Sequence[tuple[Left, int]]:
     """From which lots; what is owed is paid first. Raises ``InDebt`` and ``NotEnough``."""
     if points <= 0:
         raise ValueError("at least one point goes out")
@@ -47,21 +47,21 @@ def _take(draft: Draft, account_id: int, points: int, fits: Fits) -> Sequence[tu
     return take(draft.of(account_id), points, draft.about.at, fits)
 
 
-def redeem(work: Work, account_id: int, points: int, about: About, fits: Fits = anything) -> PointsTxn:
+def redeem(work: Work, account_id: int, points: int, about: About) -> PointsTxn:
     """Spend points at once. Raises ``NotEnough``, ``InDebt``, ``Conflict``; then nothing has changed."""
-    return _out(work, account_id, points, about, REDEEMED, fits)
+    return _out(work, account_id, points, about, REDEEMED)
 
 
 def donate(work: Work, account_id: int, points: int, about: About) -> PointsTxn:
     """Give points to a cause (``about.source`` names it); that cannot be taken back."""
-    return _out(work, account_id, points, about, DONATED, anything)
+    return _out(work, account_id, points, about, DONATED)
 
 
-def _out(work: Work, account_id: int, points: int, about: About, into: str, fits: Fits) -> PointsTxn:
+def _out(work: Work, account_id: int, points: int, about: About, into: str) -> PointsTxn:
     draft = book.begin(work, about, account_id)
     if isinstance(draft, PointsTxn):
         return draft
-    for lot, n in _take(draft, account_id, points, fits):
+    for lot, n in _take(draft, account_id, points):
         draft.take_out(lot, into, n)
     return book.write(draft, {"points": points})
 
@@ -69,18 +69,16 @@ def _out(work: Work, account_id: int, points: int, about: About, into: str, fits
 # --- in two steps ----------------------------------------------------------------------------------------------------
 
 
-def hold(
-    work: Work, account_id: int, points: int, deadline: datetime, about: About, fits: Fits = anything
-) -> PointsTxn:
+def hold(work: Work, account_id: int, points: int, deadline: datetime, about: About) -> PointsTxn:
     """Set points apart until it is decided; they do not die meanwhile. Its id is that of the transaction."""
     draft = book.begin(work, about, account_id)
     if isinstance(draft, PointsTxn):
         return draft
-    for lot, n in _take(draft, account_id, points, fits):
+    for lot, n in _take(draft, account_id, points):
         draft.take_out(lot, HELD, n)
     txn = book.write(draft, {"points": points})
-    row = {"id": txn.id, "account_id": account_id, "amount": points, "purpose": about.source, "deadline": deadline}
-    work.db.execute(insert(PointsHold), [{**row, "purpose": about.source[:60], "state": "open"}])
+    row = {"id": txn.id, "account_id": account_id, "amount": points, "deadline": deadline, "state": "open"}
+    work.db.execute(insert(PointsHold), [{**row, "purpose": about.source[:60]}])
     return txn
 
 
@@ -108,7 +106,7 @@ def _settle(work: Work, hold_id: int, points: int | None, about: About, grace: t
     if not 0 <= wanted <= held.amount:
         raise ValueError(f"{wanted} of {held.amount} held points")
     parts = _parts(work.db, hold_id, HELD)
-    draft.lots |= {one: lot for one, lot in book.these_lots(work.db, parts).items() if one not in draft.lots}
+    draft.also(parts)
     left = wanted
     for lot_id, n in parts.items():
         spent = min(left, n)
@@ -177,7 +175,7 @@ def give_back(work: Work, spent_txn: int, points: int, about: About, grace: time
         parts[lot_id] -= n
     if not 0 < points <= sum(parts.values()):
         raise TooMuchBack(f"{points} points to give back, {sum(parts.values())} can be")
-    draft.lots |= {one: lot for one, lot in book.these_lots(work.db, parts).items() if one not in draft.lots}
+    draft.also(parts)
     left = points
     for lot_id, n in reversed(parts.items()):
         back = min(left, n)

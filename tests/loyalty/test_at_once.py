@@ -1,7 +1,6 @@
 """Many spend from one account at once: nobody gets what is not there (I28), and the same key spends once."""
 
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -12,15 +11,6 @@ from soak import many
 from tests.loyalty.books import Books
 
 THREADS = 20
-
-
-@pytest.fixture
-def books(database_url: str) -> Iterator[Books]:
-    books = Books(database_url)
-    yield books
-    proof = books.verify()
-    assert proof.holds, proof.faults
-    books.close()
 
 
 def spend(books: Books, points: int, key: str) -> str:

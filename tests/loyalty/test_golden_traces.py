@@ -1,7 +1,5 @@
 """The golden traces of loyalty.md §2.13, to the last point."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from loyalty.ledger.book import Conflict
@@ -9,15 +7,6 @@ from loyalty.ledger.claw import ONLY_PENDING, WITHIN_BALANCE, Policy
 from loyalty.ledger.lots import NotEnough
 from loyalty.ledger.spend import InDebt, Settled
 from tests.loyalty.books import Books
-
-
-@pytest.fixture
-def books(database_url: str) -> Iterator[Books]:
-    books = Books(database_url)
-    yield books
-    proof = books.verify()
-    assert proof.holds, proof.faults
-    books.close()
 
 
 def test_g1_the_soonest_to_die_go_first_and_come_back_last(books: Books) -> None:

@@ -255,13 +255,6 @@ def test_i1_to_i13_i15_i16_i18_i20_hold_on_postgresql(postgres_url: str) -> None
         kept.close()
 
 
-@pytest.fixture
-def books(sqlite_url: str) -> Any:
-    books = Books(sqlite_url)
-    yield books
-    books.close()
-
-
 @given(
     earned=st.lists(st.tuples(POINTS, st.sampled_from([None, 5.0, 9.0])), min_size=1, max_size=5),
     share=st.floats(0.1, 1),

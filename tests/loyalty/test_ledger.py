@@ -1,6 +1,5 @@
 """What the books do besides: giving again what was lost, letting go of what nobody decided, refusing nonsense."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -9,15 +8,6 @@ from loyalty.ledger import book, sweeps
 from loyalty.ledger.earn import Grant, TooMuch
 from storage.tables import PointsHold, PointsTxn
 from tests.loyalty.books import Books, day
-
-
-@pytest.fixture
-def books(database_url: str) -> Iterator[Books]:
-    books = Books(database_url)
-    yield books
-    proof = books.verify()
-    assert proof.holds, proof.faults
-    books.close()
 
 
 def test_i22_no_more_is_given_again_than_was_lost(books: Books) -> None:
