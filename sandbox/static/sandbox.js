@@ -249,10 +249,10 @@ async function begin() {
   $("pause").addEventListener("click", () => act(view.paused ? "resume" : "pause"));
   $("new-customer").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const made = await act("customer", { name: $("new-name").value.trim() });
+    const made = await post("customer", { name: $("new-name").value.trim() });
     $("new-name").value = "";
     open.customer = "";
-    choose(made.external_userid, null, false);
+    await choose(made.external_userid, null, false); // at once: whoever scans next must be the newcomer
   });
   await refresh();
   setInterval(refresh, POLL_MS);

@@ -54,6 +54,7 @@ def test_a_newcomer_scans_is_welcomed_and_finds_themselves(browser: Browser, dem
     customer.goto(demo.sandbox)
     customer.fill("#new-name", "路人甲")
     customer.press("#new-name", "Enter")
+    expect(customer.locator("#customer option:checked")).to_have_text("路人甲")
     customer.locator("#ways").get_by_text("门店桌贴").first.wait_for()
     poster = customer.locator("#ways > *", has_text="门店桌贴").first
     poster.locator("button").first.click()
