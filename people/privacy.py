@@ -50,12 +50,14 @@ from storage.tables import (
     PersonTag,
     PointsAccount,
     Progress,
+    Refund,
     Relation,
     RelationFact,
     RelationTag,
     RepCard,
     RuleHit,
     SegmentMember,
+    ShopOrder,
     StepRun,
     SyncRun,
     TagGround,
@@ -82,6 +84,8 @@ AT_ONCE = 50
 DELETE, SCRUB, RELEASE, KEEP = "delete", "scrub", "release", "keep"
 """What an erasure does to the rows of a table: remove them, take the person out of their texts, make them nobody's,
 leave them."""
+WHOSE = ("person_id", "anchor_id", "identity_type", "identity_value")
+"""Columns by which a row that is made nobody's would still be somebody's."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +217,8 @@ HOLDINGS: tuple[Holding, ...] = (
     Holding(SegmentMember, _own(SegmentMember.person_id)),
     Holding(LifecycleChange, _own(LifecycleChange.person_id)),
     Holding(PointsAccount, _own(PointsAccount.person_id), RELEASE),
+    Holding(Refund, _own(Refund.person_id), RELEASE),
+    Holding(ShopOrder, _own(ShopOrder.person_id), RELEASE),
     Holding(Relation, _own(Relation.person_id)),
     Holding(Identity, _own(Identity.person_id)),
     Holding(Person, _own(Person.id)),
@@ -226,7 +232,7 @@ HOLDINGS: tuple[Holding, ...] = (
 """In the order in which they are erased: what hangs on a row goes before it.
 
 Audit lines stay: they cannot be changed, and name people by an id of ours that says nothing once the person is gone.
-So do the books of points, which name an account: it is nobody's then.
+So do the books of points, which name an account, and orders, which the shop must keep: they are nobody's then.
 """
 NOBODY: Mapping[str, str] = MappingProxyType(
     {
@@ -250,11 +256,16 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "material": "what may be sent to many",
         "media": "pictures we send",
         "member": "our own people",
+        "order_line": "what was bought; by whom stands in shop_order",
+        "order_source": "tills and shops",
         "pace": "how many messages a rep was sent",
+        "points_campaign": "for whom, as a filter",
+        "points_counter": "as points_entry",
         "points_entry": "an account; whose it is stands in points_account",
         "points_hold": "as points_entry",
         "points_lot": "as points_entry",
         "points_lot_now": "as points_entry",
+        "points_rules": "how points are earned",
         "points_seal": "digests of transactions",
         "points_sealed": "as points_seal",
         "points_txn": "as points_entry; its texts name orders and rules, not people",
@@ -441,7 +452,8 @@ def _erase(db: Session, traces: Traces, found: Found) -> dict[str, int]:
         if one.at_erasure == DELETE:
             count = changed_rows(db, delete(one.table).where(found.own(one.table, one.where(traces))))
         elif one.at_erasure == RELEASE:
-            count = changed_rows(db, update(one.table).where(one.where(traces)).values(person_id=None))
+            free = {name: None for name in WHOSE if hasattr(one.table, name)}
+            count = changed_rows(db, update(one.table).where(one.where(traces)).values(free))
         elif one.at_erasure == SCRUB:
             count = _scrub(db, one, traces)
         else:

@@ -7,10 +7,12 @@ can be rebuilt. Times are aware and in UTC; ``id`` columns grow.
 from storage.tables.base import Base
 from storage.tables.channels import CalendarDay, Channel, ChannelSeat, Media, Welcome
 from storage.tables.conversations import Answer, Conversation, GroupChat, GroupMember, KeptFile, KfAccount, RepDay
+from storage.tables.earning import Campaign, PointsCounter, PointsRules
 from storage.tables.house import ApiKey, Attempt, AuditRow, IdempotentAnswer, Setting, SignIn, SignInLink, User
 from storage.tables.insight import LifecycleChange, Segment, SegmentMember
 from storage.tables.journeys import Enrolment, Journey, JourneyInside, JourneyVersion, StepRun, WebhookCall
 from storage.tables.materials import LinkOpen, Material, TrackedLink
+from storage.tables.orders import OrderLine, OrderSource, Refund, ShopOrder
 from storage.tables.organisation import Department, Member
 from storage.tables.outreach import Broadcast, MassTask, RepCard, Touch
 from storage.tables.people import Identity, Interaction, Interval, Person, Relation, RelationFact
@@ -39,6 +41,7 @@ __all__ = [
     "BulkJob",
     "BulkRow",
     "CalendarDay",
+    "Campaign",
     "Channel",
     "ChannelSeat",
     "Conversation",
@@ -68,20 +71,25 @@ __all__ = [
     "Material",
     "Media",
     "Member",
+    "OrderLine",
+    "OrderSource",
     "OutboxRow",
     "Pace",
     "Person",
     "PersonTag",
     "PersonalTag",
     "PointsAccount",
+    "PointsCounter",
     "PointsEntry",
     "PointsHold",
     "PointsLot",
     "PointsLotNow",
+    "PointsRules",
     "PointsSeal",
     "PointsSealed",
     "PointsTxn",
     "Progress",
+    "Refund",
     "Relation",
     "RelationFact",
     "RelationTag",
@@ -92,6 +100,7 @@ __all__ = [
     "Segment",
     "SegmentMember",
     "Setting",
+    "ShopOrder",
     "SignIn",
     "SignInLink",
     "StepRun",
