@@ -3,20 +3,20 @@
 Every operation does the same: hold the accounts it touches (in ascending order, so that two never wait for each other),
 look whether its key is known, work out its moves, write. What was written is answered again to the same request and
 refused to any other (``Conflict``). Ids are made here, of time and chance, so that writers meet on no row but those of
-their accounts. Only this module writes to the tables of ``storage.tables.points``.
+their accounts. Every spend of every customer takes this road, so it asks two questions and loads no objects.
 """
 
 import hashlib
 import json
 import secrets
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Table, and_, bindparam, insert, literal_column, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.util import identity_key
 
 from loyalty.ledger.lots import Left, in_order
 from storage.database import insert_new
@@ -28,6 +28,8 @@ PENDING, AVAILABLE, HELD, DEBT = STANDING = ("pending", "available", "held", "de
 ISSUED, REDEEMED, EXPIRED, DONATED = "issued", "redeemed", "expired", "donated"
 CLAWED, CLAW_LOSS, TRANSIT = "clawed", "claw_loss", "transit"
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+Accounts = int | Sequence[int]
+"""One account, or all those of one person (loyalty.md §6.3): then they pay for each other."""
 
 
 class Conflict(ValueError):
@@ -41,6 +43,14 @@ class NoAccount(LookupError):
 def new_id(at: datetime) -> int:
     """Milliseconds since 2020 and 22 bits of chance: grows with time, fits 63 bits."""
     return int((at - EPOCH).total_seconds() * 1000) << 22 | secrets.randbits(22)
+
+
+def several(accounts: Accounts) -> list[int]:
+    """The accounts in ascending order, each once. Raises ``NoAccount`` for none."""
+    ids = [accounts] if isinstance(accounts, int) else sorted(set(accounts))
+    if not ids:
+        raise NoAccount("no account")
+    return ids
 
 
 def canonical(value: Any) -> bytes:
@@ -98,11 +108,13 @@ class Draft:
 
     work: Work
     about: About
-    accounts: Mapping[int, PointsAccount]
+    accounts: Mapping[int, Any]
+    """As they were when they were held."""
     lots: dict[int, Left]
     """What is left of the lots of these accounts, as the moves so far leave it."""
     entries: list[Entry] = field(default_factory=list)
-    new: list[PointsLot] = field(default_factory=list)
+    new: list[dict[str, Any]] = field(default_factory=list)
+    """Lots that come to be, as rows."""
     debts: dict[int, int] = field(default_factory=dict)
     """Of each account, as the moves so far leave it."""
 
@@ -123,10 +135,10 @@ class Draft:
 
     def issue(self, account_id: int, points: int, into: str, out_of: str = ISSUED, **facts: Any) -> Left:
         """A new lot with so many points."""
-        uses = facts.pop("uses", None) or {}
-        row = PointsLot(id=new_id(self.work.now), account_id=account_id, issued=points, uses=uses, **_lot(facts))
+        row = {**LOT_DEFAULTS, **facts, "id": new_id(self.work.now), "account_id": account_id, "issued": points}
+        row["uses"] = dict(row["uses"])
         self.new.append(row)
-        left = Left(row.id, account_id, row.activates_at, row.expires_at, uses=uses)
+        left = Left(row["id"], account_id, row["activates_at"], row["expires_at"], uses=row["uses"])
         self.lots[left.lot_id] = left
         self.move(left, out_of, into, points)
         return left
@@ -154,6 +166,37 @@ class Draft:
             if lot.alive(self.about.at):
                 self.take_out(lot, DEBT, min(owed, lot.points))
 
+    def repay_each(self, account_ids: Iterable[int]) -> None:
+        """Let each of these accounts pay what it owes itself."""
+        for one in account_ids:
+            self.repay(one)
+
+    def settle(self, account_ids: Sequence[int]) -> int:
+        """Let these accounts pay what each owes, then what another of them owes; what is owed still."""
+        self.repay_each(account_ids)
+        for one in account_ids:
+            if self.debts[one]:
+                self._pay_for(one, [other for other in account_ids if other != one])
+        return sum(self.debts[one] for one in account_ids)
+
+    def _pay_for(self, owing: int, others: Sequence[int]) -> None:
+        """Points go over in transit: out of a lot of one account, into a lot by which the other came to owe."""
+        payers = in_order(one for other in others for one in self.of(other) if one.alive(self.about.at) and one.points)
+        if not payers:
+            return
+        owed_by = self._owed_by(owing)
+        for lot in payers:
+            n = min(self.debts[owing], lot.points)
+            self.take_out(lot, TRANSIT, n)
+            self.move(owed_by, TRANSIT, DEBT, n)
+
+    def _owed_by(self, account_id: int) -> Left:
+        entry = PointsEntry
+        owed = select(entry.lot_id).where(entry.account_id == account_id, entry.bucket == DEBT, entry.amount < 0)
+        lot_id = self.work.db.scalars(owed.order_by(entry.txn_id.desc(), entry.number).limit(1)).one()
+        self.also([lot_id])
+        return self.lots[lot_id]
+
 
 LOT_DEFAULTS: Mapping[str, Any] = {
     "origin_lot": None,
@@ -161,12 +204,9 @@ LOT_DEFAULTS: Mapping[str, Any] = {
     "store": "",
     "campaign": "",
     "jurisdiction": "",
+    "uses": {},
     "qualifies": False,
 }
-
-
-def _lot(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {**LOT_DEFAULTS, **facts}
 
 
 # --- beginning -------------------------------------------------------------------------------------------------------
@@ -174,10 +214,31 @@ def _lot(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def replayed(db: Session, about: About) -> PointsTxn | None:
     """The transaction of this key, if the same was asked before. Raises ``Conflict`` if it was something else."""
-    known = db.scalars(select(PointsTxn).where(PointsTxn.key == about.key)).one_or_none()
-    if known is not None and known.request_hash != about.request_hash:
-        raise Conflict(f"key {about.key} was used for another request")
-    return known
+    known = db.execute(select(PointsTxn.id, PointsTxn.request_hash).where(PointsTxn.key == about.key)).one_or_none()
+    return None if known is None else _again(db, about, *known)
+
+
+T_TXN, T_LOT, T_ENTRY, T_NOW, T_ACCOUNT = (
+    cast(Table, one.__table__) for one in (PointsTxn, PointsLot, PointsEntry, PointsLotNow, PointsAccount)
+)
+NOW, ACCOUNT = T_NOW.c, T_ACCOUNT.c
+HAS_POINTS = NOW.pending + NOW.available > literal_column("0")
+"""In the words of the partial indexes."""
+LEFT = (NOW.lot_id, NOW.account_id, NOW.activates_at, NOW.expires_at, NOW.pending, NOW.available, NOW.held, NOW.uses)
+"""In the order of ``Left``."""
+OWN = (
+    select(ACCOUNT.id, ACCOUNT.pending, ACCOUNT.available, ACCOUNT.held, ACCOUNT.debt, ACCOUNT.version)
+    .where(ACCOUNT.id.in_(bindparam("ids", expanding=True)))
+    .order_by(ACCOUNT.id)
+    .with_for_update()
+)
+KNOWN_AND_LEFT = select(PointsTxn.id, PointsTxn.request_hash, *LEFT).select_from(
+    select(literal_column("1").label("one"))
+    .subquery("one")
+    .outerjoin(T_TXN, PointsTxn.key == bindparam("key"))
+    .outerjoin(T_NOW, and_(NOW.account_id.in_(bindparam("ids", expanding=True)), HAS_POINTS))
+)
+"""The transaction of a key, if there is one, and what is left of the lots: one question for both."""
 
 
 def begin(work: Work, about: About, *account_ids: int) -> Draft | PointsTxn:
@@ -185,33 +246,39 @@ def begin(work: Work, about: About, *account_ids: int) -> Draft | PointsTxn:
 
     Raises ``Conflict`` and ``NoAccount``.
     """
-    ids = sorted(set(account_ids))
-    own = select(PointsAccount).where(PointsAccount.id.in_(ids)).order_by(PointsAccount.id).with_for_update()
-    accounts = {one.id: one for one in work.db.scalars(own.execution_options(populate_existing=True))}
+    ids = several(account_ids)
+    work.db.flush()
+    line = work.db.connection()
+    accounts = {one.id: one for one in line.execute(OWN, {"ids": ids})}
     if len(accounts) < len(ids):
         raise NoAccount(f"no account {min(set(ids) - set(accounts))}")
-    if (known := replayed(work.db, about)) is not None:
-        return known
-    return Draft(work, about, accounts, lots_of(work.db, ids), debts={one: accounts[one].debt for one in ids})
+    found = line.execute(KNOWN_AND_LEFT, {"ids": ids, "key": about.key}).all()
+    if found[0][0] is not None:
+        return _again(work.db, about, found[0][0], found[0][1])
+    lots = {one[2]: _left(one[2:]) for one in found if one[2] is not None}
+    return Draft(work, about, accounts, lots, debts={one: accounts[one].debt for one in ids})
+
+
+def _again(db: Session, about: About, txn_id: int, request_hash: str) -> PointsTxn:
+    if request_hash != about.request_hash:
+        raise Conflict(f"key {about.key} was used for another request")
+    return db.get_one(PointsTxn, txn_id)
 
 
 def lots_of(db: Session, account_ids: Sequence[int]) -> dict[int, Left]:
     """What is left of the lots of these accounts that have points."""
-    now = PointsLotNow
-    own = select(now).where(now.account_id.in_(account_ids), now.pending + now.available > 0)
-    return {one.lot_id: _left(one) for one in db.scalars(own.order_by(now.lot_id))}
+    own = select(*LEFT).where(NOW.account_id.in_(account_ids), HAS_POINTS)
+    return {one.lot_id: _left(one) for one in db.execute(own.order_by(NOW.lot_id))}
 
 
 def these_lots(db: Session, lot_ids: Iterable[int]) -> dict[int, Left]:
     """What is left of these lots, also if it is nothing."""
-    own = select(PointsLotNow).where(PointsLotNow.lot_id.in_(sorted(set(lot_ids))))
-    return {one.lot_id: _left(one) for one in db.scalars(own)}
+    own = select(*LEFT).where(NOW.lot_id.in_(sorted(set(lot_ids))))
+    return {one.lot_id: _left(one) for one in db.execute(own)}
 
 
-def _left(one: PointsLotNow) -> Left:
-    return Left(
-        one.lot_id, one.account_id, one.activates_at, one.expires_at, one.pending, one.available, one.held, one.uses
-    )
+def _left(one: Sequence[Any]) -> Left:
+    return Left(*one)
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -238,31 +305,34 @@ def write(draft: Draft, result: Mapping[str, Any] | None = None) -> PointsTxn:
         "rule_version": about.rule_version,
         "approval_id": about.approval_id,
     }
-    new = [_row(one) for one in draft.new]
-    row["content_hash"] = content_hash(row, new, entries)
-    work.db.execute(insert(PointsTxn), [row])
-    if new:
-        work.db.execute(insert(PointsLot), [{**one, "txn_id": txn_id} for one in new])
-    if entries:
-        names = ("account_id", "lot_id", "bucket", "amount")
-        rows = [
-            {"txn_id": txn_id, "number": number, **dict(zip(names, one, strict=True))}
-            for number, one in enumerate(entries)
-        ]
-        work.db.execute(insert(PointsEntry), rows)
-    _keep_lots(draft, {one["id"] for one in new})
+    row["content_hash"] = content_hash(row, draft.new, entries)
+    _keep(work.db, row, draft.new, entries)
+    _keep_lots(draft, {one["id"] for one in draft.new})
     _keep_accounts(draft)
-    return work.db.get_one(PointsTxn, txn_id)
+    return PointsTxn(**row)
+
+
+ENTRY = ("account_id", "lot_id", "bucket", "amount")
+INTO_TXN, INTO_LOT, INTO_ENTRY, INTO_NOW = (insert(one) for one in (T_TXN, T_LOT, T_ENTRY, T_NOW))
+
+
+def _keep(
+    db: Session, txn: Mapping[str, Any], lots: Sequence[Mapping[str, Any]], entries: Sequence[Sequence[Any]]
+) -> None:
+    """The rows that are only added."""
+    line, own = db.connection(), {"txn_id": txn["id"]}
+    line.execute(INTO_TXN, txn)
+    if lots:
+        line.execute(INTO_LOT, [{**one, **own} for one in lots])
+    rows = [{**own, "number": n, **dict(zip(ENTRY, one, strict=True))} for n, one in enumerate(entries)]
+    if rows:
+        line.execute(INTO_ENTRY, rows)
 
 
 COLUMNS = (
     "id", "account_id", "issued", "activates_at", "expires_at", "origin", "origin_lot", "channel", "store", "campaign",
     "jurisdiction", "uses", "qualifies",
 )  # fmt: skip
-
-
-def _row(lot: PointsLot) -> dict[str, Any]:
-    return {name: getattr(lot, name) for name in COLUMNS}
 
 
 def content_hash(txn: Mapping[str, Any], lots: Iterable[Mapping[str, Any]], entries: Iterable[Sequence[Any]]) -> str:
@@ -276,6 +346,18 @@ def content_hash(txn: Mapping[str, Any], lots: Iterable[Mapping[str, Any]], entr
     )
 
 
+KEEP_LOT = (
+    update(T_NOW)
+    .where(NOW.lot_id == bindparam("of_lot"))
+    .values({name: bindparam(name) for name in (PENDING, AVAILABLE, HELD)})
+)
+KEEP_ACCOUNT = (
+    update(T_ACCOUNT)
+    .where(ACCOUNT.id == bindparam("of_account"))
+    .values({name: ACCOUNT[name] + bindparam(f"more_{name}") for name in STANDING} | {"version": ACCOUNT.version + 1})
+)
+
+
 def _keep_lots(draft: Draft, new: set[int]) -> None:
     touched = {one.lot_id for one in draft.entries if one.bucket in (PENDING, AVAILABLE, HELD)}
     fresh, old = [], []
@@ -286,28 +368,32 @@ def _keep_lots(draft: Draft, new: set[int]) -> None:
             facts = {"activates_at": one.activates_at, "expires_at": one.expires_at, "uses": dict(one.uses)}
             fresh.append({"lot_id": lot_id, "account_id": one.account_id, **facts, **counts})
         else:
-            old.append({"lot_id": lot_id, **counts})
+            old.append({"of_lot": lot_id, **counts})
+    line = draft.work.db.connection()
     if fresh:
-        draft.work.db.execute(insert(PointsLotNow), fresh)
+        line.execute(INTO_NOW, fresh)
     if old:
-        draft.work.db.execute(update(PointsLotNow), old)
+        line.execute(KEEP_LOT, old)
 
 
 def _keep_accounts(draft: Draft) -> None:
-    sums: dict[int, dict[str, int]] = defaultdict(lambda: dict.fromkeys(STANDING, 0))
+    sums: dict[int, dict[str, int]] = {one: dict.fromkeys(STANDING, 0) for one in draft.accounts}
     for one in draft.entries:
         if one.bucket in STANDING:
-            sums[one.account_id][one.bucket] += one.amount
-    for account_id, account in draft.accounts.items():
-        change = sums[account_id]
-        account.pending += change[PENDING]
-        account.available += change[AVAILABLE]
-        account.held += change[HELD]
-        account.debt -= change[DEBT]
-        account.version += 1
-        if min(account.pending, account.available, account.held, account.debt) < 0:
+            sums[one.account_id][one.bucket] += -one.amount if one.bucket == DEBT else one.amount
+    for account_id, more in sums.items():
+        if min(getattr(draft.accounts[account_id], name) + more[name] for name in STANDING) < 0:
             raise AssertionError(f"account {account_id} would go below nothing")
-    draft.work.db.flush()
+    rows = [{"of_account": one, **{f"more_{name}": n for name, n in more.items()}} for one, more in sums.items()]
+    draft.work.db.connection().execute(KEEP_ACCOUNT, rows)
+    _forget(draft.work.db, sums)
+
+
+def _forget(db: Session, account_ids: Iterable[int]) -> None:
+    """Whoever looks at one of these accounts in this session reads it anew."""
+    for one in account_ids:
+        if (known := db.identity_map.get(identity_key(PointsAccount, one))) is not None:
+            db.expire(known)
 
 
 def open_account(work: Work, person_id: int) -> PointsAccount:

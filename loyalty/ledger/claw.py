@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from loyalty.ledger import book
-from loyalty.ledger.book import AVAILABLE, CLAW_LOSS, CLAWED, DEBT, EXPIRED, PENDING, About, Draft
+from loyalty.ledger.book import AVAILABLE, CLAW_LOSS, CLAWED, DEBT, EXPIRED, PENDING, About, Accounts, Draft
 from loyalty.ledger.lots import Left, in_order
 from storage.tables import PointsEntry, PointsLot, PointsTxn
 from storage.work import Work
@@ -29,9 +29,13 @@ class Policy:
     """None: as much as the order earned."""
 
 
-def claw_back(work: Work, account_id: int, earned_by: int, target: int, about: About, policy: Policy) -> PointsTxn:
-    """Let ``target`` points of what a transaction brought in be gone in all. Raises ``ValueError`` for more."""
-    draft = book.begin(work, about, account_id)
+def claw_back(work: Work, accounts: Accounts, earned_by: int, target: int, about: About, policy: Policy) -> PointsTxn:
+    """Let ``target`` points of what a transaction brought in be gone in all. Raises ``ValueError`` for more.
+
+    Of several accounts of one person, the others' points are taken before anything is owed.
+    """
+    ids = book.several(accounts)
+    draft = book.begin(work, about, *ids)
     if isinstance(draft, PointsTxn):
         return draft
     own = _lots(work.db, earned_by)
@@ -44,7 +48,7 @@ def claw_back(work: Work, account_id: int, earned_by: int, target: int, about: A
     lots = in_order(draft.lots[one.id] for one in own)
     left = _own(draft, lots, max(0, wanted), policy, earned_by)
     if policy.rule != ONLY_PENDING:
-        left = _others(draft, account_id, left)
+        left = _others(draft, ids, left)
     if policy.rule == ALLOW_DEBT and left:
         limit = earned if policy.debt_limit is None else policy.debt_limit
         owed = min(left, max(0, limit - _owed_for(work.db, earned_by)))
@@ -116,8 +120,8 @@ def _died(db: Session, earned_by: int) -> dict[int, int]:
     return {lot_id: int(n) for lot_id, n in db.execute(own)}
 
 
-def _others(draft: Draft, account_id: int, left: int) -> int:
-    for lot in in_order(draft.of(account_id)):
+def _others(draft: Draft, ids: Sequence[int], left: int) -> int:
+    for lot in in_order(lot for one in ids for lot in draft.of(one)):
         if lot.alive(draft.about.at):
             n = min(left, lot.points)
             draft.take_out(lot, CLAWED, n)

@@ -1,7 +1,7 @@
 """Points come in: awards, re-issues, corrections upwards."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -58,20 +58,8 @@ def award(work: Work, account_id: int, grants: Sequence[Grant], about: About) ->
 
 def _issue(draft: book.Draft, account_id: int, one: Grant) -> Left:
     into = PENDING if one.activates_at > draft.about.at else AVAILABLE
-    return draft.issue(
-        account_id,
-        one.points,
-        into,
-        activates_at=one.activates_at,
-        expires_at=one.expires_at,
-        origin=one.origin,
-        channel=one.channel,
-        store=one.store,
-        campaign=one.campaign,
-        jurisdiction=one.jurisdiction,
-        uses=dict(one.uses),
-        qualifies=one.qualifies,
-    )
+    facts = {each.name: getattr(one, each.name) for each in fields(one) if each.name != "points"}
+    return draft.issue(account_id, one.points, into, **facts)
 
 
 def reissue(work: Work, account_id: int, grant: Grant, lost_txn: int, about: About) -> PointsTxn:

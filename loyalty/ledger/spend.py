@@ -1,7 +1,8 @@
 """Points go out: set apart and taken (hold, capture, release), spent at once, given back, given on.
 
 Exactly what was asked for or nothing; while something is owed nothing goes out. What is given back returns to the lots
-it came from, in the reverse order, with the expiry they had (loyalty.md §2.5–2.7).
+it came from, in the reverse order, with the expiry they had (loyalty.md §2.5–2.7). A person may have several accounts:
+the soonest to die goes first over all of them, and what one owes the others pay.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from loyalty.ledger import book
-from loyalty.ledger.book import AVAILABLE, DONATED, EXPIRED, HELD, REDEEMED, TRANSIT, About, Draft
+from loyalty.ledger.book import AVAILABLE, DONATED, EXPIRED, HELD, REDEEMED, TRANSIT, About, Accounts, Draft
 from loyalty.ledger.lots import Left, anything, take
 from storage.tables import PointsEntry, PointsHold, PointsLot, PointsTxn
 from storage.work import Work
@@ -37,31 +38,31 @@ class TooMuchBack(ValueError):
     """More than was spent and not yet given back."""
 
 
-def _take(draft: Draft, account_id: int, points: int, fits: Fits = anything) -> Sequence[tuple[Left, int]]:
+def _take(draft: Draft, ids: Sequence[int], points: int, fits: Fits = anything) -> Sequence[tuple[Left, int]]:
     """From which lots; what is owed is paid first. Raises ``InDebt`` and ``NotEnough``."""
     if points <= 0:
         raise ValueError("at least one point goes out")
-    draft.repay(account_id)
-    if draft.debts[account_id]:
-        raise InDebt(draft.debts[account_id])
-    return take(draft.of(account_id), points, draft.about.at, fits)
+    if debt := draft.settle(ids):
+        raise InDebt(debt)
+    return take([lot for one in ids for lot in draft.of(one)], points, draft.about.at, fits)
 
 
-def redeem(work: Work, account_id: int, points: int, about: About) -> PointsTxn:
+def redeem(work: Work, accounts: Accounts, points: int, about: About) -> PointsTxn:
     """Spend points at once. Raises ``NotEnough``, ``InDebt``, ``Conflict``; then nothing has changed."""
-    return _out(work, account_id, points, about, REDEEMED)
+    return _out(work, accounts, points, about, REDEEMED)
 
 
-def donate(work: Work, account_id: int, points: int, about: About) -> PointsTxn:
+def donate(work: Work, accounts: Accounts, points: int, about: About) -> PointsTxn:
     """Give points to a cause (``about.source`` names it); that cannot be taken back."""
-    return _out(work, account_id, points, about, DONATED)
+    return _out(work, accounts, points, about, DONATED)
 
 
-def _out(work: Work, account_id: int, points: int, about: About, into: str) -> PointsTxn:
-    draft = book.begin(work, about, account_id)
+def _out(work: Work, accounts: Accounts, points: int, about: About, into: str) -> PointsTxn:
+    ids = book.several(accounts)
+    draft = book.begin(work, about, *ids)
     if isinstance(draft, PointsTxn):
         return draft
-    for lot, n in _take(draft, account_id, points):
+    for lot, n in _take(draft, ids, points):
         draft.take_out(lot, into, n)
     return book.write(draft, {"points": points})
 
@@ -69,15 +70,19 @@ def _out(work: Work, account_id: int, points: int, about: About, into: str) -> P
 # --- in two steps ----------------------------------------------------------------------------------------------------
 
 
-def hold(work: Work, account_id: int, points: int, deadline: datetime, about: About) -> PointsTxn:
-    """Set points apart until it is decided; they do not die meanwhile. Its id is that of the transaction."""
-    draft = book.begin(work, about, account_id)
+def hold(work: Work, accounts: Accounts, points: int, deadline: datetime, about: About) -> PointsTxn:
+    """Set points apart until it is decided; they do not die meanwhile. Its id is that of the transaction.
+
+    Of several accounts it stands with the first; its entries say what it took from which.
+    """
+    ids = book.several(accounts)
+    draft = book.begin(work, about, *ids)
     if isinstance(draft, PointsTxn):
         return draft
-    for lot, n in _take(draft, account_id, points):
+    for lot, n in _take(draft, ids, points):
         draft.take_out(lot, HELD, n)
     txn = book.write(draft, {"points": points})
-    row = {"id": txn.id, "account_id": account_id, "amount": points, "deadline": deadline, "state": "open"}
+    row = {"id": txn.id, "account_id": ids[0], "amount": points, "deadline": deadline, "state": "open"}
     work.db.execute(insert(PointsHold), [{**row, "purpose": about.source[:60]}])
     return txn
 
@@ -97,7 +102,8 @@ def _settle(work: Work, hold_id: int, points: int | None, about: About, grace: t
     if held is None:
         raise LookupError(f"no hold {hold_id}")
     about = replace(about, reverses=hold_id)
-    draft = book.begin(work, about, held.account_id)
+    ids = _accounts_of(work.db, hold_id)
+    draft = book.begin(work, about, *ids)
     if isinstance(draft, PointsTxn):
         return draft
     if held.state != "open":
@@ -113,7 +119,7 @@ def _settle(work: Work, hold_id: int, points: int | None, about: About, grace: t
         left -= spent
         draft.move(draft.lots[lot_id], HELD, REDEEMED, spent)
         _come_back(draft, draft.lots[lot_id], HELD, n - spent, grace)
-    draft.repay(held.account_id)
+    draft.repay_each(ids)
     txn = book.write(draft, {"points": wanted, "back": held.amount - wanted})
     state = "captured" if wanted else "released"
     work.db.execute(
@@ -166,8 +172,8 @@ def _facts(db: Session, lot_id: int) -> dict[str, Any]:
 def give_back(work: Work, spent_txn: int, points: int, about: About, grace: timedelta) -> PointsTxn:
     """Undo so much of a redemption, the last points taken first. Raises ``TooMuchBack``."""
     about = replace(about, reverses=spent_txn)
-    account_id = _account_of(work.db, spent_txn)
-    draft = book.begin(work, about, account_id)
+    ids = _accounts_of(work.db, spent_txn)
+    draft = book.begin(work, about, *ids)
     if isinstance(draft, PointsTxn):
         return draft
     parts = _parts(work.db, spent_txn, REDEEMED)
@@ -181,13 +187,14 @@ def give_back(work: Work, spent_txn: int, points: int, about: About, grace: time
         back = min(left, n)
         left -= back
         _come_back(draft, draft.lots[lot_id], REDEEMED, back, grace)
-    draft.repay(account_id)
+    draft.repay_each(ids)
     return book.write(draft, {"points": points})
 
 
-def _account_of(db: Session, txn_id: int) -> int:
-    found = db.scalar(select(PointsEntry.account_id).where(PointsEntry.txn_id == txn_id).limit(1))
-    if found is None:
+def _accounts_of(db: Session, txn_id: int) -> Sequence[int]:
+    """The accounts a transaction touched, in order. Raises ``LookupError``."""
+    own = select(PointsEntry.account_id).where(PointsEntry.txn_id == txn_id).distinct()
+    if not (found := db.scalars(own.order_by(PointsEntry.account_id)).all()):
         raise LookupError(f"no transaction {txn_id}")
     return found
 
@@ -207,15 +214,16 @@ def _returned(db: Session, spent_txn: int) -> dict[int, int]:
 # --- to somebody else ------------------------------------------------------------------------------------------------
 
 
-def transfer(work: Work, sender: int, receiver: int, points: int, about: About) -> PointsTxn:
+def transfer(work: Work, sender: Accounts, receiver: int, points: int, about: About) -> PointsTxn:
     """Give points to somebody, who gets them with the expiry they have and cannot give them on."""
-    if sender == receiver:
+    ids = book.several(sender)
+    if receiver in ids:
         raise ValueError("nobody gives points to themselves")
-    draft = book.begin(work, about, sender, receiver)
+    draft = book.begin(work, about, *ids, receiver)
     if isinstance(draft, PointsTxn):
         return draft
-    handed_on = _handed_on(work.db, [one.lot_id for one in draft.of(sender)])
-    for lot, n in _take(draft, sender, points, lambda one: one.lot_id not in handed_on):
+    handed_on = _handed_on(work.db, [lot.lot_id for one in ids for lot in draft.of(one)])
+    for lot, n in _take(draft, ids, points, lambda one: one.lot_id not in handed_on):
         draft.take_out(lot, TRANSIT, n)
         facts = {**_facts(work.db, lot.lot_id), "origin": "transfer", "origin_lot": lot.lot_id}
         draft.issue(receiver, n, AVAILABLE, TRANSIT, **facts, activates_at=lot.activates_at, expires_at=lot.expires_at)

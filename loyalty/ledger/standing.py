@@ -1,7 +1,7 @@
 """What an account comes to at a moment, whether or not its books have been brought to it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select
@@ -25,15 +25,39 @@ class Standing:
     """What is left, the soonest to die first; without what has died."""
 
 
+@dataclass
+class Part:
+    """What one account has and owes, as it is written."""
+
+    held: int = 0
+    debt: int = 0
+    lots: list[Left] = field(default_factory=list)
+
+
 def standing(db: Session, account_ids: Sequence[int], at: datetime) -> Standing:
     """Of some accounts together: a person may have several."""
-    lots = [one for one in book.lots_of(db, account_ids).values() if not one.over(at)]
-    accounts = db.scalars(select(PointsAccount).where(PointsAccount.id.in_(account_ids))).all()
-    alive, debt = alive_points(lots, at), sum(one.debt for one in accounts)
+    return together(parts(db, account_ids).values(), at)
+
+
+def parts(db: Session, account_ids: Sequence[int]) -> dict[int, Part]:
+    """What is written of each of these accounts."""
+    account = PointsAccount
+    own = select(account.id, account.held, account.debt).where(account.id.in_(account_ids))
+    found = {account_id: Part(held, debt) for account_id, held, debt in db.execute(own)}
+    for lot in book.lots_of(db, account_ids).values():
+        found[lot.account_id].lots.append(lot)
+    return found
+
+
+def together(some: Iterable[Part], at: datetime) -> Standing:
+    """Accounts of one person at a moment; what one owes the others pay."""
+    some = list(some)
+    lots = [lot for one in some for lot in one.lots if not lot.over(at)]
+    alive, debt = alive_points(lots, at), sum(one.debt for one in some)
     return Standing(
         available=max(0, alive - debt),
         pending=sum(one.points for one in lots if one.activates_at > at),
-        held=sum(one.held for one in accounts),
+        held=sum(one.held for one in some),
         debt=max(0, debt - alive),
         lots=in_order(lots),
     )

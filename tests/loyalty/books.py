@@ -30,12 +30,15 @@ class Books:
     url: str
     now: datetime = START
     people: list[int] = field(default_factory=list)
+    """The account of each."""
+    joined: bool = False
+    """Whether the first and the third turned out to be one person."""
     said: int = 0
 
     def __post_init__(self) -> None:
         self.engine = open_engine(self.url)
         with self.work() as work:
-            for number in (1, 2):
+            for number in (1, 2, 3):
                 person = Person(name=f"客户{number}", first_seen_at=START, last_seen_at=START)
                 work.db.add(person)
                 work.db.flush()
@@ -48,6 +51,11 @@ class Books:
     def work(self) -> Iterator[Work]:
         with transaction(self.engine) as db:
             yield Work(db, self.now, cause="test")
+
+    def own(self, who: int) -> list[int]:
+        """All accounts of the person who has this one."""
+        together = self.joined and who in (0, 2)
+        return [self.people[one] for one in ((0, 2) if together else (who,))]
 
     def to(self, number: float) -> None:
         self.now = day(number)
@@ -72,12 +80,12 @@ class Books:
     def redeem(self, points: int, *, who: int = 0, key: str = "") -> int:
         with self.work() as work:
             about = self.about("redeem", key, request={"points": points, "who": who})
-            return spend.redeem(work, self.people[who], points, about).id
+            return spend.redeem(work, self.own(who), points, about).id
 
     def hold(self, points: int, *, who: int = 0, days: float = 3, key: str = "") -> int:
         with self.work() as work:
             about = self.about("hold", key, request={"points": points})
-            return spend.hold(work, self.people[who], points, self.now + timedelta(days=days), about).id
+            return spend.hold(work, self.own(who), points, self.now + timedelta(days=days), about).id
 
     def capture(self, hold: int, points: int | None = None, *, grace: float = 3) -> int:
         with self.work() as work:
@@ -93,15 +101,16 @@ class Books:
 
     def claw(self, earned: int, target: int, policy: Policy = Policy(), *, who: int = 0) -> PointsTxn:  # noqa: B008
         with self.work() as work:
-            return claw.claw_back(work, self.people[who], earned, target, self.about("claw", reverses=earned), policy)
+            return claw.claw_back(work, self.own(who), earned, target, self.about("claw", reverses=earned), policy)
 
     def transfer(self, points: int, *, who: int = 0) -> int:
+        receiver = self.people[0 if who == 1 else 1]
         with self.work() as work:
-            return spend.transfer(work, self.people[who], self.people[1 - who], points, self.about("transfer")).id
+            return spend.transfer(work, self.own(who), receiver, points, self.about("transfer")).id
 
     def donate(self, points: int, *, who: int = 0) -> int:
         with self.work() as work:
-            return spend.donate(work, self.people[who], points, self.about("donate", source="cause:1")).id
+            return spend.donate(work, self.own(who), points, self.about("donate", source="cause:1")).id
 
     def reissue(self, points: int, lost: int, *, who: int = 0) -> int:
         grant = Grant(points, self.now, None, "reissue")
@@ -117,7 +126,7 @@ class Books:
 
     def standing(self, who: int = 0) -> standing.Standing:
         with self.work() as work:
-            return standing.standing(work.db, [self.people[who]], self.now)
+            return standing.standing(work.db, self.own(who), self.now)
 
     def left(self, who: int = 0) -> list[tuple[int, float | None]]:
         """What is left of each lot that is alive or will be, and the day it dies."""

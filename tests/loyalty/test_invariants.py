@@ -1,4 +1,4 @@
-"""I1 to I20 of loyalty.md §2.12: what the books promise, whatever is done to them and in whatever order."""
+"""I1 to I20 and I31 of loyalty.md §2.12: what the books promise, whatever is done to them and in whatever order."""
 
 import os
 from collections import defaultdict
@@ -22,13 +22,13 @@ from tests.loyalty.books import Books, day
 from tests.opened import Kept
 
 POINTS = st.integers(1, 120)
-WHO = st.sampled_from([0, 1])
+WHO = st.sampled_from([0, 1, 2])
 GONE = ("redeemed", "expired", "donated", "clawed", "claw_loss", "debt", "transit")
 REFUSED = (NotEnough, InDebt, Settled, TooMuchBack)
 
 
 class Points(RuleBasedStateMachine):
-    """Two people, their points, and time."""
+    """Three accounts, of three people or of two, their points, and time."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -42,6 +42,33 @@ class Points(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.books.close()
+
+    def _views(self) -> list[int]:
+        """An account of each person there is now."""
+        return [0, 1] if self.books.joined else [0, 1, 2]
+
+    @rule()
+    def two_turn_out_to_be_one_or_not(self) -> None:
+        entries, before = len(self.books.rows(PointsEntry)), [self._said(who) for who in (0, 2)]
+        self.books.joined = not self.books.joined
+        self._adds_up()
+        assert len(self.books.rows(PointsEntry)) == entries, "I31"
+        after = [self._said(who) for who in (0, 2)]
+        self.books.joined = not self.books.joined
+        assert [self._said(who) for who in (0, 2)] == before, "I31"
+        self.books.joined = not self.books.joined
+        assert [self._said(who) for who in (0, 2)] == after, "I31"
+
+    def _adds_up(self) -> None:
+        """What a person has and owes is what their accounts have and owe."""
+        joined = self.books.joined
+        self.books.joined = True
+        together = self._said(0)
+        self.books.joined = False
+        apart = [self._said(who) for who in (0, 2)]
+        self.books.joined = joined
+        net = sum(one[0] - one[3] for one in apart)
+        assert together == (max(0, net), apart[0][1] + apart[1][1], apart[0][2] + apart[1][2], max(0, -net)), "I31"
 
     def _day(self) -> float:
         return (self.books.now - day(0)) / timedelta(days=1)
@@ -80,9 +107,9 @@ class Points(RuleBasedStateMachine):
         kept = [ends for lot, (ends, n) in after.items() if n]
         assert not touched or not kept or max(touched) <= min(kept), "I9"
 
-    @rule(points=POINTS, days=st.sampled_from([1, 5]))
-    def holds_some(self, points: int, days: float) -> None:
-        if (done := self._tried(lambda: self.books.hold(points, days=days))) is not None:
+    @rule(who=WHO, points=POINTS, days=st.sampled_from([1, 5]))
+    def holds_some(self, who: int, points: int, days: float) -> None:
+        if (done := self._tried(lambda: self.books.hold(points, who=who, days=days))) is not None:
             self.holds.append(done)
 
     @precondition(lambda self: self.holds)
@@ -116,13 +143,16 @@ class Points(RuleBasedStateMachine):
         number = data.draw(st.integers(0, len(self.orders) - 1))
         order, who, earned, before = self.orders[number]
         target = min(earned, before + more)
-        owed = self.books.rows(PointsAccount)[who].debt
+        owed = self._debt()
         self.books.claw(order, target, Policy(rule, limit), who=who)
-        now = self.books.rows(PointsAccount)[who].debt
+        now = self._debt()
         assert rule == ALLOW_DEBT or now <= owed, "I18"
         assert now - owed <= (earned if limit is None else limit), "I18"
         assert self._clawed(order) == target, "I16"
         self.orders[number] = (order, who, earned, target)
+
+    def _debt(self) -> int:
+        return sum(one.debt for one in self.books.rows(PointsAccount))
 
     def _clawed(self, order: int) -> int:
         claws = {one.id for one in self.books.rows(PointsTxn) if one.kind == "claw" and one.reverses == order}
@@ -131,16 +161,18 @@ class Points(RuleBasedStateMachine):
 
     @rule(who=WHO, points=POINTS)
     def gives_to_the_other(self, who: int, points: int) -> None:
-        both = [self.books.standing(one) for one in (0, 1)]
-        ends = {one.lot_id: one.expires_at for one in both[who].lots}
+        everybody = [self.books.standing(one) for one in self._views()]
+        ends = {one.lot_id: one.expires_at for one in self.books.standing(who).lots}
         known = {one.id for one in self.books.rows(PointsLot)}
         if self._tried(lambda: self.books.transfer(points, who=who)) is None:
             return
         new = [one for one in self.books.rows(PointsLot) if one.id not in known]
         assert all(one.expires_at == ends[one.origin_lot] for one in new), "I20"
         assert sum(one.issued for one in new) == points, "I20"
-        after = [self.books.standing(one) for one in (0, 1)]
-        assert sum(one.available - one.debt for one in after) == sum(one.available - one.debt for one in both), "I20"
+        after = [self.books.standing(one) for one in self._views()]
+        assert sum(one.available - one.debt for one in after) == sum(one.available - one.debt for one in everybody), (
+            "I20"
+        )
 
     @rule(who=WHO, points=POINTS)
     def gives_to_a_cause(self, who: int, points: int) -> None:
@@ -152,9 +184,9 @@ class Points(RuleBasedStateMachine):
 
     @rule()
     def the_books_are_brought_to_the_present(self) -> None:
-        before = [self._said(who) for who in (0, 1)]
+        before = [self._said(who) for who in self._views()]
         self.books.sweep()
-        assert [self._said(who) for who in (0, 1)] == before, "I7"
+        assert [self._said(who) for who in self._views()] == before, "I7"
         count = len(self.books.rows(PointsTxn))
         self.books.sweep()
         assert len(self.books.rows(PointsTxn)) == count, "I7"
@@ -205,7 +237,7 @@ class Points(RuleBasedStateMachine):
 
     @invariant()
     def i5_nobody_has_points_and_owes_some(self) -> None:
-        for who in (0, 1):
+        for who in self._views():
             one = self.books.standing(who)
             assert not (one.available and one.debt)
 
@@ -243,11 +275,11 @@ def _run(fresh: Any, quick: int) -> None:
     )
 
 
-def test_i1_to_i13_i15_i16_i18_i20_hold_on_sqlite(tmp_path: Path, sqlite_template: Path) -> None:
+def test_i1_to_i13_i15_i16_i18_i20_i31_hold_on_sqlite(tmp_path: Path, sqlite_template: Path) -> None:
     _run(lambda: databases.fresh_sqlite(tmp_path, sqlite_template), quick=15)
 
 
-def test_i1_to_i13_i15_i16_i18_i20_hold_on_postgresql(postgres_url: str) -> None:
+def test_i1_to_i13_i15_i16_i18_i20_i31_hold_on_postgresql(postgres_url: str) -> None:
     kept = Kept(postgres_url.rpartition("/")[2])
     try:
         _run(kept.put_back, quick=3)

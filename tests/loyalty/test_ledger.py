@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from loyalty.ledger import book, sweeps
+from loyalty.ledger import book, spend, sweeps
 from loyalty.ledger.earn import Grant, TooMuch
+from loyalty.ledger.lots import NotEnough
+from loyalty.ledger.spend import InDebt
 from storage.tables import PointsHold, PointsTxn
 from tests.loyalty.books import Books, day
 
@@ -58,4 +60,60 @@ def test_no_award_is_nothing_or_less(points: int) -> None:
 def test_an_account_nobody_opened_is_named(books: Books) -> None:
     books.people.append(999)
     with pytest.raises(book.NoAccount, match="999"):
-        books.award(5, who=2)
+        books.award(5, who=3)
+
+
+# --- a person with two accounts --------------------------------------------------------------------------------------
+
+
+def test_of_two_accounts_the_soonest_to_die_goes_first_and_comes_back_where_it_was(books: Books) -> None:
+    books.joined = True
+    books.award(30, lives=20, who=0)
+    books.award(30, lives=10, who=2)
+    spent = books.redeem(40)
+    assert books.left() == [(20, 20)]
+    books.give_back(spent, 25)
+    assert books.left() == [(15, 10), (30, 20)]
+    books.joined = False
+    assert (books.left(0), books.left(2)) == ([(30, 20)], [(15, 10)])
+
+
+def test_a_hold_over_two_accounts_is_captured_in_part_and_the_rest_comes_back_to_each(books: Books) -> None:
+    books.joined = True
+    books.award(30, lives=20, who=0)
+    books.award(30, lives=10, who=2)
+    hold = books.hold(50)
+    books.capture(hold, 35)
+    books.joined = False
+    assert (books.left(0), books.left(2)) == ([(25, 20)], [])
+
+
+def test_what_one_account_owes_the_other_pays_and_only_while_they_are_one_person(books: Books) -> None:
+    order = books.award(100)
+    books.redeem(100)
+    books.claw(order, 100)
+    books.award(130, who=2)
+    with pytest.raises(InDebt):
+        books.redeem(1)
+    assert (books.standing(0).debt, books.standing(2).available) == (100, 130)
+    books.joined = True
+    assert (books.standing().debt, books.standing().available) == (0, 30)
+    with pytest.raises(NotEnough):
+        books.redeem(31)
+    books.redeem(30)
+    books.joined = False
+    assert [(one.available, one.debt) for one in map(books.standing, (0, 2))] == [(0, 0), (0, 0)]
+
+
+def test_a_refund_takes_from_the_other_account_before_anything_is_owed(books: Books) -> None:
+    books.joined = True
+    order = books.award(100)
+    books.redeem(100)
+    books.award(40, who=2)
+    books.claw(order, 100)
+    assert (books.standing().available, books.standing().debt) == (0, 60)
+
+
+def test_nobody_without_an_account_can_spend(books: Books) -> None:
+    with pytest.raises(book.NoAccount), books.work() as work:
+        spend.redeem(work, [], 5, books.about("redeem"))
