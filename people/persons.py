@@ -8,10 +8,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from people import identities, relations
+from people import evidence, identities, relations
 from people.relations import Fact
 from storage import search
 from storage.database import changed_rows, insert_new, upsert
@@ -30,6 +30,30 @@ def public_id(person_id: int) -> str:
     return f"p_{person_id}"
 
 
+def heads() -> ColumnElement[bool]:
+    """The condition on ``Person`` that leaves out anchors for which another one speaks: who stands in lists."""
+    return Person.merged_into.is_(None)
+
+
+def head_of(db: Session, person: Person) -> Person:
+    """The anchor that speaks for this one: itself, unless it turned out to be somebody we knew already."""
+    return person if person.merged_into is None else db.get_one(Person, person.merged_into)
+
+
+def anchors(db: Session, person_id: int) -> list[int]:
+    """The ids of everybody who turned out to be this person; the one that speaks for all first, then the oldest."""
+    head = db.scalar(select(func.coalesce(Person.merged_into, Person.id)).where(Person.id == person_id))
+    if head is None:
+        return []
+    return [head, *db.scalars(select(Person.id).where(Person.merged_into == head).order_by(Person.id))]
+
+
+def hold_all(work: Work, person: Person) -> None:
+    """Nobody else writes about this person, under whatever anchor, until this work is kept."""
+    own = select(Person).where(Person.id.in_(anchors(work.db, person.id))).order_by(Person.id)
+    work.db.scalars(own.with_for_update().execution_options(populate_existing=True)).all()
+
+
 def find_person(db: Session, type_: str, value: str) -> Person | None:
     """The person known by this identity."""
     known = select(Person).join(Identity).where(Identity.type == type_, Identity.value == value)
@@ -45,7 +69,7 @@ def person_of(work: Work, external_userid: str, at: datetime | None = None) -> P
         made = Person(first_seen_at=at or work.now, last_seen_at=at or work.now)
         work.db.add(made)
         work.db.flush()
-        if add_identity(work.db, made.id, EXTERNAL, external_userid, work.now):
+        if add_identity(work.db, made.id, EXTERNAL, external_userid, work.now, home=True):
             return made
         work.db.delete(made)
         work.db.flush()
@@ -73,6 +97,7 @@ def add_identity(
     *,
     verified: bool = True,
     source: str = "wecom",
+    home: bool = False,
 ) -> bool:
     """Remember one more way to know this person; False when it belongs to somebody already.
 
@@ -86,7 +111,9 @@ def add_identity(
         "added_at": at,
         "source": source,
     }
+    edge = evidence.edge(person_id, type_, value, source=source, verified=verified, at=at, home=home)
     if insert_new(db, Identity, [row], ["type", "value"]):
+        evidence.keep(db, [edge])
         return True
     proposed = (Identity.type == type_, Identity.value == value, Identity.verified.is_(False))
     elsewhere = update(Identity).where(*proposed, Identity.person_id != person_id)

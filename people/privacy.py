@@ -27,11 +27,13 @@ from storage.tables import (
     Alarm,
     AuditRow,
     Base,
+    BlockedValue,
     BulkJob,
     BulkRow,
     Conversation,
     Enrolment,
     Erasure,
+    Evidence,
     GroupMember,
     HandoverRow,
     IdempotentAnswer,
@@ -55,6 +57,7 @@ from storage.tables import (
     RelationFact,
     RelationTag,
     RepCard,
+    Review,
     RuleHit,
     SegmentMember,
     ShopOrder,
@@ -65,6 +68,7 @@ from storage.tables import (
     Touch,
     TrackedLink,
     Unassigned,
+    Verdict,
     WebhookCall,
     Welcome,
 )
@@ -92,7 +96,8 @@ WHOSE = ("person_id", "anchor_id", "identity_type", "identity_value")
 class Traces:
     """By what a person's rows are found."""
 
-    person_id: int
+    people: tuple[int, ...]
+    """The person's anchors, the one that speaks for all first."""
     identities: tuple[tuple[str, str], ...]
     """(type, value), with the external_userids of relations."""
     names: tuple[str, ...]
@@ -105,7 +110,12 @@ class Traces:
     @property
     def public_id(self) -> str:
         """``p_17``."""
-        return persons.public_id(self.person_id)
+        return persons.public_id(self.people[0])
+
+    @property
+    def public_ids(self) -> list[str]:
+        """It, and the ids of all who turned out to be the same person."""
+        return [persons.public_id(one) for one in self.people]
 
     @property
     def externals(self) -> list[str]:
@@ -120,7 +130,7 @@ class Traces:
     @property
     def needles(self) -> list[str]:
         """These, and our own id as it stands in JSON: ``p_17`` is also the beginning of ``p_170``."""
-        return [*self.telling, f'"{self.public_id}"']
+        return [*self.telling, *(f'"{one}"' for one in self.public_ids)]
 
 
 Where = Callable[[Traces], ColumnElement[bool]]
@@ -138,11 +148,15 @@ class Holding:
 
 
 def _own(column: InstrumentedAttribute[Any]) -> Where:
-    return lambda one: column == one.person_id
+    return lambda one: column.in_(one.people)
+
+
+def _of_two(a: InstrumentedAttribute[Any], b: InstrumentedAttribute[Any]) -> Where:
+    return lambda one: or_(a.in_(one.people), b.in_(one.people))
 
 
 def _of_relations(column: InstrumentedAttribute[Any]) -> Where:
-    return lambda one: column.in_(select(Relation.id).where(Relation.person_id == one.person_id))
+    return lambda one: column.in_(select(Relation.id).where(Relation.person_id.in_(one.people)))
 
 
 def _known_as(column: InstrumentedAttribute[Any]) -> Where:
@@ -161,28 +175,28 @@ def _spoken_of(*texts: InstrumentedAttribute[Any]) -> Holding:
 
 
 def _steps(one: Traces) -> ColumnElement[bool]:
-    return StepRun.enrolment_id.in_(select(Enrolment.id).where(Enrolment.person_id == one.person_id))
+    return StepRun.enrolment_id.in_(select(Enrolment.id).where(Enrolment.person_id.in_(one.people)))
 
 
 def _opens(one: Traces) -> ColumnElement[bool]:
     """What they opened, and what was opened of links that were made for them."""
     theirs = select(TrackedLink.id).where(_links(one))
-    return or_(LinkOpen.person_id == one.person_id, LinkOpen.link_id.in_(theirs))
+    return or_(LinkOpen.person_id.in_(one.people), LinkOpen.link_id.in_(theirs))
 
 
 def _links(one: Traces) -> ColumnElement[bool]:
     """Also those of a welcome, which was sent before we knew the person."""
-    return or_(TrackedLink.person_id == one.person_id, TrackedLink.external_userid.in_(one.externals))
+    return or_(TrackedLink.person_id.in_(one.people), TrackedLink.external_userid.in_(one.externals))
 
 
 def _bulk_rows(one: Traces) -> ColumnElement[bool]:
     """Also lines that were refused because whoever sent the file may not see this person."""
     asked = [value for _, value in one.identities]
-    return or_(BulkRow.person_id == one.person_id, BulkRow.asked.in_([*asked, one.public_id]))
+    return or_(BulkRow.person_id.in_(one.people), BulkRow.asked.in_([*asked, *one.public_ids]))
 
 
 def _callbacks(one: Traces) -> ColumnElement[bool]:
-    grounds = select(TagGround.inbox_id).where(TagGround.person_id == one.person_id, TagGround.inbox_id.is_not(None))
+    grounds = select(TagGround.inbox_id).where(TagGround.person_id.in_(one.people), TagGround.inbox_id.is_not(None))
     return or_(_holding_any(_texts(InboxRow), one.needles), InboxRow.identity.in_(one.events), InboxRow.id.in_(grounds))
 
 
@@ -221,13 +235,17 @@ HOLDINGS: tuple[Holding, ...] = (
     Holding(ShopOrder, _own(ShopOrder.person_id), RELEASE),
     Holding(Relation, _own(Relation.person_id)),
     Holding(Identity, _own(Identity.person_id)),
+    Holding(Evidence, _own(Evidence.anchor_id)),
+    Holding(Verdict, _of_two(Verdict.a, Verdict.b)),
+    Holding(Review, _of_two(Review.a, Review.b)),
+    Holding(BlockedValue, lambda one: BlockedValue.value.in_(one.telling)),
     Holding(Person, _own(Person.id)),
     _spoken_of(BulkJob.source, BulkJob.reason),
     _spoken_of(SyncRun.report, SyncRun.at, SyncRun.trouble),
     _spoken_of(Progress.at, Progress.note),
     _spoken_of(Alarm.text),
     _spoken_of(JobRun.outcome),
-    Holding(AuditRow, lambda one: AuditRow.subject == one.public_id, KEEP),
+    Holding(AuditRow, lambda one: AuditRow.subject.in_(one.public_ids), KEEP),
 )
 """In the order in which they are erased: what hangs on a row goes before it.
 
@@ -284,7 +302,7 @@ NOBODY: Mapping[str, str] = MappingProxyType(
 
 
 def _lines(one: Traces) -> Any:
-    return select(Interaction.id).where(Interaction.person_id == one.person_id)
+    return select(Interaction.id).where(Interaction.person_id.in_(one.people))
 
 
 # --- finding ---------------------------------------------------------------------------------------------------------
@@ -292,18 +310,22 @@ def _lines(one: Traces) -> Any:
 
 def traces_of(db: Session, person: Person) -> Traces:
     """By what this person's rows are found."""
-    known = db.execute(select(Identity.type, Identity.value).where(Identity.person_id == person.id)).all()
-    relations = list(db.scalars(select(Relation).where(Relation.person_id == person.id)))
+    people = persons.anchors(db, person.id)
+    told_of = select(Evidence.type, Evidence.value).where(Evidence.anchor_id.in_(people))
+    indexed = select(Identity.type, Identity.value).where(Identity.person_id.in_(people))
+    known = [*db.execute(indexed.order_by(Identity.id)), *db.execute(told_of.order_by(Evidence.id))]
+    relations = list(db.scalars(select(Relation).where(Relation.person_id.in_(people))))
     externals = [(persons.EXTERNAL, one.external_userid) for one in relations]
     numbers = [(identities.PHONE, one) for some in relations for one in some.remark_phones or []]
     told = db.execute(select(Interaction.once, Interaction.kind, Interaction.details["text"].as_string()).where(
-        Interaction.person_id == person.id))  # fmt: skip
+        Interaction.person_id.in_(people)))  # fmt: skip
     lines = told.all()
     texts = [text for _, kind, text in lines if kind in ("note", "forwarded")]
-    texts += db.scalars(select(Task.text).where(Task.person_id == person.id))
-    names = [person.name, *(one.remark for one in relations)]
+    texts += db.scalars(select(Task.text).where(Task.person_id.in_(people)))
+    called = db.scalars(select(Person.name).where(Person.id.in_(people)))
+    names = [*called, *(one.remark for one in relations)]
     return Traces(
-        person_id=person.id,
+        people=tuple(people),
         identities=tuple(dict.fromkeys([*((type_, value) for type_, value in known), *externals, *numbers])),
         names=tuple(dict.fromkeys(one.strip() for one in names if one and len(one.strip()) >= NAMED_AT_LEAST)),
         said=tuple(dict.fromkeys(one for one in texts if one and len(one) >= SAID_AT_LEAST)),
@@ -429,7 +451,8 @@ def erase(work: Work, person: Person, by: str, found: Found | None = None) -> Er
     """
     db = work.db
     db.flush()
-    db.refresh(person, with_for_update=True)  # who is just writing about them comes before, or finds nobody
+    persons.hold_all(work, person)
+    db.refresh(person)  # who is just writing about them comes before, or finds nobody
     traces = traces_of(db, person)
     if found is None or not found.fits(traces):
         found = _look_through(db, traces)

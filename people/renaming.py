@@ -19,6 +19,7 @@ from storage.tables import (
     Answer,
     ApiKey,
     Base,
+    BlockedValue,
     Broadcast,
     BulkJob,
     Campaign,
@@ -27,6 +28,7 @@ from storage.tables import (
     Conversation,
     Department,
     Erasure,
+    Evidence,
     GroupChat,
     GroupMember,
     Handover,
@@ -49,6 +51,7 @@ from storage.tables import (
     RelationTag,
     RepCard,
     RepDay,
+    Review,
     Segment,
     Setting,
     ShopOrder,
@@ -61,6 +64,7 @@ from storage.tables import (
     TrackedLink,
     Unassigned,
     User,
+    Verdict,
     Welcome,
 )
 from storage.work import Work
@@ -113,6 +117,11 @@ NAMES: tuple[Column, ...] = (
     Journey.made_by,
     Journey.changed_by,
     JourneyVersion.by,
+    Verdict.by,
+    BlockedValue.by,
+    Review.made_by,
+    Review.asked_by,
+    Review.decided_by,
     ShopOrder.staff,
     ShopOrder.claimed_by,
     PointsRules.made_by,
@@ -128,13 +137,14 @@ WITHIN: tuple[tuple[Column, tuple[str, ...]], ...] = (
     (Segment.filter, ("value",)),
     (Broadcast.filter, ("value",)),
     (Journey.draft, ("value", "reps")),
+    (Person.own, ("owner", "opted_out_by")),
     (Campaign.audience, ("value",)),
     (Member.superiors, ()),
     (Department.leaders, ()),
     (Interaction.details, ("by", "to", "from", "servicer", "recalled_by")),
 )
 """JSON that holds userids, and under which names; without one its elements, or its own names, are userids."""
-APART: tuple[Column, ...] = (Member.userid, User.userid, Welcome.userid)
+APART: tuple[Column, ...] = (Member.userid, User.userid, Welcome.userid, Evidence.source)
 """Userids that follow in a way of their own (and so do the calls that still wait: ``outbox.rename_rep``)."""
 STAYS: Mapping[str, str] = MappingProxyType(
     {
@@ -177,6 +187,7 @@ def rename(work: Work, old: str, new: str) -> None:
     if db.scalar(select(User.id).where(User.userid == new)) is None:
         db.execute(update(User).where(User.userid == old).values(userid=new))
     outbox.rename_rep(db, old, new)
+    db.execute(update(Evidence).where(Evidence.source == f"rep:{old}").values(source=f"rep:{new}"))
     for person in db.scalars(select(Person).where(Person.id.in_(merged))).all():
         persons.refold(work, person)
     db.flush()

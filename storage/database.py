@@ -253,7 +253,7 @@ def insert_new(
     unique: Sequence[str],
     returning: str = "id",
 ) -> list[Any]:
-    """Insert the rows whose ``unique`` columns are new; give the ids of those. Works alike on both databases.
+    """Insert the rows whose ``unique`` columns (none named: any) are new; give the ids. Works alike on both databases.
 
     All rows name the same columns. (``rowcount`` is -1 here on PostgreSQL, so only RETURNING tells the truth.)
     """
@@ -336,7 +336,7 @@ def _insert_new(
 ) -> Executable:
     """Built once, so that SQLAlchemy finds its compiled form again: compiling costs more than inserting."""
     own = cast(Table, table.__table__)
-    statement = _dialect(dialect).insert(own).on_conflict_do_nothing(index_elements=list(unique))
+    statement = _dialect(dialect).insert(own).on_conflict_do_nothing(index_elements=list(unique) or None)
     return cast(Executable, statement.returning(*(own.c[name] for name in returning)))
 
 

@@ -35,12 +35,16 @@ class Work:
     """Senders that only show what they would do."""
     notice: str = ""
     """The shop's privacy notice, for the first thing we write to somebody."""
+    pending_days: int = 7
+    """Days until points of an order can be spent (the return window), where the shop's rules say nothing else."""
     home: str = ""
     """Where customers' own pages are reached from outside, such as ``https://t.example.com``; no slash at its end."""
     goes_on: bool = False
     """Set by a step that has kept one portion of an event and wants the next: the event stays open, due at once."""
     lanes: set[str] = field(default_factory=set)
     """Lanes of the outbox in which something now waits; after the commit their bell is rung."""
+    via: dict[int, int] = field(default_factory=dict)
+    """Through which anchor a person was met here, if it is not the one that speaks for them: facts remember it."""
     _found: dict[Hashable, Any] = field(default_factory=dict)
 
     def found(self, key: Hashable, look: Callable[[], Found]) -> Found:
@@ -48,6 +52,10 @@ class Work:
         if key not in self._found:
             self._found[key] = look()
         return cast(Found, self._found[key])
+
+    def forget(self, key: Hashable) -> None:
+        """Look again next time: this work has changed it."""
+        self._found.pop(key, None)
 
     def ask(self, command: Command, *, once: str, key: str, before: datetime | None = None) -> bool:
         """Plan a call to WeCom, to be made after this transaction has been kept. False when it is planned already."""

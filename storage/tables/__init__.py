@@ -8,6 +8,7 @@ from storage.tables.base import Base
 from storage.tables.channels import CalendarDay, Channel, ChannelSeat, Media, Welcome
 from storage.tables.conversations import Answer, Conversation, GroupChat, GroupMember, KeptFile, KfAccount, RepDay
 from storage.tables.earning import Campaign, PointsCounter, PointsRules
+from storage.tables.evidence import BlockedValue, Evidence, Review, Verdict
 from storage.tables.house import ApiKey, Attempt, AuditRow, IdempotentAnswer, Setting, SignIn, SignInLink, User
 from storage.tables.insight import LifecycleChange, Segment, SegmentMember
 from storage.tables.journeys import Enrolment, Journey, JourneyInside, JourneyVersion, StepRun, WebhookCall
@@ -26,6 +27,7 @@ from storage.tables.points import (
     PointsSealed,
     PointsTxn,
 )
+from storage.tables.programme import Approval, ApprovalLine, ApprovalWord
 from storage.tables.road import Alarm, Gate, InboxRow, JobRun, Lease, OutboxRow, Pace, Progress, Sealed
 from storage.tables.tags import PersonalTag, PersonTag, RelationTag, RuleHit, Tag, TagGround, TagRule, TagRuleVersion
 from storage.tables.tasks import BulkJob, BulkRow, Erasure, Handover, HandoverRow, SyncRun, Task, Unassigned
@@ -34,9 +36,13 @@ __all__ = [
     "Alarm",
     "Answer",
     "ApiKey",
+    "Approval",
+    "ApprovalLine",
+    "ApprovalWord",
     "Attempt",
     "AuditRow",
     "Base",
+    "BlockedValue",
     "Broadcast",
     "BulkJob",
     "BulkRow",
@@ -48,6 +54,7 @@ __all__ = [
     "Department",
     "Enrolment",
     "Erasure",
+    "Evidence",
     "Gate",
     "GroupChat",
     "GroupMember",
@@ -95,6 +102,7 @@ __all__ = [
     "RelationTag",
     "RepCard",
     "RepDay",
+    "Review",
     "RuleHit",
     "Sealed",
     "Segment",
@@ -114,6 +122,7 @@ __all__ = [
     "TrackedLink",
     "Unassigned",
     "User",
+    "Verdict",
     "WebhookCall",
     "Welcome",
 ]

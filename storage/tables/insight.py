@@ -40,6 +40,8 @@ class SegmentMember(Base):
     __tablename__ = "segment_member"
     segment_id: Mapped[int] = mapped_column(ForeignKey("segment.id"), primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True, index=True)
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 

@@ -60,6 +60,8 @@ class JourneyInside(Base):
     __tablename__ = "journey_inside"
     journey_id: Mapped[int] = mapped_column(ForeignKey("journey.id"), primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True, index=True)
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
@@ -71,6 +73,8 @@ class Enrolment(Base):
     journey_id: Mapped[int] = mapped_column(ForeignKey("journey.id"))
     version: Mapped[int]
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     entry_key: Mapped[str] = mapped_column(String(120), default="")
     """What they set out about: nothing, an order's number, a line of their story."""
     round: Mapped[int] = mapped_column(default=1)
@@ -142,6 +146,8 @@ class WebhookCall(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     once: Mapped[str] = mapped_column(String(120), unique=True)
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     url: Mapped[str] = mapped_column(Text)
     body: Mapped[dict[str, Any]] = mapped_column(default=dict)
     state: Mapped[str] = mapped_column(String(10), default="waiting")

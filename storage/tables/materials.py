@@ -47,6 +47,8 @@ class TrackedLink(Base):
     once: Mapped[str] = mapped_column(String(160), unique=True)
     """Why there can be only one: what it was made for."""
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     external_userid: Mapped[str | None] = mapped_column(String(64), index=True)
     """Whom it was made for where that was before we knew the person: a welcome is quicker than we are."""
     task_id: Mapped[int | None] = mapped_column(ForeignKey("mass_task.id"), index=True)
@@ -66,6 +68,8 @@ class LinkOpen(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     link_id: Mapped[int] = mapped_column(ForeignKey("tracked_link.id"))
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     at: Mapped[datetime]
     device: Mapped[str] = mapped_column(String(20), default="")
     """wechat, wecom, phone, desktop."""

@@ -118,6 +118,8 @@ class Touch(Base):
     source: Mapped[str] = mapped_column(String(60))
     """``broadcast:3``, ``journey:5:node:1``, ``own:MSGID``."""
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     way: Mapped[str] = mapped_column(String(10), default="mass")
     userid: Mapped[str | None] = mapped_column(String(64))
     external_userid: Mapped[str | None] = mapped_column(String(64))
@@ -149,6 +151,8 @@ class RepCard(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     userid: Mapped[str] = mapped_column(String(64))
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     kind: Mapped[str] = mapped_column(String(20))
     """What it is about: journey, opened, quiet, birthday, new …"""
     source: Mapped[str] = mapped_column(String(60))

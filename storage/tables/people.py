@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -11,10 +11,16 @@ from storage.tables.base import Base, Key, partial_index
 
 REGION_DUE = "coalesce(phone, '') <> coalesce(region_of, '')"
 """Whose region is still to be found out, as SQL; also the condition of the index by which they are found."""
+IS_HEAD = "merged_into IS NULL"
+"""Who stands in lists; also the condition of the indexes by which people are listed."""
+IS_MERGED = "merged_into IS NOT NULL"
 
 
 class Person(Base):
-    """One customer (客户), however many identities and reps. The id of somebody who was erased is never given again."""
+    """One customer (客户), however many identities and reps. The id of somebody who was erased is never given again.
+
+    It stays for ever, also when it turns out to be somebody we know already: then another row speaks for it.
+    """
 
     __tablename__ = "person"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
@@ -46,16 +52,21 @@ class Person(Base):
     last_seen_at: Mapped[datetime]
     profile_at: Mapped[datetime | None]
     """When WeCom was last asked about this person; none: still to be asked."""
+    merged_into: Mapped[int | None] = mapped_column(Key)
+    """The anchor that speaks for this one (the head): they are one person. Never one that is merged itself."""
+    own: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Of a head: what stands in its fields by its own right, and what was derived for them (``people.merging``)."""
     identities: Mapped[list["Identity"]] = relationship(back_populates="person", lazy="raise")
     relations: Mapped[list["Relation"]] = relationship(back_populates="person", lazy="raise")
     __table_args__ = (
-        Index("ix_person_last_seen", "last_seen_at", "id"),
-        Index("ix_person_owner", "owner"),
-        Index("ix_person_name", "name"),
-        Index("ix_person_phone", "phone"),
-        Index("ix_person_birthday", "birthday", "id"),
-        Index("ix_person_life_cycle", "life_cycle", "id"),
-        Index("ix_person_region", "province", "city"),
+        partial_index("ix_person_merged_into", "merged_into", where=sql(IS_MERGED)),
+        partial_index("ix_person_last_seen", "last_seen_at", "id", where=sql(IS_HEAD)),
+        partial_index("ix_person_owner", "owner", where=sql(IS_HEAD)),
+        partial_index("ix_person_name", "name", where=sql(IS_HEAD)),
+        partial_index("ix_person_phone", "phone", where=sql(IS_HEAD)),
+        partial_index("ix_person_birthday", "birthday", "id", where=sql(IS_HEAD)),
+        partial_index("ix_person_life_cycle", "life_cycle", "id", where=sql(IS_HEAD)),
+        partial_index("ix_person_region", "province", "city", where=sql(IS_HEAD)),
         partial_index("ix_person_region_due", "id", where=sql(REGION_DUE)),
         {"sqlite_autoincrement": True},
     )
@@ -67,6 +78,8 @@ class Identity(Base):
     __tablename__ = "identity"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     type: Mapped[str] = mapped_column(String(40))
     value: Mapped[str] = mapped_column(String(200))
     verified: Mapped[bool] = mapped_column(default=True)
@@ -152,6 +165,8 @@ class Interaction(Base):
     __tablename__ = "interaction"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     userid: Mapped[str | None] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(40))
     at: Mapped[datetime]

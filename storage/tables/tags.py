@@ -50,6 +50,8 @@ class TagGround(Base):
     __tablename__ = "tag_ground"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"), index=True)
     source: Mapped[str] = mapped_column(String(20))
     """channel, keyword, arrival, loss, group, manual, wecom, import, api, link."""
@@ -114,6 +116,8 @@ class RuleHit(Base):
     rule_id: Mapped[int] = mapped_column(ForeignKey("tag_rule.id"))
     version: Mapped[int]
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     once: Mapped[str] = mapped_column(String(120), unique=True)
     """Why there can be only one, such as ``5:interaction:17``."""
     evidence: Mapped[dict[str, Any]] = mapped_column(default=dict)

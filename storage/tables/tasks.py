@@ -15,6 +15,8 @@ class Task(Base):
     __tablename__ = "task"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     userid: Mapped[str] = mapped_column(String(64))
     text: Mapped[str] = mapped_column(String(500))
     due_at: Mapped[datetime | None]
@@ -66,6 +68,8 @@ class BulkRow(Base):
     asked: Mapped[str] = mapped_column(String(200), default="")
     """What the line said, as far as it names somebody."""
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
+    anchor_id: Mapped[int | None] = mapped_column(Key)
+    """Whose it was before a merge (``people.merging``); none: the person's own."""
     outcome: Mapped[str] = mapped_column(String(10), default="waiting")
     """waiting, done, same (nothing to change), refused."""
     detail: Mapped[str | None] = mapped_column(Text)

@@ -106,7 +106,7 @@ def plant(db: Session, house: House, external: str, mark: str) -> None:
     house.keys["group_chat"] = "wr1"
     for holding in HOLDINGS:
         name = holding.table.__tablename__
-        if name in ("person", "relation", "identity", "audit"):
+        if name in ("person", "relation", "identity", "evidence", "audit"):
             continue
         free = {one.key for one in holding.texts}
         others = free or holding.at_erasure == RELEASE  # what else stands there says nothing of a person

@@ -60,7 +60,7 @@ NAMES_NOBODY = frozenset(
         *("relation_fact.source_state", "rule_hit.evidence", "rule_hit.given", "rule_hit.once", "sign_in.address"),
         *("sign_in.digest", "sign_in_link.digest", "sync_run.at", "tag.wecom_group_id", "tag.wecom_id"),
         *("tag_ground.evidence", "tag_ground.source_id", "tag_rule.definition", "tag_rule.tags", "task.once"),
-        *("unassigned.external_userid", "welcome.attachments", "welcome.external_userid"),
+        *("unassigned.external_userid", "welcome.attachments", "welcome.external_userid", "identity_review.why"),
     }
 )
 
