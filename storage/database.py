@@ -45,7 +45,7 @@ from sqlalchemy import cast as as_type
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
@@ -357,7 +357,7 @@ def one_of(column: ColumnElement[str], values: Sequence[str]) -> ColumnElement[b
     return column.in_([literal_column(f"'{value}'") for value in values])
 
 
-def among(dialect: str, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+def among(dialect: str, column: ColumnElement[Any] | InstrumentedAttribute[Any], name: str) -> ColumnElement[bool]:
     """``column IN`` the values of the parameter ``name``, made by ``packed``.
 
     One parameter, however many there are: to spell out hundreds takes longer than the database takes to find them.

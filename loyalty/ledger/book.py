@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, and_, bindparam, insert, literal_column, select, update
+from sqlalchemy import Executable, Table, and_, bindparam, insert, literal_column, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.util import identity_key
 
@@ -286,16 +286,29 @@ def _left(one: Sequence[Any]) -> Left:
 
 def write(draft: Draft, result: Mapping[str, Any] | None = None) -> PointsTxn:
     """Write the transaction and what it leaves; ``result`` is answered now and whenever the same is asked again."""
+    return write_all([(draft, result or {})])[0]
+
+
+def write_all(written: Sequence[tuple[Draft, Mapping[str, Any]]]) -> list[PointsTxn]:
+    """Write several transactions in a few statements; those that share an account only add to it."""
+    rows = [_txn(draft, result) for draft, result in written]
+    drafts = [draft for draft, _ in written]
+    _keep(drafts[0].work.db, rows, drafts)
+    _keep_lots(drafts)
+    _keep_accounts(drafts)
+    return [PointsTxn(**one) for one in rows]
+
+
+def _txn(draft: Draft, result: Mapping[str, Any]) -> dict[str, Any]:
     work, about, txn_id = draft.work, draft.about, new_id(draft.work.now)
     if sum(one.amount for one in draft.entries):
         raise AssertionError("the entries do not sum to nothing")
-    entries = [[one.account_id, one.lot_id, one.bucket, one.amount] for one in draft.entries]
     row = {
         "id": txn_id,
         "kind": about.kind,
         "key": about.key,
         "request_hash": about.request_hash,
-        "result": {"txn": txn_id, **(result or {})},
+        "result": {"txn": txn_id, **result},
         "effective_at": about.at,
         "recorded_at": work.now,
         "actor": about.actor,
@@ -305,28 +318,32 @@ def write(draft: Draft, result: Mapping[str, Any] | None = None) -> PointsTxn:
         "rule_version": about.rule_version,
         "approval_id": about.approval_id,
     }
-    row["content_hash"] = content_hash(row, draft.new, entries)
-    _keep(work.db, row, draft.new, entries)
-    _keep_lots(draft, {one["id"] for one in draft.new})
-    _keep_accounts(draft)
-    return PointsTxn(**row)
+    entries = [[one.account_id, one.lot_id, one.bucket, one.amount] for one in draft.entries]
+    return {**row, "content_hash": content_hash(row, draft.new, entries)}
 
 
 ENTRY = ("account_id", "lot_id", "bucket", "amount")
 INTO_TXN, INTO_LOT, INTO_ENTRY, INTO_NOW = (insert(one) for one in (T_TXN, T_LOT, T_ENTRY, T_NOW))
 
 
-def _keep(
-    db: Session, txn: Mapping[str, Any], lots: Sequence[Mapping[str, Any]], entries: Sequence[Sequence[Any]]
-) -> None:
+def _keep(db: Session, txns: Sequence[Mapping[str, Any]], drafts: Sequence[Draft]) -> None:
     """The rows that are only added."""
-    line, own = db.connection(), {"txn_id": txn["id"]}
-    line.execute(INTO_TXN, txn)
-    if lots:
-        line.execute(INTO_LOT, [{**one, **own} for one in lots])
-    rows = [{**own, "number": n, **dict(zip(ENTRY, one, strict=True))} for n, one in enumerate(entries)]
+    lots, entries = [], []
+    for txn, draft in zip(txns, drafts, strict=True):
+        own = {"txn_id": txn["id"]}
+        lots += [{**one, **own} for one in draft.new]
+        entries += [
+            {**own, "number": number, **{name: getattr(one, name) for name in ENTRY}}
+            for number, one in enumerate(draft.entries)
+        ]
+    for into, rows in ((INTO_TXN, txns), (INTO_LOT, lots), (INTO_ENTRY, entries)):
+        _run(db, into, rows)
+
+
+def _run(db: Session, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+    """For each of these rows; one alone goes the shorter way."""
     if rows:
-        line.execute(INTO_ENTRY, rows)
+        db.connection().execute(statement, rows[0] if len(rows) == 1 else list(rows))
 
 
 COLUMNS = (
@@ -354,39 +371,43 @@ KEEP_LOT = (
 KEEP_ACCOUNT = (
     update(T_ACCOUNT)
     .where(ACCOUNT.id == bindparam("of_account"))
-    .values({name: ACCOUNT[name] + bindparam(f"more_{name}") for name in STANDING} | {"version": ACCOUNT.version + 1})
+    .values({name: ACCOUNT[name] + bindparam(f"more_{name}") for name in (*STANDING, "version")})
 )
 
 
-def _keep_lots(draft: Draft, new: set[int]) -> None:
-    touched = {one.lot_id for one in draft.entries if one.bucket in (PENDING, AVAILABLE, HELD)}
+def _keep_lots(drafts: Sequence[Draft]) -> None:
     fresh, old = [], []
-    for lot_id in sorted(touched | new):
-        one = draft.lots[lot_id]
-        counts: dict[str, Any] = {PENDING: one.pending, AVAILABLE: one.available, HELD: one.held}
-        if lot_id in new:
-            facts = {"activates_at": one.activates_at, "expires_at": one.expires_at, "uses": dict(one.uses)}
-            fresh.append({"lot_id": lot_id, "account_id": one.account_id, **facts, **counts})
-        else:
-            old.append({"of_lot": lot_id, **counts})
-    line = draft.work.db.connection()
-    if fresh:
-        line.execute(INTO_NOW, fresh)
-    if old:
-        line.execute(KEEP_LOT, old)
+    for draft in drafts:
+        new = {one["id"] for one in draft.new}
+        touched = {one.lot_id for one in draft.entries if one.bucket in (PENDING, AVAILABLE, HELD)}
+        for lot_id in sorted(touched | new):
+            one = draft.lots[lot_id]
+            counts: dict[str, Any] = {PENDING: one.pending, AVAILABLE: one.available, HELD: one.held}
+            if lot_id in new:
+                facts = {"activates_at": one.activates_at, "expires_at": one.expires_at, "uses": dict(one.uses)}
+                fresh.append({"lot_id": lot_id, "account_id": one.account_id, **facts, **counts})
+            else:
+                old.append({"of_lot": lot_id, **counts})
+    _run(drafts[0].work.db, INTO_NOW, fresh)
+    _run(drafts[0].work.db, KEEP_LOT, old)
 
 
-def _keep_accounts(draft: Draft) -> None:
-    sums: dict[int, dict[str, int]] = {one: dict.fromkeys(STANDING, 0) for one in draft.accounts}
-    for one in draft.entries:
-        if one.bucket in STANDING:
-            sums[one.account_id][one.bucket] += -one.amount if one.bucket == DEBT else one.amount
+def _keep_accounts(drafts: Sequence[Draft]) -> None:
+    sums: dict[int, dict[str, int]] = {}
+    accounts: dict[int, Any] = {}
+    for draft in drafts:
+        accounts |= draft.accounts
+        for account_id in draft.accounts:
+            sums.setdefault(account_id, dict.fromkeys((*STANDING, "version"), 0))["version"] += 1
+        for one in draft.entries:
+            if one.bucket in STANDING:
+                sums[one.account_id][one.bucket] += -one.amount if one.bucket == DEBT else one.amount
     for account_id, more in sums.items():
-        if min(getattr(draft.accounts[account_id], name) + more[name] for name in STANDING) < 0:
+        if min(getattr(accounts[account_id], name) + more[name] for name in STANDING) < 0:
             raise AssertionError(f"account {account_id} would go below nothing")
     rows = [{"of_account": one, **{f"more_{name}": n for name, n in more.items()}} for one, more in sums.items()]
-    draft.work.db.connection().execute(KEEP_ACCOUNT, rows)
-    _forget(draft.work.db, sums)
+    _run(drafts[0].work.db, KEEP_ACCOUNT, rows)
+    _forget(drafts[0].work.db, sums)
 
 
 def _forget(db: Session, account_ids: Iterable[int]) -> None:

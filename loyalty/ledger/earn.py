@@ -43,17 +43,29 @@ class Grant:
             raise ValueError("points cannot be gone before they are there")
 
 
-def award(work: Work, account_id: int, grants: Sequence[Grant], about: About) -> PointsTxn:
+def award(
+    work: Work, account_id: int, grants: Sequence[Grant], about: About, because: Mapping[str, Any] | None = None
+) -> PointsTxn:
     """Let points come in, each grant as a lot of its own; what is owed is paid from what is there at once.
 
-    Asking again with the same key gives the first answer. Raises ``Conflict`` and ``NoAccount``.
+    ``because`` is kept with it: why so many. Asking again with the same key gives the first answer. Raises ``Conflict``
+    and ``NoAccount``.
     """
     draft = book.begin(work, about, account_id)
     if isinstance(draft, PointsTxn):
         return draft
-    lots = [_issue(draft, account_id, one) for one in grants]
+    result = issue(draft, account_id, grants, because)
     draft.repay(account_id)
-    return book.write(draft, {"points": sum(one.points for one in grants), "lots": [one.lot_id for one in lots]})
+    return book.write(draft, result)
+
+
+def issue(
+    draft: book.Draft, account_id: int, grants: Sequence[Grant], because: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Open the lots of these grants in a draft; what is answered."""
+    lots = [_issue(draft, account_id, one) for one in grants]
+    told = {"points": sum(one.points for one in grants), "lots": [one.lot_id for one in lots]}
+    return told if because is None else {**told, "because": dict(because)}
 
 
 def _issue(draft: book.Draft, account_id: int, one: Grant) -> Left:

@@ -15,6 +15,11 @@ NOBODYS = sql("person_id IS NULL")
 UNDONE = sql("state <> 'done'")
 
 
+def reference(what: str, source: str, number: str) -> str:
+    """How an order or refund is named in the books: ``order:pos-01:A1001``; no two are named alike."""
+    return f"{what}:{source.replace('%', '%25').replace(':', '%3A')}:{number}"
+
+
 class ShopOrder(Base):
     """One order as its source told it: (source, order number) is told once."""
 
