@@ -1,0 +1,141 @@
+"""The road of orders and refunds: kept once, whose they are, what they earn or take back, told in the person's story.
+
+The API, a file and the till come in here with what they were told, checked one by one (``people.orders``). A refund
+that comes before its order waits for it. Everything of one batch happens in the transaction of the caller.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from loyalty import order_points
+from loyalty.ledger import bulk
+from loyalty.order_points import Paid, Returned
+from people import joining, orders
+from people.orders import DONE, GivenOrder, GivenRefund, Told, Who
+from storage.tables import Refund, ShopOrder
+from storage.tables.orders import reference
+from storage.work import Work
+
+
+@dataclass
+class Taken:
+    """What became of a batch, by places in it."""
+
+    accepted: list[int] = field(default_factory=list)
+    duplicate: list[int] = field(default_factory=list)
+    rejected: dict[int, str] = field(default_factory=dict)
+    points: int = 0
+    """Earned by its orders, or taken back by its refunds."""
+
+
+def take_orders(work: Work, given: Mapping[int, GivenOrder]) -> Taken:
+    """Take a batch of orders; keys are their places in it."""
+    found = orders.sort_out(work.db, ShopOrder, given)
+    new = list(found.new.values())
+    whose = _whose(work, new)
+    ids = orders.keep_orders(work, new, whose)
+    kept = [one for one in new if one.key in ids]
+    points = _earn(work, [(ids[one.key], one, whose[one.who]) for one in kept if one.who and one.who in whose])
+    orders.heard_of(work, kept)
+    for refund in orders.waiting_for(work.db, ids):
+        _apply_late(work, refund)
+    accepted = [number for number, one in found.new.items() if one.key in ids]
+    raced = [number for number, one in found.new.items() if one.key not in ids]
+    return Taken(accepted, [*found.duplicate, *raced], found.rejected, sum(points.values()))
+
+
+def _whose(work: Work, given: Iterable[GivenOrder | GivenRefund]) -> dict[Who, tuple[int, int]]:
+    """The person and anchor of each identity; those that nobody is known by are made."""
+    found: dict[Who, tuple[int, int]] = {}
+    by_source: dict[str, list[GivenOrder | GivenRefund]] = {}
+    for one in given:
+        if one.who is not None:
+            by_source.setdefault(one.source, []).append(one)
+    for source, some in by_source.items():
+        first = min(one.paid_at if isinstance(one, GivenOrder) else one.refunded_at for one in some)
+        keys = list(dict.fromkeys(one.who for one in some if one.who))
+        found |= joining.people_by(work, keys, source=source, at=first)
+    return found
+
+
+def _earn(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]) -> dict[str, int]:
+    """Let orders earn in the order they were paid, and tell of them."""
+    accounts = bulk.open_accounts(work, {anchor for _, _, (_, anchor) in bought})
+    in_time = sorted(bought, key=lambda one: (one[1].paid_at, one[0]))
+    paid = [_paid(one, accounts[anchor]) for _, one, (_, anchor) in in_time]
+    points = order_points.earn(work, paid)
+    orders.tell(work, [_bought(one, whose, points) for _, one, whose in in_time])
+    return points
+
+
+def _paid(one: GivenOrder, account_id: int) -> Paid:
+    by_category: dict[str, int] = {}
+    for line in one.lines:
+        by_category[line.category] = by_category.get(line.category, 0) + line.amount
+    return Paid(reference("order", *one.key), account_id, one.paid_at, one.amount, by_category, one.store)
+
+
+def _bought(one: GivenOrder, whose: tuple[int, int], points: Mapping[str, int]) -> Told:
+    name = reference("order", *one.key)
+    details = {"source": one.source, "order_no": one.order_no, "amount": orders.yuan(one.amount),
+               "store": one.store, "points": points[name]}  # fmt: skip
+    return Told("bought", *whose, one.paid_at, name, {key: value for key, value in details.items() if value != ""})
+
+
+# --- refunds ---------------------------------------------------------------------------------------------------------
+
+
+def take_refunds(work: Work, given: Mapping[int, GivenRefund]) -> Taken:
+    """Take a batch of refunds; keys are their places in it."""
+    found = orders.sort_out(work.db, Refund, given)
+    taken = Taken(duplicate=list(found.duplicate), rejected=dict(found.rejected))
+    whose = _whose(work, found.new.values())
+    in_time = sorted(found.new.items(), key=lambda one: (one[1].refunded_at, one[0]))
+    for number, one in in_time:
+        order = orders.order_of(work.db, one.source, one.order_no) if one.order_no else None
+        if order is not None and (why := orders.too_much(order, one.amount)):
+            taken.rejected[number] = f"amount: {why}"
+            continue
+        ids = orders.keep_refunds(work, [one], whose)
+        if not ids:
+            taken.duplicate.append(number)
+            continue
+        taken.accepted.append(number)
+        if order is not None:
+            taken.points += apply(work, work.db.get_one(Refund, ids[one.key]), order)
+    return taken
+
+
+def apply(work: Work, refund: Refund, order: ShopOrder, because: str = "") -> int:
+    """Let a refund have its effects on its order, which can give so much back; the points taken back."""
+    order.refunded += refund.amount
+    refund.order_id, refund.state, refund.because = order.id, DONE, because
+    refund.person_id, refund.anchor_id = order.person_id, order.anchor_id
+    work.db.flush()
+    moved = order_points.take_back(work, Returned(
+        reference("refund", refund.source, refund.refund_no), reference("order", order.source, order.order_no),
+        order.amount, order.refunded))  # fmt: skip
+    if order.person_id is not None:
+        orders.tell(work, [_returned(refund, order, moved)])
+    return moved["taken"]
+
+
+def _returned(refund: Refund, order: ShopOrder, moved: Mapping[str, int]) -> Told:
+    details: dict[str, Any] = {"source": refund.source, "refund_no": refund.refund_no, "order_no": order.order_no,
+               "amount": orders.yuan(refund.amount)}  # fmt: skip
+    details |= {key: value for key, value in moved.items() if value}
+    who = order.person_id or 0
+    name = reference("refund", refund.source, refund.refund_no)
+    return Told("refunded", who, order.anchor_id or who, refund.refunded_at, name, details)
+
+
+def _apply_late(work: Work, refund: Refund) -> None:
+    """A refund whose order has come now; one that is more than the order was is set aside for somebody to look at."""
+    order = orders.order_of(work.db, refund.source, refund.order_no or "")
+    if order is None:
+        return
+    if why := orders.too_much(order, refund.amount):
+        refund.state, refund.because, refund.order_id = orders.ASIDE, why, order.id
+        return
+    apply(work, refund, order)

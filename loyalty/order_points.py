@@ -1,0 +1,186 @@
+"""What orders and refunds do to points: an order earns by the rules of its day, a refund takes back what it must.
+
+The award of an order holds why it is so many (``result.because``); a refund works from that, never from today's rules.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from sqlalchemy import func, select
+
+from loyalty import campaigns, earning, programme
+from loyalty.earning import Earned, Terms
+from loyalty.ledger import bulk, claw, spend
+from loyalty.ledger.book import REDEEMED, About
+from loyalty.ledger.earn import Grant
+from loyalty.programme import Rules
+from storage.tables import PointsEntry, PointsTxn
+from storage.work import Work
+
+ACTOR = "orders"
+
+
+@dataclass(frozen=True)
+class Paid:
+    """An order as points see it. Money in fen."""
+
+    reference: str
+    """``order:pos-01:A1001``."""
+    account_id: int
+    paid_at: datetime
+    amount: int
+    by_category: Mapping[str, int]
+    store: str = ""
+    campaigns: frozenset[int] = frozenset()
+    """Campaigns with an audience that has this person."""
+    tier: str = ""
+    tier_factor: int = earning.ONE
+
+
+def earn(work: Work, orders: Sequence[Paid]) -> dict[str, int]:
+    """Let these orders earn, each once, in the order given; points by reference."""
+    used = campaigns.Used.of(work, [(one.account_id, one.paid_at) for one in orders])
+    awards, points = [], {}
+    for one in orders:
+        rules = programme.rules_at(work, one.paid_at)
+        earned = _earned(one, rules, used)
+        used.add(one.account_id, one.paid_at, earned)
+        points[one.reference] = earned.total
+        awards.append(_award(work, one, rules, earned))
+    used.keep(work)
+    bulk.award_many(work, awards)
+    return points
+
+
+def _earned(one: Paid, rules: Rules, used: campaigns.Used) -> Earned:
+    own = rules.programme
+    terms = Terms(
+        own.rate,
+        one.tier,
+        one.tier_factor,
+        used.boosts(one.account_id, one.paid_at, one.campaigns),
+        own.order_cap,
+        used.day_room(one.account_id, one.paid_at, own.day_cap),
+    )
+    return earning.earn(own.basis(one.amount, one.by_category), terms)
+
+
+def _award(work: Work, one: Paid, rules: Rules, earned: Earned) -> bulk.Award:
+    about = About(
+        kind="award",
+        key=one.reference,
+        at=work.now,
+        actor=ACTOR,
+        source=one.reference,
+        rule_version=rules.version,
+        request={"account": one.account_id, "amount": one.amount, "paid_at": one.paid_at},
+    )
+    return bulk.Award(one.account_id, _grants(work, one, rules, earned), about, earned.because)
+
+
+def _grants(work: Work, one: Paid, rules: Rules, earned: Earned) -> list[Grant]:
+    own, campaign = rules.programme, next(iter(earned.by_campaign), None)
+    days = work.pending_days if own.pending_days is None else own.pending_days
+    since = one.paid_at + timedelta(days=days)
+    found = []
+    for points, origin, expiry in (
+        (earned.base, "purchase", own.expiry),
+        (earned.bonus, "marketing", own.bonus_expiry or own.expiry),
+    ):
+        if points:
+            found.append(
+                Grant(
+                    points,
+                    since,
+                    expiry.ends(since, work.zone),
+                    origin,
+                    channel="order",
+                    store=one.store,
+                    campaign=str(campaign) if campaign and origin == "marketing" else "",
+                    jurisdiction=own.jurisdiction,
+                    qualifies=origin == "purchase",
+                )
+            )
+    return found
+
+
+# --- refunds ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A refund as points see it."""
+
+    reference: str
+    """``refund:pos-01:R1``."""
+    order: str
+    """The reference of its order."""
+    amount: int
+    """Fen that the order cost."""
+    refunded: int
+    """Fen that have come back of it in all, this refund among them."""
+
+
+def take_back(work: Work, one: Returned) -> dict[str, int]:
+    """Take back what the order does not earn any more, give back what was spent on it; points of both."""
+    return {"taken": _take(work, one), "given_back": _give_back(work, one)}
+
+
+def award_of(work: Work, order: str) -> PointsTxn | None:
+    """The award of an order."""
+    return work.db.scalars(select(PointsTxn).where(PointsTxn.key == order)).one_or_none()
+
+
+def _take(work: Work, one: Returned) -> int:
+    award = award_of(work, one.order)
+    if award is None or not (awarded := int(award.result["points"])):
+        return 0
+    rules = programme.rules_of(work, award.rule_version or 0)
+    target = awarded - earning.still_earned(award.result["because"], awarded, one.refunded)
+    about = About("claw", f"{one.reference}:claw", work.now, ACTOR, source=one.order, reverses=award.id,
+                  rule_version=rules.version, request={"target": target})  # fmt: skip
+    account_id, because = _account(work, award.id), award.result["because"]
+    held = campaigns.hold(work, because, account_id)
+    txn = claw.claw_back(work, account_id, award.id, target, about, rules.programme.policy)
+    taken = int(txn.result["points"])
+    campaigns.give_back(work, held, because, account_id, Fraction(taken, awarded))
+    return taken
+
+
+def _account(work: Work, txn_id: int) -> int:
+    own = select(PointsEntry.account_id).where(PointsEntry.txn_id == txn_id).limit(1)
+    return int(work.db.scalars(own).one())
+
+
+def _give_back(work: Work, one: Returned) -> int:
+    """So much of what was spent on the order as came back of its money, in all; the last refund gives the rest."""
+    given = 0
+    for spent_txn, spent in _spent_on(work, one.order).items():
+        target = spent if one.refunded >= one.amount else spent * one.refunded // one.amount
+        points = target - _returned(work, spent_txn)
+        if points > 0:
+            about = About("give_back", f"{one.reference}:{spent_txn}", work.now, ACTOR, source=one.order)
+            grace = timedelta(days=programme.rules_at(work, work.now).programme.restore_grace_days)
+            spend.give_back(work, spent_txn, points, about, grace)
+            given += points
+    return given
+
+
+def _spent_on(work: Work, order: str) -> dict[int, int]:
+    own = (
+        select(PointsTxn.id, func.sum(PointsEntry.amount))
+        .join(PointsEntry, PointsEntry.txn_id == PointsTxn.id)
+        .where(PointsTxn.source == order, PointsTxn.kind.in_(["redeem", "capture"]), PointsEntry.bucket == REDEEMED)
+    )
+    return {txn_id: int(points) for txn_id, points in work.db.execute(own.group_by(PointsTxn.id))}
+
+
+def _returned(work: Work, spent_txn: int) -> int:
+    own = (
+        select(func.coalesce(func.sum(PointsEntry.amount), 0))
+        .join(PointsTxn, PointsTxn.id == PointsEntry.txn_id)
+        .where(PointsTxn.reverses == spent_txn, PointsTxn.kind == "give_back", PointsEntry.bucket == REDEEMED)
+    )
+    return -int(work.db.scalar(own) or 0)
