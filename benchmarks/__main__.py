@@ -7,7 +7,7 @@ import time
 
 from benchmarks import machine
 
-NAMES = ("callback", "welcome", "drain", "sync", "keywords", "segments", "broadcast", "footprint")
+NAMES = ("callback", "welcome", "drain", "sync", "keywords", "segments", "broadcast", "ledger", "footprint")
 """In the order in which they are run; each is a module here with ``run(quick)``."""
 
 

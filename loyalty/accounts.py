@@ -1,7 +1,7 @@
 """Whose points stand where: each anchor of a person has an account of its own, and the person is all of them together.
 
-So nothing is rewritten when two turn out to be one person, or one turns out to be two (loyalty.md §6.3). Who the anchors
-of a person are, ``people.persons.anchors`` says.
+So nothing is rewritten when two turn out to be one person, or one turns out to be two (loyalty.md §6.3). Who the
+anchors of a person are, ``people.persons.anchors`` says.
 """
 
 from collections.abc import Mapping, Sequence

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import broadcast, callback, drain, footprint, load, segments, shop, sync, welcome
+from benchmarks import broadcast, callback, drain, footprint, ledger, load, segments, shop, sync, welcome
 from benchmarks.databases import SQLITE
 from benchmarks.shop import Simulator
 
@@ -80,6 +80,17 @@ def test_a_broadcast_is_planned_and_every_receiver_is_in_a_task(tmp_path: Path) 
     assert len(row) == len(broadcast.HEADS)
     assert row[1] == "300"
     assert 0 < int(row[2]) < 300
+
+
+def test_awards_and_redemptions_are_kept_and_the_books_hold(tmp_path: Path) -> None:
+    with ledger.filled(SQLITE, tmp_path, 20) as url:
+        rows = ledger.measured(SQLITE, url, None, (2, 2), ledger.Size(1, 0.3))
+        proof = ledger.proved(SQLITE, url)
+
+    assert [row[2] for row in rows] == ["awards", "redemptions"]
+    assert {len(row) for row in rows} == {len(ledger.HEADS)}
+    assert int(proof[1]) > 20
+    assert proof[-1] == "✓"
 
 
 def test_the_start_is_measured(stage: Stage) -> None:
