@@ -279,6 +279,7 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "pace": "how many messages a rep was sent",
         "points_campaign": "for whom, as a filter",
         "points_counter": "as points_entry",
+        "points_day": "sums of a day, of nobody",
         "points_entry": "an account; whose it is stands in points_account",
         "points_hold": "as points_entry",
         "points_lot": "as points_entry",

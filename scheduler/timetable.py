@@ -24,6 +24,7 @@ from scheduler import (
     kf_jobs,
     loop,
     mass_jobs,
+    points_jobs,
     reconcile,
     rep_days,
     rep_jobs,
@@ -348,6 +349,29 @@ def measure_segments(hands: Hands) -> str:
     return f"segments: {insight_jobs.measure_segments(hands.engine, work, hands.stopping)}"
 
 
+def sweep_points(hands: Hands) -> str:
+    """Bring the books of points to the clock: what has come alive, what has died, holds that nobody decided."""
+    work = partial(hands.work, cause="sweep points")
+    moved = points_jobs.sweep(hands.engine, work, hands.stopping)
+    return f"accounts: {moved}, holds let go: {points_jobs.let_go(hands.engine, work, hands.stopping)}"
+
+
+def seal_points(hands: Hands) -> str:
+    """Close what was written into the books of points under a seal, and write its head down outside."""
+    work = partial(hands.work, cause="seal points")
+    return f"transactions sealed: {points_jobs.seal(hands.engine, work, hands.stopping)}"
+
+
+def reconcile_points(hands: Hands) -> str:
+    """Close the days that are over, seal what came late, and prove the books; whoever differs is told of."""
+    work = partial(hands.work, cause="reconcile points")
+    days = points_jobs.close_days(hands.engine, work, hands.stopping)
+    points_jobs.seal(hands.engine, work, hands.stopping, everything=True)
+    found = points_jobs.prove(hands.engine, work)
+    right = "all of it holds" if found.holds else f"faults: {len(found.faults) + found.more}"
+    return f"days closed: {days}, transactions: {found.transactions}, {right}"
+
+
 def wipe_erased(hands: Hands) -> str:
     """Clean the database's files of somebody who was erased: what is deleted is not left lying there."""
     return "files cleaned" if wiping.carry_out(hands.engine, hands.clock()) else "nothing was erased"
@@ -451,6 +475,8 @@ TIMETABLE: tuple[Job, ...] = (
     Job("send day lists", Every(timedelta(minutes=1)), rep_jobs.send_day_lists),
     Job("watch for deletions", Every(timedelta(minutes=5)), watch_for_deletions),
     Job("read own sends", Every(timedelta(minutes=10)), read_own_sends),
+    Job("sweep points", Every(timedelta(minutes=5)), sweep_points),
+    Job("seal points", Every(timedelta(minutes=5)), seal_points),
     Job("settle handovers", Every(timedelta(minutes=10)), settle_handovers),
     Job("know regions", Every(timedelta(minutes=10)), know_regions),
     Job("settle newcomers", Every(timedelta(minutes=10)), settle_newcomers),
@@ -460,6 +486,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("fill calendar", Daily(time(2, 10)), fill_calendar, patience=timedelta(days=2)),
     Job("nightly sync", Daily(time(3, 0)), sync_nightly),
     Job("rep days", Daily(time(7, 30)), fetch_rep_days, patience=timedelta(hours=16)),
+    Job("reconcile points", Daily(time(2, 40)), reconcile_points, patience=timedelta(hours=20)),
     Job("blank old texts", Daily(time(3, 40)), blank_old_texts),
     Job("settle life cycles", Daily(time(4, 20)), settle_life_cycles, patience=timedelta(hours=16)),
     Job("measure segments", Daily(time(5, 30)), measure_segments, patience=timedelta(hours=16)),

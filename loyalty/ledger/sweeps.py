@@ -6,11 +6,11 @@ Balances do not depend on it (``lots``): it brings the books to where time is al
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import literal_column, select, union
 from sqlalchemy.orm import Session
 
 from loyalty.ledger import book, spend
-from loyalty.ledger.book import AVAILABLE, EXPIRED, PENDING, About
+from loyalty.ledger.book import AVAILABLE, EXPIRED, HAS_POINTS, PENDING, About
 from loyalty.ledger.lots import Left
 from storage.tables import PointsAccount, PointsHold, PointsLotNow, PointsTxn
 from storage.work import Work
@@ -19,12 +19,13 @@ Allows = Callable[[Left], bool]
 
 
 def due(db: Session, at: datetime, limit: int, after: int = 0) -> Sequence[int]:
-    """The next accounts whose books are behind the clock, in order."""
+    """The next accounts whose books are behind the clock, in order; each half of the question has its index."""
     now = PointsLotNow
-    activated = (now.pending > 0) & (now.activates_at <= at)
-    died = (now.pending + now.available > 0) & (now.expires_at <= at)
-    own = select(now.account_id).where(activated | died, now.account_id > after).distinct()
-    return db.scalars(own.order_by(now.account_id).limit(limit)).all()
+    activated = select(now.account_id).where(now.pending > literal_column("0"), now.activates_at <= at)
+    died = select(now.account_id).where(HAS_POINTS, now.expires_at <= at)
+    behind = union(activated, died).subquery()
+    own = select(behind.c.account_id).where(behind.c.account_id > after)
+    return db.scalars(own.order_by(behind.c.account_id).limit(limit)).all()
 
 
 def sweep(work: Work, account_id: int, may_die: Allows = lambda _lot: True) -> list[PointsTxn]:

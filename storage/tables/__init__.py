@@ -19,6 +19,7 @@ from storage.tables.outreach import Broadcast, MassTask, RepCard, Touch
 from storage.tables.people import Identity, Interaction, Interval, Person, Relation, RelationFact
 from storage.tables.points import (
     PointsAccount,
+    PointsDay,
     PointsEntry,
     PointsHold,
     PointsLot,
@@ -87,6 +88,7 @@ __all__ = [
     "PersonalTag",
     "PointsAccount",
     "PointsCounter",
+    "PointsDay",
     "PointsEntry",
     "PointsHold",
     "PointsLot",

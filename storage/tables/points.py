@@ -2,10 +2,10 @@
 
 The books are ``points_txn``, ``points_lot`` and ``points_entry``: the database refuses to change or delete a row of
 them. ``points_account`` and ``points_lot_now`` are what they come to, kept beside them, rebuilt to compare.
-Points are whole numbers. ``loyalty.ledger`` alone writes here.
+``points_day`` tells of each day what it did. Points are whole numbers. ``loyalty.ledger`` alone writes here.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
@@ -163,3 +163,22 @@ class PointsSealed(Base):
     __tablename__ = "points_sealed"
     txn_id: Mapped[int] = mapped_column(ForeignKey("points_txn.id"), primary_key=True, autoincrement=False)
     seal: Mapped[int] = mapped_column(ForeignKey("points_seal.number"), index=True)
+
+
+class PointsDay(Base):
+    """What a day did to the points of a channel and store in one bucket: from its opening to its closing.
+
+    Made of the entries once the day is over; made again they say the same.
+    """
+
+    __tablename__ = "points_day"
+    day: Mapped[date] = mapped_column(primary_key=True)
+    """The shop's, by when its transactions were recorded."""
+    channel: Mapped[str] = mapped_column(String(64), primary_key=True)
+    store: Mapped[str] = mapped_column(String(64), primary_key=True)
+    bucket: Mapped[str] = mapped_column(String(12), primary_key=True)
+    """pending, available, held, debt."""
+    opening: Mapped[int] = mapped_column(BigInteger)
+    moves: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """How many came (plus) from, or went (minus) to, what: ``{"issued": 100, "redeemed": -40}``."""
+    closing: Mapped[int] = mapped_column(BigInteger)
