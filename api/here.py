@@ -63,6 +63,11 @@ def home() -> str:
     return cast(str, current_app.extensions["home"])
 
 
+def pending_days() -> int:
+    """How long points of an order wait."""
+    return cast(int, current_app.extensions["pending_days"])
+
+
 def bell() -> Bell:
     """Wakes the workers."""
     return cast(Bell, current_app.extensions["bell"])
@@ -71,7 +76,7 @@ def bell() -> Bell:
 def start_work(db: Session) -> Work:
     """Work on a session that somebody else keeps."""
     cause = f"api: {request.endpoint}"
-    return Work(db, now(), cause=cause, zone=zone(), watch=watch(), notice=notice(), home=home())
+    return Work(db, now(), cause, zone=zone(), watch=watch(), notice=notice(), home=home(), pending_days=pending_days())
 
 
 def local(moment: datetime) -> datetime:

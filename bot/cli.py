@@ -248,6 +248,73 @@ def sync(config: Path | None, dry: bool, as_json: bool) -> None:
     sys.exit(0 if run.state == DONE else 1)
 
 
+@scrm.group("import")
+def import_() -> None:
+    """Bring in what other systems know.
+
+    Example: scrm import orders orders.csv --dry-run
+    """
+
+
+def _pairs(_: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in values]
+    for ours, between, theirs in pairs:
+        if not (ours and between and theirs):
+            raise click.BadParameter("must be OUR=THEIRS", param=option)
+    return {ours: theirs for ours, _, theirs in pairs}
+
+
+@import_.command("orders")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--map", "renamed", multiple=True, metavar="OUR=THEIRS", callback=_pairs, help="What the file calls it.")
+@click.option("--set", "same", multiple=True, metavar="OUR=VALUE", callback=_pairs, help="The same for all rows.")
+@click.option("--match-refunds", "match", type=click.Choice(["same-amount", "latest"]),
+              help="How to find the order of a refund that names none: see docs/orders.md.")  # fmt: skip
+@click.option("--dry-run", "dry", is_flag=True, help="Only say what would be new and what would be refused.")
+@click.option("--config", type=click.Path(path_type=Path), help="Settings file (config.toml).")
+@_json_option
+@click.pass_context
+def import_orders(
+    context: click.Context,
+    file: Path,
+    renamed: dict[str, str],
+    same: dict[str, str],
+    match: str | None,
+    dry: bool,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Bring in orders and refunds from a CSV or XLSX file. The same file again changes nothing.
+
+    Example: scrm import orders pos.csv --map order_no=OrderID --set source=pos-01
+    """
+    _plainly(_import_orders)(config or context.obj, file, renamed, same, match, dry, as_json)
+
+
+def _import_orders(
+    config: Path | None,
+    file: Path,
+    renamed: dict[str, str],
+    same: dict[str, str],
+    match: str | None,
+    dry: bool,
+    as_json: bool,
+) -> None:
+    from bot import importing
+    from bot.settings import load
+    from handlers.order_files import Shape
+    from storage.sheets import BadSheet
+
+    try:
+        report = importing.import_orders(load(config), file, Shape(renamed, same), dry=dry, match=match)
+    except (BadSheet, OSError) as error:
+        raise Cannot(f"{file}: {error}") from None
+    if as_json:
+        _say_json(report.as_json())
+    else:
+        click.echo(importing.as_text(report))
+
+
 # --- looking and mending ---------------------------------------------------------------------------------------------
 
 
@@ -454,7 +521,7 @@ def add_user(context: click.Context, userid: str, role: str, password: bool) -> 
 
 
 @_command()
-@click.argument("what", type=click.Choice(["customers", "interactions"]))
+@click.argument("what", type=click.Choice(["customers", "interactions", "ledger"]))
 @click.option("--out", type=click.Path(path_type=Path), help="A file instead of stdout.")
 def export(config: Path | None, what: str, out: Path | None) -> None:
     """Write everything of one kind as CSV.
@@ -466,6 +533,52 @@ def export(config: Path | None, what: str, out: Path | None) -> None:
     count = people_desk.export(_engine(config), what, out)
     if out is not None:
         click.echo(f"{count} rows in {out}")
+
+
+@scrm.group()
+def ledger() -> None:
+    """The books of points."""
+
+
+@ledger.command("verify")
+@_json_option
+@click.pass_context
+@_plainly
+def verify_ledger(context: click.Context, as_json: bool) -> None:
+    """Prove the books of points; exit 1 and a sentence for each thing that does not fit.
+
+    Example: scrm ledger verify --json
+    """
+    from bot import ledger as books
+
+    try:
+        found, outside = books.verify(_engine(context.obj))
+    except books.Unreadable as error:
+        raise Cannot(str(error)) from None
+    if as_json:
+        _say_json(books.as_json(found, outside))
+    else:
+        click.echo(books.as_text(found, outside))
+    sys.exit(0 if found.holds else 1)
+
+
+@ledger.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.pass_context
+@_plainly
+def import_ledger(context: click.Context, file: Path) -> None:
+    """Take what `scrm export ledger` wrote into empty books; whole, or not at all.
+
+    Example: scrm ledger import ledger.csv
+    """
+    from bot import ledger as books
+    from loyalty.ledger import carrying
+
+    try:
+        found = books.take_in(_engine(context.obj), file)
+    except (carrying.NotEmpty, carrying.BadBooks, OSError) as error:
+        raise Cannot(f"nothing was taken in: {error}") from None
+    click.echo(f"{found.transactions} transactions, {found.entries} entries; head {found.head}; all of it holds")
 
 
 @_command()

@@ -58,6 +58,7 @@ def _looked_up_in_views(parts: Parts) -> dict[str, Any]:
         "watch": wecom.watch,
         "rules": parts.rules,
         "notice": parts.settings.privacy.notice,
+        "pending_days": parts.settings.points.pending_days,
         "home": parts.settings.web.home,
         "intake": parts.intake,
         "bell": parts.bell,

@@ -206,7 +206,8 @@ def working(cause: str = "") -> Iterator[Work]:
 def start_work(db: Session, cause: str = "") -> Work:
     """Work on a session that somebody else keeps: what ``tagging.channel_desk.Desk`` asks for."""
     cause = cause or f"console: {request.endpoint}"
-    return Work(db, now(), cause=cause, zone=zone(), watch=watch(), notice=notice(), home=home())
+    pending_days: int = current_app.extensions["pending_days"]
+    return Work(db, now(), cause, zone=zone(), watch=watch(), notice=notice(), home=home(), pending_days=pending_days)
 
 
 def note(

@@ -6,12 +6,13 @@ that comes before its order waits for it. Everything of one batch happens in the
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from loyalty import order_points
 from loyalty.ledger import bulk
 from loyalty.order_points import Paid, Returned
-from people import joining, orders
+from people import joining, orders, refund_matching
 from people.orders import DONE, GivenOrder, GivenRefund, Told, Who
 from storage.tables import Refund, ShopOrder
 from storage.tables.orders import reference
@@ -139,3 +140,17 @@ def _apply_late(work: Work, refund: Refund) -> None:
         refund.state, refund.because, refund.order_id = orders.ASIDE, why, order.id
         return
     apply(work, refund, order)
+
+
+def match_refunds(
+    work: Work, source: str, rule: str | None, after: tuple[datetime, int], limit: int
+) -> list[tuple[Refund, int | None]]:
+    """The next refunds of a source that have no order, each looked up by a rule of ``refund_matching`` if one is given.
+
+    ``after``: time and id of the last one looked at. Each refund with the points it took back, or None: it stays.
+    """
+    found: list[tuple[Refund, int | None]] = []
+    for refund in orders.undone(work.db, source, after, limit):
+        order = refund_matching.order_for(work.db, refund, rule) if rule else None
+        found.append((refund, apply(work, refund, order[0], because=order[1]) if order else None))
+    return found

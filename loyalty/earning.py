@@ -26,6 +26,10 @@ class Boost:
     room: int | None = None
     """Points it can still add for this person: the smaller of its cap for one and its budget for all."""
 
+    def __post_init__(self) -> None:
+        if self.factor < ONE:
+            raise ValueError("a campaign gives more points, never fewer")
+
 
 @dataclass(frozen=True)
 class Terms:

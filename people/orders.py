@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Table, bindparam, case, insert, select, update
+from sqlalchemy import Table, and_, bindparam, case, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from people import identities
@@ -109,18 +109,18 @@ def _digest(told: Sequence[Any]) -> str:
 
 def read_order(told: Any, now: datetime, zone: ZoneInfo) -> GivenOrder:
     """An order out of JSON or a row of a file. Raises ``Bad``."""
-    _only(told, ORDER_FIELDS, "order")
+    only(told, ORDER_FIELDS, "order")
     _currency(told)
     lines = told.get("lines") or []
     if not isinstance(lines, list | tuple) or len(lines) > MAX_LINES:
         raise Bad(f"lines: a list of at most {MAX_LINES}")
-    source, order_no = _named(told, "order_no", "order")
+    source, order_no = named(told, "order_no", "order")
     return GivenOrder(
         source=source,
         order_no=order_no,
-        paid_at=_time(told, "paid_at", now, zone),
+        paid_at=moment(told, "paid_at", now, zone),
         amount=fen(told.get("amount"), "amount"),
-        who=_who(told.get("identity")),
+        who=who(told.get("identity")),
         store=_text(told, "store", 64, needed=False),
         staff=_text(told, "staff", 64, needed=False),
         lines=tuple(_line(one, number) for number, one in enumerate(lines)),
@@ -129,19 +129,19 @@ def read_order(told: Any, now: datetime, zone: ZoneInfo) -> GivenOrder:
 
 def read_refund(told: Any, now: datetime, zone: ZoneInfo) -> GivenRefund:
     """A refund out of JSON or a row of a file. Raises ``Bad``."""
-    _only(told, REFUND_FIELDS, "refund")
+    only(told, REFUND_FIELDS, "refund")
     _currency(told)
     amount = fen(told.get("amount"), "amount")
     if not amount:
         raise Bad("amount: a refund gives something back")
-    source, refund_no = _named(told, "refund_no", "refund")
+    source, refund_no = named(told, "refund_no", "refund")
     return GivenRefund(
         source=source,
         refund_no=refund_no,
         order_no=_text(told, "order_no", 100, needed=False) or None,
-        refunded_at=_time(told, "refunded_at", now, zone),
+        refunded_at=moment(told, "refunded_at", now, zone),
         amount=amount,
-        who=_who(told.get("identity")),
+        who=who(told.get("identity")),
     )
 
 
@@ -158,7 +158,8 @@ def fen(value: Any, name: str) -> int:
     return int(whole) * 100 + int(rest.ljust(2, "0") or 0)
 
 
-def _only(told: Any, fields: frozenset[str], what: str) -> None:
+def only(told: Any, fields: frozenset[str], what: str) -> None:
+    """Refuse what is no object of these fields. Raises ``Bad``."""
     if not isinstance(told, Mapping):
         raise Bad(f"not an object with the fields of {what}")
     if unknown := sorted(set(told) - fields):
@@ -183,14 +184,16 @@ def _text(told: Mapping[str, Any], name: str, most: int, *, needed: bool = True)
     return text
 
 
-def _named(told: Mapping[str, Any], name: str, what: str) -> tuple[str, str]:
+def named(told: Mapping[str, Any], name: str, what: str) -> tuple[str, str]:
+    """Source and number of an order or its like. Raises ``Bad``."""
     source, number = _text(told, "source", 64), _text(told, name, 100)
     if len(reference(what, source, number)) > MAX_REFERENCE:
         raise Bad(f"source: too long together with {name}")
     return source, number
 
 
-def _time(told: Mapping[str, Any], name: str, now: datetime, zone: ZoneInfo) -> datetime:
+def moment(told: Mapping[str, Any], name: str, now: datetime, zone: ZoneInfo) -> datetime:
+    """A time that is not in the future, in UTC; without an offset it is the shop's. Raises ``Bad``."""
     value = told.get(name)
     try:
         at = datetime.fromisoformat(value.strip() if isinstance(value, str) else "")
@@ -204,10 +207,11 @@ def _time(told: Mapping[str, Any], name: str, now: datetime, zone: ZoneInfo) -> 
     return at
 
 
-def _who(told: Any) -> Who | None:
+def who(told: Any) -> Who | None:
+    """An identity; a phone is verified only where it says so. Raises ``Bad``."""
     if told is None:
         return None
-    _only(told, IDENTITY_FIELDS, "identity")
+    only(told, IDENTITY_FIELDS, "identity")
     type_, value = told.get("type"), told.get("value")
     if not isinstance(type_, str) or not re.match(identities.TYPE, type_):
         raise Bad("identity.type: external_userid, unionid, phone, or <system>:<kind>")
@@ -224,7 +228,7 @@ def _who(told: Any) -> Who | None:
 
 def _line(told: Any, number: int) -> Line:
     try:
-        _only(told, LINE_FIELDS, "line")
+        only(told, LINE_FIELDS, "line")
         quantity = str(told.get("quantity", 1)).strip()
         if not QUANTITY.match(quantity):
             raise Bad(f"quantity: {quantity[:20]!r} is not a number of pieces")
@@ -434,3 +438,11 @@ def tell(work: Work, lines: Iterable[Told]) -> None:
     if seen:
         moments = [{"who": one, "then": seen[one]} for one in sorted(seen)]
         work.db.connection().execute(later.values(last_seen_at=bindparam("then")), moments)
+
+
+def undone(db: Session, source: str, after: tuple[datetime, int], limit: int) -> Sequence[Refund]:
+    """The next refunds of a source that have no order, the oldest first; ``after``: time and id of the last one."""
+    at, number = after
+    later = or_(Refund.refunded_at > at, and_(Refund.refunded_at == at, Refund.id > number))
+    own = select(Refund).where(Refund.state.in_([WAITING, PARKED]), Refund.source == source, later)
+    return db.scalars(own.order_by(Refund.refunded_at, Refund.id).limit(limit)).all()

@@ -57,6 +57,10 @@ class Work:
         """Look again next time: this work has changed it."""
         self._found.pop(key, None)
 
+    def look_again(self) -> None:
+        """Look everything up anew from here on: who was found may be somebody else by now. What only counts stays."""
+        self._found = {key: one for key, one in self._found.items() if key == ("merge tally",)}
+
     def ask(self, command: Command, *, once: str, key: str, before: datetime | None = None) -> bool:
         """Plan a call to WeCom, to be made after this transaction has been kept. False when it is planned already."""
         wish = Wish(command, once, key, before, self.cause)

@@ -9,6 +9,7 @@ their accounts. Every spend of every customer takes this road, so it asks two qu
 import hashlib
 import json
 import secrets
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -40,9 +41,25 @@ class NoAccount(LookupError):
     """There is no such account."""
 
 
+_TURN, _GIVEN = threading.Lock(), dict[int, int]()
+RECENT = 64
+"""Milliseconds of which it is known how many ids were given."""
+
+
 def new_id(at: datetime) -> int:
-    """Milliseconds since 2020 and 22 bits of chance: grows with time, fits 63 bits."""
-    return int((at - EPOCH).total_seconds() * 1000) << 22 | secrets.randbits(22)
+    """Milliseconds since 2020 and 22 bits that begin by chance and go up: grows with time, fits 63 bits.
+
+    One process never gives the same twice; two of them meet only if they write in the same millisecond and begin
+    within each other's numbers, and then the later one is refused and tried again.
+    """
+    moment = int((at - EPOCH).total_seconds() * 1000)
+    with _TURN:
+        before = _GIVEN.get(moment)
+        number = moment << 22 | secrets.randbits(21) if before is None else before + 1
+        _GIVEN[moment] = number
+        if len(_GIVEN) > RECENT:
+            _GIVEN.pop(next(iter(_GIVEN)))
+    return number
 
 
 def several(accounts: Accounts) -> list[int]:

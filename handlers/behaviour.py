@@ -1,0 +1,42 @@
+"""The road of what people did elsewhere: told once in their story, and rewarded if the shop's rules say so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from loyalty import acts
+from loyalty.ledger import bulk
+from people import joining, persons
+from people.behaviour import GivenEvent
+from storage.work import Work
+
+
+@dataclass
+class Taken:
+    """What became of a batch, by places in it."""
+
+    accepted: list[int] = field(default_factory=list)
+    duplicate: list[int] = field(default_factory=list)
+    rejected: dict[int, str] = field(default_factory=dict)
+
+
+def take_events(work: Work, given: Mapping[int, GivenEvent]) -> Taken:
+    """Take a batch of events; keys are their places in it."""
+    taken = Taken()
+    for number, one in given.items():
+        (taken.accepted if _take(work, one) else taken.duplicate).append(number)
+    return taken
+
+
+def _take(work: Work, one: GivenEvent) -> bool:
+    type_, value, verified = one.who
+    place = joining.person_by(work, type_, value, verified=verified, source=one.source, at=one.at)
+    if place is None:
+        return True  # of nobody in particular: nothing to be told of
+    head, anchor = place
+    work.via[head] = anchor
+    details = {"what": one.kind, "source": one.source, **one.details}
+    if not persons.tell(work, head, "did", one.at, once=one.once, details=details):
+        return False
+    account_id = bulk.open_accounts(work, [anchor])[anchor]
+    acts.reward(work, account_id, one.kind, key=one.once, at=one.at)
+    return True

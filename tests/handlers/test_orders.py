@@ -1,0 +1,282 @@
+"""The road of orders: kept once, whose they are, what they earn, what refunds take back, and that the books hold."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, select
+
+from handlers import orders as road
+from loyalty import programme
+from loyalty.ledger import bulk, proof, spend
+from loyalty.ledger.book import About
+from loyalty.ledger.standing import Standing, standing
+from people import joining, orders, refund_matching
+from storage.database import open_engine, transaction
+from storage.tables import Campaign, Interaction, OrderLine, OrderSource, PointsAccount, PointsTxn, Refund, ShopOrder
+from storage.tables.orders import reference
+from storage.work import SHANGHAI, Work
+
+NOON = datetime(2026, 11, 2, 4, tzinfo=UTC)
+WHO = {"type": "external_userid", "value": "wm1"}
+
+
+class Till:
+    """A shop's till and the books behind it, with a clock."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.now = engine, NOON
+
+    @contextmanager
+    def work(self) -> Iterator[Work]:
+        with transaction(self.engine) as db:
+            yield Work(db, self.now, cause="test")
+
+    def sell(self, *told: dict[str, Any]) -> road.Taken:
+        """Each of these orders; what is not said is as usual."""
+        usual = {"source": "pos-01", "paid_at": "2026-11-01T10:00:00+08:00", "amount": "100.00", "identity": WHO}
+        given = [orders.read_order({**usual, **one}, self.now, SHANGHAI) for one in told]
+        with self.work() as work:
+            return road.take_orders(work, dict(enumerate(given)))
+
+    def refund(self, *told: dict[str, Any]) -> road.Taken:
+        usual = {"source": "pos-01", "refunded_at": "2026-11-01T12:00:00+08:00", "amount": "50.00"}
+        given = [orders.read_refund({**usual, **one}, self.now, SHANGHAI) for one in told]
+        with self.work() as work:
+            return road.take_refunds(work, dict(enumerate(given)))
+
+    def account(self, value: str = "wm1") -> int:
+        with self.work() as work:
+            _, anchor = joining.person_by(work, "external_userid", value, verified=True, source="t", at=self.now) or (
+                0,
+                0,
+            )
+            return bulk.open_accounts(work, [anchor])[anchor]
+
+    def points(self, value: str = "wm1") -> Standing:
+        with self.work() as work:
+            return standing(work.db, [self.account(value)], self.now)
+
+    def rows(self, table: type[Any]) -> list[Any]:
+        with self.work() as work:
+            return list(work.db.scalars(select(table).order_by(*table.__table__.primary_key)))
+
+
+@pytest.fixture
+def till(database_url: str) -> Iterator[Till]:
+    engine = open_engine(database_url)
+    till = Till(engine)
+    yield till
+    with transaction(engine) as db:
+        found = proof.verify(db)
+    assert found.holds, found.faults
+    engine.dispose()
+
+
+def test_an_order_makes_a_person_earns_points_and_stands_in_their_story(till: Till) -> None:
+    taken = till.sell({"order_no": "A1", "amount": "199.90", "store": "静安店", "staff": "lisi",
+                       "lines": [{"sku": "S1", "name": "拿铁", "quantity": "1.5", "amount": "60.00"}]})  # fmt: skip
+    assert (taken.accepted, taken.points) == ([0], 199)
+    (order,), (line,) = till.rows(ShopOrder), till.rows(OrderLine)
+    assert (order.amount, order.store, order.staff, line.quantity, line.amount) == (19990, "静安店", "lisi", 1500, 6000)
+    (told,) = till.rows(Interaction)
+    assert (told.kind, told.person_id, told.details["points"], told.details["amount"]) == (
+        "bought", order.person_id, 199, "199.90")  # fmt: skip
+    assert (till.points().pending, till.points().available) == (199, 0)
+    till.now += timedelta(days=7)
+    assert (till.points().pending, till.points().available) == (0, 199)
+    (source,) = till.rows(OrderSource)
+    assert (source.name, source.orders, source.last_paid_at) == ("pos-01", 1, order.paid_at)
+
+
+def test_the_same_order_again_changes_nothing_and_another_under_its_number_is_refused(till: Till) -> None:
+    till.sell({"order_no": "A1"})
+    again = till.sell({"order_no": "A1"}, {"order_no": "A1", "amount": "1.00"}, {"order_no": "A2"})
+    assert (again.accepted, again.duplicate) == ([2], [0])
+    assert "told another one" in again.rejected[1]
+    assert till.points().pending == 200
+    assert len(till.rows(Interaction)) == 2
+
+
+def test_the_same_number_from_two_sources_is_two_orders(till: Till) -> None:
+    till.sell({"order_no": "A1"}, {"order_no": "A1", "source": "pos-02"})
+    assert len(till.rows(ShopOrder)) == 2
+    assert till.points().pending == 200
+
+
+@pytest.mark.parametrize(("one", "other"), [(("a:b", "c"), ("a", "b:c")), (("a%3A", "c"), ("a:", "c"))])
+def test_no_two_orders_are_named_alike_in_the_books(one: tuple[str, str], other: tuple[str, str]) -> None:
+    assert reference("order", *one) != reference("order", *other)
+
+
+def test_refunds_in_parts_take_back_what_the_order_does_not_earn_any_more(till: Till) -> None:
+    till.sell({"order_no": "A1", "amount": "10.00"})
+    parts = [
+        {"refund_no": f"R{n}", "order_no": "A1", "amount": amount} for n, amount in enumerate(["3.33", "3.33", "3.34"])
+    ]
+    assert [till.refund(one).points for one in parts] == [4, 3, 3]
+    assert till.points().pending == 0
+    assert till.refund(parts[0]).duplicate == [0]
+
+
+def test_a_refund_above_what_is_left_of_its_order_is_refused_and_nothing_changes(till: Till) -> None:
+    till.sell({"order_no": "A1"})
+    till.refund({"refund_no": "R1", "order_no": "A1", "amount": "60.00"})
+    refused = till.refund({"refund_no": "R2", "order_no": "A1", "amount": "40.01"})
+    assert "40.01 is more than the 40.00 left" in refused.rejected[0]
+    assert [one.refund_no for one in till.rows(Refund)] == ["R1"]
+
+
+def test_a_refund_that_comes_before_its_order_waits_for_it(till: Till) -> None:
+    till.refund({"refund_no": "R1", "order_no": "A1"})
+    assert [one.state for one in till.rows(Refund)] == ["waiting"]
+    till.sell({"order_no": "A1"})
+    (refund,) = till.rows(Refund)
+    assert (refund.state, refund.person_id) == ("done", till.rows(ShopOrder)[0].person_id)
+    assert till.points().pending == 50
+
+
+def test_an_early_refund_that_is_more_than_its_order_is_set_aside_with_the_reason(till: Till) -> None:
+    till.refund({"refund_no": "R1", "order_no": "A1", "amount": "500.00"})
+    till.sell({"order_no": "A1"})
+    (refund,) = till.rows(Refund)
+    assert (refund.state, till.points().pending) == ("aside", 100)
+    assert "more than" in refund.because
+
+
+def test_points_spent_on_an_order_come_back_with_its_money(till: Till) -> None:
+    till.sell({"order_no": "A1", "amount": "300.00"})
+    till.now += timedelta(days=8)
+    till.sell({"order_no": "A2", "paid_at": "2026-11-09T10:00:00+08:00"})
+    with till.work() as work:
+        about = About("redeem", "spend-1", till.now, "till", source=reference("order", "pos-01", "A2"))
+        spend.redeem(work, till.account(), 101, about)
+    assert till.points().available == 199
+    at = "2026-11-09T12:00:00+08:00"
+    till.refund({"refund_no": "R1", "order_no": "A2", "amount": "33.33", "refunded_at": at})
+    assert till.points().available == 199 + 33
+    till.refund({"refund_no": "R2", "order_no": "A2", "amount": "66.67", "refunded_at": at})
+    assert till.points().available == 300
+    assert till.points().pending == 0
+
+
+def test_an_order_without_anybody_is_kept_and_earns_nothing_yet(till: Till) -> None:
+    taken = till.sell({"order_no": "A1", "identity": None})
+    assert (taken.accepted, taken.points) == ([0], 0)
+    assert till.rows(ShopOrder)[0].person_id is None
+    assert till.rows(PointsTxn) == []
+
+
+def test_a_guest_id_makes_nobody(till: Till) -> None:
+    till.sell({"order_no": "A1", "identity": {"type": "pos-01:member", "value": "散客"}})
+    assert till.rows(ShopOrder)[0].person_id is None
+    assert till.rows(PointsAccount) == []
+
+
+def test_rules_of_the_order_s_day_hold_also_when_it_is_told_late(till: Till) -> None:
+    with till.work() as work:
+        programme.decide(work, {"rate": 20_000, "excluded": ["运费"]}, NOON, "boss")
+    till.now += timedelta(days=1)
+    till.sell({"order_no": "old", "paid_at": "2026-11-01T10:00:00+08:00"})
+    assert till.points().pending == 100
+    lines = [{"category": "运费", "amount": "10.00"}, {"category": "咖啡", "amount": "90.00"}]
+    till.sell({"order_no": "new", "paid_at": "2026-11-03T10:00:00+08:00", "lines": lines})
+    assert till.points().pending == 100 + 180
+    till.refund({"refund_no": "R1", "order_no": "old", "refunded_at": "2026-11-03T10:30:00+08:00"})
+    assert till.points().pending == 50 + 180
+
+
+def test_i24_a_campaign_s_budget_and_cap_are_never_passed(till: Till) -> None:
+    with till.work() as work:
+        some = timedelta(days=3)
+        campaign = Campaign(name="加速日", from_at=NOON - some, to_at=NOON + some, state="live", made_at=NOON)
+        campaign.multiplier, campaign.cap, campaign.budget, campaign.made_by = 20_000, 150, 180, "boss"
+        work.db.add(campaign)
+    till.sell({"order_no": "A1"}, {"order_no": "A2"})
+    assert till.points().pending == 100 + 100 + 100 + 50
+    till.sell({"order_no": "B1", "identity": {"type": "external_userid", "value": "wm2"}})
+    assert till.points("wm2").pending == 100 + 30
+    award = next(one for one in till.rows(PointsTxn) if one.source.endswith(":B1"))
+    assert award.result["because"]["limits"] == {"campaign:1": 30}
+
+
+def test_a_day_s_cap_is_shared_by_all_orders_of_that_day(till: Till) -> None:
+    with till.work() as work:
+        programme.decide(work, {"day_cap": 150}, NOON, "boss")
+    till.now += timedelta(days=1)
+    day = "2026-11-03T{:02d}:00:00+08:00"
+    till.sell({"order_no": "A1", "paid_at": day.format(9)}, {"order_no": "A2", "paid_at": day.format(10)})
+    assert till.points().pending == 150
+
+
+def test_whoever_owes_points_pays_first_also_when_many_orders_come_at_once(till: Till) -> None:
+    with till.work() as work:
+        programme.decide(work, {"pending_days": 0}, NOON, "boss")
+    till.now += timedelta(days=1)
+    day = "2026-11-03T10:00:00+08:00"
+    till.sell({"order_no": "A1", "paid_at": day})
+    with till.work() as work:
+        spend.redeem(work, till.account(), 80, About("redeem", "s", till.now, "till"))
+    till.refund({"refund_no": "R1", "order_no": "A1", "amount": "100.00", "refunded_at": day})
+    assert till.points().debt == 80
+    till.sell({"order_no": "A2", "paid_at": day}, {"order_no": "A3", "paid_at": day, "amount": "20.00"})
+    assert (till.points().debt, till.points().available) == (0, 40)
+
+
+def test_a_refund_finds_its_order_by_the_stated_rule_or_stays(till: Till) -> None:
+    till.sell(
+        {"order_no": "A1", "amount": "80.00", "paid_at": "2026-09-01T10:00:00+08:00"},
+        {"order_no": "A2", "amount": "50.00", "paid_at": "2026-10-01T10:00:00+08:00"},
+        {"order_no": "A3", "amount": "70.00", "paid_at": "2026-10-20T10:00:00+08:00"},
+        {"order_no": "B1", "amount": "900.00", "identity": {"type": "external_userid", "value": "wm2"}},
+    )
+    till.refund(
+        {"refund_no": "same", "amount": "50.00", "identity": WHO},
+        {"refund_no": "part", "amount": "60.00", "identity": WHO},
+        {"refund_no": "more", "amount": "500.00", "identity": WHO},
+        {"refund_no": "nobody", "amount": "5.00"},
+    )
+    start = (datetime(2000, 1, 1, tzinfo=UTC), 0)
+    with till.work() as work:
+        done = road.match_refunds(work, "pos-01", refund_matching.LATEST, start, 100)
+        taken = {one.refund_no: points for one, points in done}
+        assert taken == {"same": 50, "part": 60, "more": None, "nobody": None}
+    refunded = {one.order_no: one.refunded for one in till.rows(ShopOrder)}
+    assert refunded == {"A1": 0, "A2": 5000, "A3": 6000, "B1": 0}
+    told = {one.refund_no: one.because for one in till.rows(Refund)}
+    assert told["same"].startswith("same-amount")
+    assert told["part"].startswith("latest")
+
+
+def test_the_stricter_rule_matches_whole_orders_only(till: Till) -> None:
+    till.sell({"order_no": "A1", "amount": "80.00"})
+    till.refund({"refund_no": "part", "amount": "60.00", "identity": WHO})
+    with till.work() as work:
+        start = (datetime(2000, 1, 1, tzinfo=UTC), 0)
+        assert [taken for _, taken in road.match_refunds(work, "pos-01", "same-amount", start, 100)] == [None]
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"amount": "-5.00"}, "below zero"),
+        ({"amount": "0.005"}, "at most two decimals"),
+        ({"amount": 5}, "as a string"),
+        ({"amount": "5e3"}, "not an amount"),
+        ({"currency": "USD"}, "currency: USD"),
+        ({"paid_at": "2026-11-03T10:00:00+08:00"}, "in the future"),
+        ({"paid_at": "yesterday"}, "a time such as"),
+        ({"order_no": " "}, "order_no: missing"),
+        ({"source": None}, "source"),
+        ({"identity": {"type": "phone", "value": "abc"}}, "identity.value"),
+        ({"identity": {"type": "e-mail", "value": "a@b"}}, "identity.type"),
+        ({"tip": "1.00"}, "tip: unknown field"),
+        ({"lines": [{"amount": "1.00"}, {"quantity": "-1", "amount": "1.00"}]}, "lines.1.quantity"),
+    ],
+)
+def test_what_cannot_be_an_order_is_refused_with_the_field_and_the_reason(told: dict[str, Any], says: str) -> None:
+    usual = {"source": "pos-01", "order_no": "A1", "paid_at": "2026-11-01T10:00:00+08:00", "amount": "1.00"}
+    with pytest.raises(orders.Bad, match=says):
+        orders.read_order({**usual, **told}, NOON, SHANGHAI)
