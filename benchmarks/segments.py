@@ -252,8 +252,10 @@ def _is_sqlite(bind: Any) -> bool:
 def _nights(engine: Engine, people: int) -> list[str]:
     """Seconds in which the life cycle of everybody is settled, and everybody becomes a list."""
 
+    night = utc_now()  # the same for both: in the minutes between, somebody would come of an age
+
     def work(db: Session) -> Work:
-        return Work(db, utc_now(), zone=ZONE)
+        return Work(db, night, zone=ZONE)
 
     taken = []
     for moved in (people, 0):
