@@ -42,7 +42,7 @@ from insight.lifecycle import Rules, WrongRules
 from insight.segments import LIVE, STATIC, WrongFilter
 from people import cards
 from people.access import Sight
-from storage.tables import Channel, Department, LifecycleChange, Member, Person, Segment, Tag
+from storage.tables import Channel, Department, LifecycleChange, Member, Person, Segment, Tag, is_head
 
 pages = Blueprint("segments", __name__, url_prefix="/segments")
 
@@ -229,7 +229,7 @@ def _options(db: Session) -> dict[str, dict[str, str]]:
     codes = select(Channel.code, Channel.name).where(Channel.state != "deleted").order_by(Channel.id.desc()).limit(200)
     reps = select(Member.userid, Member.name).where(Member.left_at.is_(None)).order_by(Member.name).limit(500)
     stores = select(Department.id, Department.name).order_by(Department.parent_id, Department.order.desc()).limit(200)
-    places = select(Person.province, Person.city).where(Person.province.is_not(None)).distinct()
+    places = select(Person.province, Person.city).where(is_head(), Person.province.is_not(None)).distinct()
     lists = select(Segment.id, Segment.name).where(Segment.kind == STATIC, Segment.deleted_at.is_(None))
     members = {userid: name or userid for userid, name in db.execute(reps)}
     return {

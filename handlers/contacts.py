@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from outreach import links
-from people import groups, handover, persons, privacy, relations
+from people import groups, handover, persons, privacy, profiles, relations
 from people.relations import Fact
 from storage.outbox import Claimed
 from storage.tables import Person, Relation, Tag
@@ -72,7 +72,7 @@ def remember_arrival(event: Arrival, profile: Profile | None, work: Work) -> Non
     )
     persons.record(work, person, relation, fact)
     if profile is not None:
-        persons.remember_profile(work, person, profile)
+        profiles.remember(work, person, profile)
 
 
 def take_over_from_colleague(event: Arrival, profile: Profile | None, work: Work) -> None:
@@ -173,7 +173,7 @@ def update_profile(event: ContactEdited, profile: Profile | None, work: Work) ->
     person, relation = _pair(event, work)
     before = _what_the_rep_wrote(relation)
     if profile is not None:
-        persons.remember_profile(work, person, profile)
+        person = profiles.remember(work, person, profile)
         side = profile.side_of(event.userid)
         if relation.state == "unknown" and side is not None and side.since is not None:
             fact = Fact(relations.TAKEN_OVER, side.since, side.state, add_way=side.add_way)

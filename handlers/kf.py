@@ -22,7 +22,7 @@ from sqlalchemy import select, update
 from handlers.books import Books
 from handlers.kf_items import CUSTOMER, SERVICER, Item, read_item
 from outreach import links
-from people import consent, conversations, kept_files, kf_accounts, persons
+from people import consent, conversations, joining, kept_files, kf_accounts, persons, profiles
 from people.conversations import ENDED, HUMAN, KF_EVENT, KF_IN, KF_OUT, OURS, QUICK_CODE, CannotSend, Message
 from storage import inbox
 from storage.database import changed_rows
@@ -191,24 +191,20 @@ def _person(work: Work, item: Item, customer: KfCustomer | None) -> Person:
     """Who it is: by external_userid, and by unionid where that is new to us."""
 
     def look() -> Person:
-        known = persons.find_person(work.db, persons.EXTERNAL, item.external_userid)
-        if known is None and customer is not None and customer.unionid:
-            known = persons.find_person(work.db, persons.UNIONID, customer.unionid)
-            if known is not None:
-                persons.add_identity(work.db, known.id, persons.EXTERNAL, item.external_userid, work.now)
-        person = known or persons.person_of(work, item.external_userid, item.at)
-        if customer is not None:
-            _remember(work, person, customer)
-        return person
+        person = persons.person_of(work, item.external_userid, item.at)
+        return person if customer is None else _remember(work, person, item.external_userid, customer)
 
     return work.found(("kf person", item.external_userid), look)
 
 
-def _remember(work: Work, person: Person, customer: KfCustomer) -> None:
+def _remember(work: Work, person: Person, external_userid: str, customer: KfCustomer) -> Person:
+    """Keep what 微信客服 tells of somebody; who they are then: the unionid may be somebody's whom we know."""
     person.name = person.name or customer.name
     person.avatar, person.gender = person.avatar or customer.avatar, person.gender or customer.gender
-    if customer.unionid:
-        persons.add_identity(work.db, person.id, persons.UNIONID, customer.unionid, work.now)
+    if not customer.unionid:
+        return person
+    anchor = profiles.anchor_of(work, person, external_userid)
+    return joining.learn(work, anchor.id, [joining.Given(persons.UNIONID, customer.unionid)], source="wecom")
 
 
 def _keep_without_customer(item: Item, account: KfAccount, work: Work) -> None:

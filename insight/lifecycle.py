@@ -37,7 +37,7 @@ from insight.fields import ACTIVE, DORMANT, ENDED, KF_EVENT, LIFE, LOST, LOYAL, 
 from insight.values import Fault
 from storage import shop_settings
 from storage.database import among, packed
-from storage.tables import Interaction, Interval, LifecycleChange, Person, Relation
+from storage.tables import Interaction, Interval, LifecycleChange, Person, Relation, is_head
 from storage.work import Work
 
 SETTING = "life_cycle"
@@ -184,7 +184,7 @@ LADDER: tuple[Rung, ...] = (
 
 def portion(db: Session, after: int, most: int, *, only_new: bool = False) -> list[int]:
     """The next people by id; with ``only_new`` those of whom nothing was said yet."""
-    own = select(Person.id).where(Person.id > after).order_by(Person.id).limit(most)
+    own = select(Person.id).where(Person.id > after, is_head()).order_by(Person.id).limit(most)
     return list(db.scalars(own.where(Person.life_cycle.is_(None)) if only_new else own))
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from insight.fields import BY_NAME, FIELDS, Has, Question, has
 from insight.values import Fault, Place
-from storage.tables import Person, Segment, SegmentMember
+from storage.tables import Person, Segment, SegmentMember, is_head
 from storage.work import Work
 
 PREFIX = "s_"
@@ -145,8 +145,8 @@ def question(db: Session, now: datetime, zone: ZoneInfo, *, paged: int | None = 
 
 
 def condition(tree: Mapping[str, Any], asked: Question) -> ColumnElement[bool]:
-    """The condition on ``Person`` that holds for whoever fits a tree that was checked."""
-    return _compiled(tree, asked, wanted=True)
+    """The condition on ``Person`` that holds for whoever fits a tree that was checked; each is one person."""
+    return and_(is_head(), _compiled(tree, asked, wanted=True))
 
 
 def _compiled(tree: Mapping[str, Any], asked: Question, *, wanted: bool) -> ColumnElement[bool]:
@@ -179,7 +179,7 @@ def _any_of(parts: Sequence[tuple[Mapping[str, Any], ColumnElement[bool]]], aske
 
 def _people(part: ColumnElement[bool]) -> Select[Any]:
     """The ids of those for whom this holds."""
-    return part.owners if isinstance(part, Has) else select(Person.id).where(part).correlate(None)
+    return part.owners if isinstance(part, Has) else select(Person.id).where(is_head(), part).correlate(None)
 
 
 def _is_own(tree: Mapping[str, Any]) -> bool:
@@ -193,7 +193,7 @@ def _is_own(tree: Mapping[str, Any]) -> bool:
 def members(segment: Segment, asked: Question) -> ColumnElement[bool]:
     """The condition on ``Person`` that holds for those in this segment."""
     if segment.kind == STATIC:
-        return has(asked, SegmentMember.person_id, SegmentMember.segment_id == segment.id)
+        return and_(is_head(), has(asked, SegmentMember.person_id, SegmentMember.segment_id == segment.id))
     return condition(segment.filter, asked)
 
 

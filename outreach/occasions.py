@@ -15,7 +15,7 @@ from outreach import cards, hours, senders
 from outreach.budget import Rules
 from outreach.cards import Draft
 from people import consent
-from storage.tables import Interaction, Interval, LifecycleChange, Person, Relation, RepCard
+from storage.tables import Interaction, Interval, LifecycleChange, Person, Relation, RepCard, is_head
 from storage.work import Work
 
 NEW, BIRTHDAY, QUIET = "new", "birthday", "quiet"
@@ -116,7 +116,7 @@ def _birthdays(work: Work) -> list[Draft]:
     since = _start(work, today)
     asked = (
         select(Person)
-        .where(Person.birthday.in_(days), consent.wanting(), _without_card(BIRTHDAY, since))
+        .where(is_head(), Person.birthday.in_(days), consent.wanting(), _without_card(BIRTHDAY, since))
         .order_by(Person.id)
         .limit(AT_ONCE)
     )

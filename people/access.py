@@ -7,11 +7,11 @@ outside one's sight looks as if there were none: the same answer as for an id th
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from people import members
-from storage.tables import Person, Relation, User
+from storage.tables import Person, Relation, User, is_head
 
 BOSS, MANAGER, OPERATOR, REP = ROLES = ("boss", "manager", "operator", "rep")
 SEES_ALL = frozenset({BOSS, OPERATOR})
@@ -31,6 +31,8 @@ RIGHTS: dict[str, frozenset[str]] = {
     "confirm_bulk": frozenset({BOSS, MANAGER}),
     "hand_over": frozenset({BOSS, MANAGER}),
     "privacy": frozenset({BOSS}),
+    "see_orders": frozenset(ROLES),
+    "match_refunds": frozenset({BOSS, OPERATOR}),
     "see_chats": frozenset(ROLES),
     "answer_chats": frozenset(ROLES),
     "see_answers": frozenset({BOSS, OPERATOR, MANAGER}),
@@ -46,6 +48,10 @@ RIGHTS: dict[str, frozenset[str]] = {
     "approve_broadcasts": frozenset({BOSS, OPERATOR, MANAGER}),
     "see_journeys": frozenset({BOSS, OPERATOR, MANAGER}),
     "edit_journeys": frozenset({BOSS, OPERATOR}),
+    "award_points": frozenset(ROLES),
+    "make_points": frozenset({BOSS, OPERATOR, MANAGER}),
+    "decide_points": frozenset({BOSS, OPERATOR, MANAGER}),
+    "set_points": frozenset({BOSS}),
     "see_today": frozenset(ROLES),
     "see_operations": frozenset({BOSS, OPERATOR}),
     "replay": frozenset({BOSS, OPERATOR}),
@@ -84,11 +90,12 @@ class Sight:
     userids: frozenset[str] = frozenset()
 
     def people(self) -> ColumnElement[bool]:
-        """The condition on ``Person`` that holds for those within sight."""
+        """The condition on ``Person`` that holds for those within sight, each once (``is_head``)."""
         if self.everybody:
-            return true()
+            return is_head()
         served = select(Relation.person_id).where(Relation.userid.in_(self.userids), Relation.state.in_(ONCE_SERVED))
-        return or_(Person.id.in_(served), Person.owner.in_(self.userids) & Person.owner_by_hand.is_(True))
+        theirs = or_(Person.id.in_(served), Person.owner.in_(self.userids) & Person.owner_by_hand.is_(True))
+        return and_(is_head(), theirs)
 
     def reps(self, column: ColumnElement[str]) -> ColumnElement[bool]:
         """The condition that a userid column names a rep within sight."""
@@ -121,8 +128,12 @@ def sight_of_asker(db: Session, by: str) -> Sight:
 
 
 def person_in_sight(db: Session, sight: Sight, person_id: int) -> Person | None:
-    """The person, if the viewer may see them; None also when there is no such person."""
-    return db.scalars(select(Person).where(Person.id == person_id, sight.people())).one_or_none()
+    """The person, if the viewer may see them; None also when there is no such person.
+
+    Of an anchor that turned out to be somebody we knew it is them: its id stays good for ever.
+    """
+    head = select(func.coalesce(Person.merged_into, Person.id)).where(Person.id == person_id).scalar_subquery()
+    return db.scalars(select(Person).where(Person.id == head, sight.people())).one_or_none()
 
 
 def masked(phone: str | None) -> str | None:

@@ -8,8 +8,9 @@ import re
 
 from people.identities import PHONE
 
-MADE_UP = frozenset({"13800138000", "13800000000", "13900000000", "12345678", "123456789", "1234567890", "12345678901",
-                     "13812345678", "13912345678", "15912345678", "18812345678"})  # fmt: skip
+MADE_UP = frozenset(
+    {"13800138000", "13800000000", "13900000000", "12345678", "123456789", "1234567890", "12345678901"}
+)  # fmt: skip
 """Numbers that stand in examples and are typed where one is asked for."""
 HOTLINES = re.compile(r"^(?:100\d{2}|12\d{3}|95\d{3}|1\d{2}|400\d{7}|800\d{7})$")
 """Carriers (10086), the state (12345), banks (95588), emergencies, companies."""

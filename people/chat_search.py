@@ -17,7 +17,7 @@ from people.chat_lists import Chat, in_sight, of_chat
 from people.conversations import ENDED, KF_IN, KF_OUT, KINDS, OURS, POOL, WINDOW
 from people.directory import Cursor
 from storage import search
-from storage.tables import Conversation, Interaction, KeptFile, KfAccount, Person
+from storage.tables import Conversation, Interaction, KeptFile, KfAccount, Person, is_head
 
 Turn = Literal["all", "waiting", "mine", "pool", "bot", "ended"]
 """All; those who wait for an answer that may still be given; those a servicer (who asks) or their own customers are in;
@@ -93,7 +93,7 @@ def _turn(turn: Turn, viewer: str, now: datetime) -> ColumnElement[bool]:
             )
             return and_(unanswered, Conversation.last_customer_at > now - WINDOW, Conversation.state != ENDED)
         case "mine":
-            own = select(Person.id).where(Person.owner == viewer)
+            own = select(Person.id).where(is_head(), Person.owner == viewer)
             return or_(Conversation.servicer == viewer, Conversation.person_id.in_(own))
         case "pool":
             return Conversation.state == POOL

@@ -55,9 +55,16 @@ def _bring_up_to_date(db: Session, row: dict[str, Any]) -> bool:
     known.verified = known.verified or row["verified"]
     known.first_seen_at, known.seen_at = min(known.first_seen_at, at), max(known.seen_at, at)
     if known.released_at is not None and at > known.released_at:
-        known.released_at = None
+        known.released_at, known.home = None, known.home and not _has_another_home(db, known)
     db.flush()
     return before != (known.verified, known.first_seen_at, known.seen_at, known.released_at)
+
+
+def _has_another_home(db: Session, row: Evidence) -> bool:
+    """Whether somebody else was made for the same identity while this one had given it up."""
+    own = (Evidence.type == row.type, Evidence.value == row.value, Evidence.verified == row.verified)
+    other = select(Evidence.id).where(*own, Evidence.home, Evidence.released_at.is_(None), Evidence.id != row.id)
+    return db.scalar(other.limit(1)) is not None
 
 
 def release(db: Session, anchor_ids: Iterable[int], type_: str, value: str, at: datetime) -> bool:

@@ -1,24 +1,48 @@
 """The one door through which identities come in: who is meant, what speaks for it, and who is one person then.
 
-``people.resolving`` decides (pure), ``people.merging`` moves rows, this module keeps the evidence between them.
+``people.evidence`` keeps what is said, ``people.resolving`` decides (pure), ``people.merging`` moves what belongs to
+whom; this module puts them together, for the people whom new evidence can concern and for nobody else.
+
+Every change of who is one person writes an audit row that explains it and one line into the story.
 """
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, delete, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from people import blocklist, evidence
-from storage.database import insert_new_rows
-from storage.tables import Evidence, Identity, Person
+from people import access, blocklist, doubts, evidence, guards, merging, persons, resolving
+from people.identities import PHONE
+from people.resolving import Edge, Pair, Partition, Value
+from storage import audit
+from storage.database import insert_new, insert_new_rows
+from storage.tables import BlockedValue, Evidence, Identity, Person, Verdict
 from storage.work import Work
 
 Key = tuple[str, str, bool]
 """An identity as a fact names it: type, value (spelt by ``people.identities.spelt``), and whether it is certain."""
 Place = tuple[int, int]
 """Whose a fact is: the person (the head of their anchors), and the anchor through which it came."""
+SYSTEM = "system"
+CROSSING = 2 * resolving.MOST_ANCHORS
+"""A value of more anchors than that was in quarantine before this evidence came: nobody is looked at again for it."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """One identity that somebody tells of."""
+
+    type: str
+    value: str
+    """Spelt as ``people.identities.spelt`` does."""
+    verified: bool = True
+
+
+# --- facts that come under an identity --------------------------------------------------------------------------------
 
 
 def person_by(work: Work, type_: str, value: str, *, verified: bool, source: str, at: datetime) -> Place | None:
@@ -29,7 +53,7 @@ def person_by(work: Work, type_: str, value: str, *, verified: bool, source: str
     for certain: it has an anchor of its own, which later evidence may join to them.
 
     Keep both numbers with the fact (``person_id``, ``anchor_id``). None for what names nobody in particular
-    (``people.blocklist``): 散客, 13800138000.
+    (``people.blocklist``, and what the shop has blocked): 散客, 13800138000.
     """
     return people_by(work, [(type_, value, verified)], source=source, at=at).get((type_, value, verified))
 
@@ -37,10 +61,14 @@ def person_by(work: Work, type_: str, value: str, *, verified: bool, source: str
 def people_by(work: Work, keys: Sequence[Key], *, source: str, at: datetime) -> dict[Key, Place]:
     """The same for some hundred identities, in a few statements; those that name nobody are left out."""
     wanted = [one for one in dict.fromkeys(keys) if not blocklist.names_nobody(one[0], one[1])]
+    shut = _blocked(work.db, {(type_, value) for type_, value, _ in wanted})
+    wanted = [one for one in wanted if one[:2] not in shut]
     known = _known(work.db, wanted)
+    _seen_again(work.db, known, at)
     if missing := [one for one in wanted if one not in known]:
         _make(work, missing, source, at)
         known |= _known(work.db, missing)
+    work.via.update({head: anchor for head, anchor in known.values() if head != anchor})
     return known
 
 
@@ -64,7 +92,17 @@ def _any_of(table: Any, keys: Collection[tuple[Any, ...]]) -> ColumnElement[bool
     by_type: dict[str, set[str]] = {}
     for type_, value, *_ in keys:
         by_type.setdefault(type_, set()).add(value)
-    return or_(*(and_(table.type == type_, table.value.in_(values)) for type_, values in sorted(by_type.items())))
+    return or_(
+        false(), *(and_(table.type == type_, table.value.in_(values)) for type_, values in sorted(by_type.items()))
+    )
+
+
+def _seen_again(db: Session, known: Mapping[Key, Place], at: datetime) -> None:
+    """A number is alive as long as something comes under it (``resolving.FRESH``)."""
+    phones = {key: anchor for key, (_, anchor) in known.items() if key[0] == PHONE}
+    if phones:
+        own = (Evidence.anchor_id.in_(set(phones.values())), _any_of(Evidence, list(phones)))
+        db.execute(update(Evidence).where(*own, Evidence.seen_at < at).values(seen_at=at))
 
 
 def _make(work: Work, keys: Sequence[Key], source: str, at: datetime) -> None:
@@ -82,7 +120,9 @@ def _make(work: Work, keys: Sequence[Key], source: str, at: datetime) -> None:
         if anchor.id not in ours:
             work.db.delete(anchor)
     work.db.flush()
-    certain = [
+    if not kept:
+        return
+    indexed = [
         {
             "person_id": one.anchor_id,
             "type": one.type,
@@ -93,4 +133,470 @@ def _make(work: Work, keys: Sequence[Key], source: str, at: datetime) -> None:
         }
         for one in kept
     ]
-    insert_new_rows(work.db, Identity, certain, ["type", "value"], ["id"])
+    insert_new(work.db, Identity, indexed, ["type", "value"])
+    _look_again_at_shared(work, {(one.type, one.value): one.anchor_id for one in kept})
+
+
+def _look_again_at_shared(work: Work, made: Mapping[Value, int]) -> None:
+    """Somebody else may be known by what a new anchor was made for: a number in a remark, a certain one."""
+    others = select(Evidence.type, Evidence.value, Evidence.anchor_id).where(_any_of(Evidence, list(made)))
+    shared = {(type_, value) for type_, value, anchor in work.db.execute(others) if made[type_, value] != anchor}
+    if shared:
+        resolve_again(work, {made[one] for one in shared}, by=SYSTEM)
+
+
+# --- evidence that comes about somebody ------------------------------------------------------------------------------
+
+
+def learn(
+    work: Work, anchor: Person | int | None, identities: Sequence[Given], *, source: str, by: str = SYSTEM,
+    at: datetime | None = None,
+) -> Person:  # fmt: skip
+    """Somebody is known by these identities: keep that, work out who is one person now, and give them.
+
+    ``anchor``: of whom it is told (a person, or the id of an anchor); None: whoever is known by the first identity,
+    made if nobody is. ``source`` says who tells it, ``by`` who caused it (for the audit), ``at`` when it was so (UTC,
+    default now). Telling the same again changes nothing.
+    """
+    at = at or work.now
+    if anchor is None:
+        first = identities[0]
+        place = person_by(work, first.type, first.value, verified=first.verified, source=source, at=at)
+        if place is None:
+            raise ValueError("this identity names nobody in particular")
+        number = place[1]
+    else:
+        number = anchor if isinstance(anchor, int) else work.via.get(anchor.id, anchor.id)
+    new = [_queue_up(work, number, one) for one in sorted({(given.type, given.value) for given in identities})]
+    rows = [
+        evidence.edge(number, one.type, one.value, source=source, verified=one.verified, at=at) for one in identities
+    ]
+    if evidence.keep(work.db, rows) or any(new):
+        resolve_again(work, [number], by=by)
+    return persons.head_of(work.db, work.db.get_one(Person, number, populate_existing=True))
+
+
+def _queue_up(work: Work, anchor: int, about: Value) -> bool:
+    """Two who tell of one identity at the same moment: the second waits here, and then sees what the first has kept.
+
+    Whether nobody was known by it; whose it is then is said at the end (``_index``).
+    """
+    row = {"person_id": anchor, "type": about[0], "value": about[1], "verified": False, "added_at": work.now}
+    if not insert_new(work.db, Identity, [row], ["type", "value"]):
+        own = select(Identity.id).where(Identity.type == about[0], Identity.value == about[1])
+        work.db.execute(own.with_for_update()).all()
+        return False
+    return True
+
+
+def learn_many(work: Work, told: Sequence[tuple[int, Given]], *, source: str, home: Collection[str] = ()) -> None:
+    """Many new people are known by these identities, each told with the id of its anchor; in a few statements.
+
+    Of types in ``home`` the anchors were made for them. Only who shares something with somebody is looked at again.
+    """
+    told = list({(anchor, one.type, one.value): (anchor, one) for anchor, one in told}.values())
+    if not told:
+        return
+    indexed = [
+        {"person_id": anchor, "type": one.type, "value": one.value, "verified": one.verified, "added_at": work.now,
+         "source": source[:40]}
+        for anchor, one in told
+    ]  # fmt: skip
+    insert_new(work.db, Identity, indexed, ["type", "value"])
+    rows = [
+        evidence.edge(
+            anchor, one.type, one.value, source=source, verified=one.verified, at=work.now, home=one.type in home
+        )
+        for anchor, one in told
+    ]
+    insert_new(work.db, Evidence, rows, [])
+    crowds = _crowds(work.db, {(one.type, one.value) for _, one in told})
+    if shared := {anchor for anchor, one in told if crowds[one.type, one.value] > 1}:
+        resolve_again(work, shared, by=SYSTEM)
+
+
+def forget(work: Work, anchor_id: int, source: str, keep: Collection[Value], type_: str) -> None:
+    """What a source says of an anchor no longer was a mistake: its evidence of this type goes, but for ``keep``."""
+    own = (Evidence.anchor_id == anchor_id, Evidence.source == source, Evidence.type == type_)
+    stale = [
+        (one.id, (one.type, one.value))
+        for one in work.db.scalars(select(Evidence).where(*own)).all()
+        if (one.type, one.value) not in keep
+    ]
+    if stale:
+        near = _anchors_of(work.db, [about for _, about in stale])
+        work.db.execute(delete(Evidence).where(Evidence.id.in_([number for number, _ in stale])))
+        resolve_again(work, near | {anchor_id}, by=SYSTEM, about=[about for _, about in stale])
+
+
+def cut(work: Work, anchor_id: int, *, by: str, why: str = "") -> Person:
+    """An anchor is not the same person as the others it was joined to; the person that it is from now on."""
+    others = [one for one in persons.anchors(work.db, anchor_id) if one != anchor_id]
+    for other in others:
+        _say(work, _pair(anchor_id, other), same=False, by=by, why=why)
+    resolve_again(work, [anchor_id, *others], by=by)
+    return persons.head_of(work.db, work.db.get_one(Person, anchor_id, populate_existing=True))
+
+
+def keep_apart(work: Work, one: int, other: int, *, by: str, why: str = "") -> None:
+    """These two people are not one: no anchor of the one is ever joined to an anchor of the other."""
+    for a in persons.anchors(work.db, one):
+        for b in persons.anchors(work.db, other):
+            if a != b:
+                _say(work, _pair(a, b), same=False, by=by, why=why)
+    resolve_again(work, [one, other], by=by)
+
+
+def tie(work: Work, one: int, other: int, *, by: str, why: str = "") -> bool:
+    """These two are one person, somebody says so; False when a limit forbids it (two unionids)."""
+    for a in persons.anchors(work.db, one):
+        for b in persons.anchors(work.db, other):
+            if a != b:
+                _withdraw(work, _pair(a, b))
+    _say(work, _pair(one, other), same=True, by=by, why=why)
+    resolve_again(work, [one, other], by=by)
+    joined = other in persons.anchors(work.db, one)
+    if not joined:
+        _withdraw(work, _pair(one, other))
+        resolve_again(work, [one, other], by=by)
+    return joined
+
+
+def uncut(work: Work, one: int, other: int, *, by: str) -> None:
+    """What somebody said about these two anchors counts no longer; what else is known decides."""
+    _withdraw(work, _pair(one, other))
+    resolve_again(work, [one, other], by=by)
+
+
+def block(work: Work, type_: str, value: str, *, by: str, why: str = "") -> None:
+    """Let an identity name nobody in particular: whom it alone had joined part again."""
+    row = {"type": type_, "value": value, "by": by[:100], "why": why[:200], "at": work.now}
+    if insert_new(work.db, BlockedValue, [row], ["type", "value"]):
+        resolve_again(work, _anchors_of(work.db, [(type_, value)]), by=by, about=[(type_, value)])
+
+
+def unblock(work: Work, type_: str, value: str, *, by: str) -> None:
+    """Let an identity count again."""
+    gone = delete(BlockedValue).where(BlockedValue.type == type_, BlockedValue.value == value)
+    if work.db.scalars(gone.returning(BlockedValue.id)).all():
+        resolve_again(work, _anchors_of(work.db, [(type_, value)]), by=by, about=[(type_, value)])
+
+
+def release(work: Work, person_id: int, type_: str, value: str, *, by: str, at: datetime | None = None) -> bool:
+    """A person has given this identity up (a number that was handed back); False when it was not theirs."""
+    own = persons.anchors(work.db, person_id)
+    if not evidence.release(work.db, own, type_, value, at or work.now):
+        return False
+    resolve_again(work, {*own, *_anchors_of(work.db, [(type_, value)])}, by=by, about=[(type_, value)])
+    return True
+
+
+def confirmed(db: Session, head_id: int) -> set[int]:
+    """Whose points this person may spend: the head's own, and of those anchors that more than a rep's word joined."""
+    own = set(persons.anchors(db, head_id))
+    if len(own) < 2:
+        return own
+    sure = _resolved(db, own).sure
+    return {one for one in own if sure.get(one, one) == sure.get(head_id, head_id)}
+
+
+def _say(work: Work, pair: Pair, *, same: bool, by: str, why: str) -> None:
+    _withdraw(work, pair)
+    work.db.add(Verdict(a=pair[0], b=pair[1], same=same, by=by[:100], why=why[:200], at=work.now))
+    work.db.flush()
+
+
+def _withdraw(work: Work, pair: Pair) -> None:
+    own = (Verdict.a == pair[0], Verdict.b == pair[1], Verdict.withdrawn_at.is_(None))
+    work.db.execute(update(Verdict).where(*own).values(withdrawn_at=work.now))
+
+
+def _pair(one: int, other: int) -> Pair:
+    return min(one, other), max(one, other)
+
+
+# --- who is one person ------------------------------------------------------------------------------------------------
+
+
+def resolve_again(work: Work, anchors: Iterable[int], *, by: str, about: Collection[Value] = ()) -> None:
+    """Work out who is one person among everybody whom evidence connects with these anchors, and carry it out.
+
+    ``about``: identities whose holder is to be looked at again too.
+    """
+    db = work.db
+    db.flush()
+    near = _hold_all_near(db, set(anchors))
+    decided = _decide(work, near, by)
+    _carry_out(work, near, decided, by)
+    _index(db, near, decided, about)
+    doubts.keep(work, near.anchors, decided, by=by)
+
+
+@dataclass(frozen=True)
+class _Near:
+    """Everybody whom evidence connects, and all that is known about it."""
+
+    anchors: frozenset[int]
+    edges: tuple[Edge, ...]
+    ids: Mapping[Value, Sequence[int]]
+    """The rows of evidence of each value."""
+    cuts: frozenset[Pair]
+    ties: frozenset[Pair]
+    guarded: frozenset[Pair]
+    blocked: frozenset[Value]
+    """By the shop's word."""
+    crowded: frozenset[Value]
+    """In quarantine: known of too many."""
+
+    def resolve(self) -> Partition:
+        """Who is one person."""
+        found = resolving.resolve(
+            self.edges,
+            cuts=self.cuts,
+            ties=self.ties,
+            guarded=self.guarded,
+            blocked=self.blocked | self.crowded,
+        )
+        alone = {one: one for one in self.anchors}
+        return replace(found, head={**alone, **found.head}, sure={**alone, **found.sure})
+
+
+def _hold_all_near(db: Session, anchors: set[int]) -> _Near:
+    """Look who is near, hold them (in order), and look again: somebody may have come meanwhile."""
+    held: set[int] = set()
+    while True:
+        near = _look_around(db, anchors)
+        if near.anchors <= held:
+            return near
+        held |= near.anchors
+        own = select(Person.id).where(Person.id.in_(held)).order_by(Person.id)
+        db.execute(own.with_for_update()).all()
+
+
+def _look_around(db: Session, anchors: Iterable[int]) -> _Near:
+    """Everybody whom these anchors share something with, and so on, and what is known of them."""
+    found: set[int] = set()
+    rows: dict[int, Evidence] = {}
+    crowded: set[Value] = set()
+    looked: set[Value] = set()
+    new = set(anchors) | set(_parts_of(db, anchors))
+    while new:
+        found |= new
+        for one in db.scalars(select(Evidence).where(Evidence.anchor_id.in_(new))):
+            rows[one.id] = one
+        values = {(one.type, one.value) for one in rows.values()} - looked
+        looked |= values
+        counts = _crowds(db, values)
+        crowded |= {about for about, count in counts.items() if count > resolving.MOST_ANCHORS}
+        shared = [about for about, count in counts.items() if 1 < count <= CROSSING]
+        new = {*_anchors_of(db, shared), *_tied(db, found), *_parts_of(db, found)} - found
+    verdicts = _verdicts(db, found)
+    ids: dict[Value, list[int]] = {}
+    for one in sorted(rows.values(), key=lambda row: row.id):
+        ids.setdefault((one.type, one.value), []).append(one.id)
+    return _Near(
+        anchors=frozenset(found),
+        edges=tuple(_edge(one) for one in rows.values()),
+        ids=ids,
+        cuts=frozenset(pair for pair, same in verdicts.items() if not same),
+        ties=frozenset(pair for pair, same in verdicts.items() if same),
+        guarded=frozenset(doubts.guarded(db, found)),
+        blocked=frozenset(_blocked(db, looked)),
+        crowded=frozenset(crowded),
+    )
+
+
+def _edge(row: Evidence) -> Edge:
+    return Edge(
+        row.anchor_id,
+        row.type,
+        row.value,
+        resolving.strength(verified=row.verified, source=row.source, rep=evidence.REP),
+        row.first_seen_at,
+        row.seen_at,
+        row.released_at,
+        row.home,
+    )
+
+
+def _crowds(db: Session, values: Collection[Value]) -> dict[Value, int]:
+    """How many anchors are known by each of these."""
+    if not values:
+        return {}
+    asked = select(Evidence.type, Evidence.value, func.count(Evidence.anchor_id.distinct()))
+    asked = asked.where(_any_of(Evidence, values)).group_by(Evidence.type, Evidence.value)
+    return {(type_, value): count for type_, value, count in db.execute(asked)}
+
+
+def _anchors_of(db: Session, values: Collection[Value]) -> set[int]:
+    if not values:
+        return set()
+    return set(db.scalars(select(Evidence.anchor_id).where(_any_of(Evidence, values))))
+
+
+def _parts_of(db: Session, anchors: Iterable[int]) -> set[int]:
+    """Everybody who is one person with one of these now, whether or not anything speaks for it any more."""
+    some = set(anchors)
+    heads = set(db.scalars(select(func.coalesce(Person.merged_into, Person.id)).where(Person.id.in_(some))))
+    return heads | set(db.scalars(select(Person.id).where(Person.merged_into.in_(heads))))
+
+
+def _tied(db: Session, anchors: Collection[int]) -> set[int]:
+    own = select(Verdict.a, Verdict.b).where(Verdict.same, Verdict.withdrawn_at.is_(None))
+    rows = db.execute(own.where(or_(Verdict.a.in_(anchors), Verdict.b.in_(anchors))))
+    return {one for pair in rows for one in pair}
+
+
+def _verdicts(db: Session, anchors: Collection[int]) -> dict[Pair, bool]:
+    own = select(Verdict.a, Verdict.b, Verdict.same).where(Verdict.withdrawn_at.is_(None))
+    own = own.where(Verdict.a.in_(anchors), Verdict.b.in_(anchors)).order_by(Verdict.id)
+    return {(a, b): same for a, b, same in db.execute(own)}
+
+
+def _blocked(db: Session, values: Collection[Value]) -> set[Value]:
+    if not values:
+        return set()
+    own = select(BlockedValue.type, BlockedValue.value).where(_any_of(BlockedValue, values))
+    return {(type_, value) for type_, value in db.execute(own)}
+
+
+def _resolved(db: Session, anchors: Collection[int]) -> Partition:
+    return _look_around(db, anchors).resolve()
+
+
+def _decide(work: Work, near: _Near, by: str) -> Partition:
+    """Who is one person; two whom a guard holds apart wait for a review first, and stay apart until then."""
+    while True:
+        decided = near.resolve()
+        pair = guards.first(work, _now(work.db, near.anchors), decided, near.ties)
+        if pair is None:
+            return decided
+        doubts.guard(work, pair, decided, by=by)
+        near = replace(near, guarded=near.guarded | {pair})
+
+
+def _now(db: Session, anchors: Collection[int]) -> dict[int, int]:
+    """Of each anchor who speaks for it so far."""
+    own = select(Person.id, func.coalesce(Person.merged_into, Person.id)).where(Person.id.in_(anchors))
+    return dict(db.execute(own).all())
+
+
+def _carry_out(work: Work, near: _Near, decided: Partition, by: str) -> None:
+    before = _now(work.db, near.anchors)
+    changes = [
+        merging.Change(one, before[one], decided.head[one])
+        for one in sorted(near.anchors)
+        if one in before and before[one] != decided.head[one]
+    ]
+    if not changes:
+        return
+    work.look_again()
+    _count(work, changes, decided)
+    merging.move(work, changes)
+    for one in changes:
+        _tell(work, one, decided)
+    _explain(work, near, before, decided, by)
+
+
+def _count(work: Work, changes: Sequence[merging.Change], decided: Partition) -> None:
+    tally, sizes = guards.tally(work), Counter(decided.head.values())
+    tally.merges += sum(one.after != one.anchor for one in changes)
+    tally.biggest = max(tally.biggest, *sizes.values())
+
+
+def _tell(work: Work, one: merging.Change, decided: Partition) -> None:
+    """One line for who speaks for the anchor now, and for who does no longer (unless that one is merged itself)."""
+    if one.before != one.anchor and decided.head.get(one.before, one.before) == one.before:
+        _line(work, one.before, "separated", one.anchor, {})
+    if one.after != one.anchor:
+        _line(work, one.after, "merged", one.anchor, _because(decided, one.anchor))
+    else:
+        _line(work, one.anchor, "separated", one.before, {})
+
+
+def _line(work: Work, person_id: int, kind: str, other: int, details: Mapping[str, Any]) -> None:
+    once = f"{kind}:{person_id}:{other}:{work.now.isoformat()}"
+    said = {"customer": persons.public_id(other), **details}
+    persons.tell(work, person_id, kind, work.now, once=once, details=said)
+
+
+def _because(decided: Partition, anchor: int) -> dict[str, Any]:
+    """What joined this anchor to the others: the type, and the value as anybody may read it."""
+    found = [one for one in decided.joined if anchor in (one.a, one.b)]
+    return {"type": found[0].type, "value": shown(found[0].type, found[0].value)} if found else {}
+
+
+def shown(type_: str, value: str) -> str:
+    """A value as anybody may read it: a number without its middle, of an id its last four."""
+    return (access.masked(value) or "") if type_ == PHONE else f"…{value[-4:]}" if len(value) > 8 else value
+
+
+def _explain(work: Work, near: _Near, before: Mapping[int, int], decided: Partition, by: str) -> None:
+    """The audit row: who was one person before and is now, by which rows of evidence, under which rules."""
+    values = {(one.type, one.value) for one in decided.joined}
+    audit.note(
+        work.db,
+        actor=by,
+        action="customer.resolve",
+        subject=persons.public_id(min(near.anchors)),
+        details={
+            "before": _named_groups(before),
+            "after": _named_groups(decided.head),
+            "evidence": sorted(number for about in values for number in near.ids.get(about, ())),
+            "said": [list(pair) for pair in sorted(near.cuts | near.ties)],
+            "conflicts": [[one.a, one.b, one.reason] for one in decided.conflicts],
+            "rules": resolving.RULES,
+        },
+        at=work.now,
+    )
+
+
+def _named_groups(heads: Mapping[int, int]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for anchor in sorted(heads):
+        groups.setdefault(persons.public_id(heads[anchor]), []).append(persons.public_id(anchor))
+    return groups
+
+
+# --- who is known by what --------------------------------------------------------------------------------------------
+
+
+def _index(db: Session, near: _Near, decided: Partition, about: Collection[Value]) -> None:
+    """Say anew of each value near whose it is: of whom it was made for, else who is known by it the longest."""
+    holders: dict[Value, Edge] = {}
+    for one in sorted(near.edges, key=_claim):
+        if one.released is None and (one.home or one.about not in near.crowded):
+            holders.setdefault(one.about, one)
+    values = {one.about for one in near.edges} | set(about)
+    rows = db.scalars(select(Identity).where(_any_of(Identity, values))).all() if values else []
+    known = {(one.type, one.value): one for one in rows}
+    for value in sorted(values):
+        row, nobody = known.get(value), value in near.blocked or blocklist.names_nobody(*value)
+        if row is not None and value in near.crowded and (row.anchor_id or row.person_id) not in near.anchors:
+            continue  # somebody further away has it
+        _write(db, row, None if nobody else holders.get(value), decided)
+    db.flush()
+
+
+def _claim(one: Edge) -> tuple[Any, ...]:
+    return (one.strength != resolving.STRONG, not one.home, one.first, one.anchor)
+
+
+def _write(db: Session, row: Identity | None, holder: Edge | None, decided: Partition) -> None:
+    if holder is None:
+        if row is not None:
+            db.delete(row)
+        return
+    if row is None:
+        row = Identity(type=holder.type, value=holder.value)
+        db.add(row)
+    head = decided.head.get(holder.anchor, holder.anchor)
+    row.person_id, row.anchor_id = head, holder.anchor if holder.anchor != head else None
+    row.verified, row.added_at = holder.strength == resolving.STRONG, holder.first
+    row.source = _source(db, holder)
+
+
+def _source(db: Session, holder: Edge) -> str:
+    own = (Evidence.anchor_id == holder.anchor, Evidence.type == holder.type, Evidence.value == holder.value)
+    sources = db.scalars(select(Evidence.source).where(*own).order_by(Evidence.verified.desc(), Evidence.id)).all()
+    return ("rep" if sources[0].startswith(evidence.REP) else sources[0])[:40]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from people import identities, persons
 from people.access import Sight
-from storage.tables import Identity, Person
+from storage.tables import Identity, Person, is_head
 
 ANY = "any"
 OURS = re.compile(r"p_(\d{1,18})", re.ASCII)
@@ -64,7 +64,7 @@ def _found(db: Session, ways: Collection[tuple[str, str]]) -> Mapping[tuple[str,
         if verified:
             certain.add((type_, value))
     numbers = {value for type_, value in ways if type_ == identities.PHONE} - {value for _, value in certain}
-    for person_id, number in db.execute(select(Person.id, Person.phone).where(Person.phone.in_(numbers))):
+    for person_id, number in db.execute(select(Person.id, Person.phone).where(is_head(), Person.phone.in_(numbers))):
         found[identities.PHONE, str(number)].add(person_id)
     for value in (value for type_, value in ways if type_ == "id"):
         found["id", value].add(int(value))

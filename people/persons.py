@@ -3,36 +3,30 @@
 A person is not a relation: history, tags and points hang on the person; WeCom's remark and state on the relation.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from people import evidence, identities, relations
+from people import evidence, relations
 from people.relations import Fact
 from storage import search
-from storage.database import changed_rows, insert_new, upsert
+from storage.database import insert_new, upsert
 from storage.tables import Channel, Identity, Interaction, Interval, Member, Person, Relation, RelationFact, Welcome
 from storage.work import Work
-from wecom.gateway import Profile
 
 EXTERNAL, UNIONID = "external_userid", "unionid"
 REMARK = "remark"
-"""The source of an identity that a rep wrote down as the customer's phone number."""
+"""The source of what a rep wrote down as the customer's phone number."""
 LIVING = ("active", "half")
 
 
 def public_id(person_id: int) -> str:
     """How a person is named outside: ``p_17``."""
     return f"p_{person_id}"
-
-
-def heads() -> ColumnElement[bool]:
-    """The condition on ``Person`` that leaves out anchors for which another one speaks: who stands in lists."""
-    return Person.merged_into.is_(None)
 
 
 def head_of(db: Session, person: Person) -> Person:
@@ -65,14 +59,28 @@ def person_of(work: Work, external_userid: str, at: datetime | None = None) -> P
 
     Two may meet them at the same moment (an event and the first fill): the identity decides whose person it is.
     """
-    while (person := find_person(work.db, EXTERNAL, external_userid)) is None:
+    while (person := find_through(work, EXTERNAL, external_userid)) is None:
         made = Person(first_seen_at=at or work.now, last_seen_at=at or work.now)
         work.db.add(made)
         work.db.flush()
-        if add_identity(work.db, made.id, EXTERNAL, external_userid, work.now, home=True):
+        if _first_known(work.db, made.id, external_userid, work.now):
             return made
         work.db.delete(made)
         work.db.flush()
+    return person
+
+
+def find_through(work: Work, type_: str, value: str) -> Person | None:
+    """The person known by this identity; what is told of them in this work remembers through which anchor."""
+    known = select(Person, Identity.anchor_id).join(Identity).where(Identity.type == type_, Identity.value == value)
+    row = work.db.execute(known).one_or_none()
+    if row is None:
+        return None
+    person: Person = row[0]
+    anchor: int | None = row[1]
+    work.via.pop(person.id, None)
+    if anchor is not None:
+        work.via[person.id] = anchor
     return person
 
 
@@ -88,36 +96,13 @@ def identity(db: Session, person: Person, type_: str) -> str | None:
     return db.scalar(own.order_by(Identity.id).limit(1))
 
 
-def add_identity(
-    db: Session,
-    person_id: int,
-    type_: str,
-    value: str,
-    at: datetime,
-    *,
-    verified: bool = True,
-    source: str = "wecom",
-    home: bool = False,
-) -> bool:
-    """Remember one more way to know this person; False when it belongs to somebody already.
-
-    What only proposed a match (a number in a rep's remark) gives way to who is known for certain.
-    """
-    row = {
-        "person_id": person_id,
-        "type": type_,
-        "value": value,
-        "verified": verified,
-        "added_at": at,
-        "source": source,
-    }
-    edge = evidence.edge(person_id, type_, value, source=source, verified=verified, at=at, home=home)
-    if insert_new(db, Identity, [row], ["type", "value"]):
-        evidence.keep(db, [edge])
-        return True
-    proposed = (Identity.type == type_, Identity.value == value, Identity.verified.is_(False))
-    elsewhere = update(Identity).where(*proposed, Identity.person_id != person_id)
-    return verified and changed_rows(db, elsewhere.values(**row)) > 0
+def _first_known(db: Session, person_id: int, external_userid: str, at: datetime) -> bool:
+    """Somebody new is known by this; False when it belongs to somebody already."""
+    row = {"person_id": person_id, "type": EXTERNAL, "value": external_userid, "added_at": at}
+    if not insert_new(db, Identity, [row], ["type", "value"]):
+        return False
+    edge = evidence.edge(person_id, EXTERNAL, external_userid, source="wecom", verified=True, at=at, home=True)
+    return evidence.keep(db, [edge])
 
 
 def member_of(work: Work, userid: str) -> Member | None:
@@ -262,47 +247,6 @@ def give_owner(work: Work, person: Person, userid: str | None) -> None:
         refold(work, person)
 
 
-def remember_profile(work: Work, person: Person, profile: Profile) -> None:
-    """Bring name, picture and the reps' remarks up to date with what WeCom told us. Relations are there already."""
-    person.name = profile.name or person.name
-    person.avatar = profile.avatar
-    person.gender, person.kind, person.corp_name = profile.gender, profile.kind, profile.corp_name
-    person.profile_at = work.now
-    if profile.unionid:
-        add_identity(work.db, person.id, UNIONID, profile.unionid, work.now)
-    own = select(Relation).where(Relation.external_userid == profile.external_userid)
-    with work.db.no_autoflush:
-        by_rep = {one.userid.lower(): one for one in work.db.scalars(own)}
-    sides = [(by_rep[one.userid.lower()], one) for one in profile.follows if one.userid.lower() in by_rep]
-    phones_before = [list(relation.remark_phones or []) for relation, _ in sides]
-    for relation, side in sides:
-        relation.remark, relation.description = side.remark, side.description
-        relation.add_way, relation.remark_phones = side.add_way, list(side.phones)
-    if phones_before != [list(side.phones) for _, side in sides]:
-        remember_phones(work, person)
-
-
-def remember_phones(work: Work, person: Person) -> None:
-    """Keep what reps wrote down as this person's numbers: as identities that only propose a match.
-
-    One that stands in no remark any more was a mistake and is forgotten. A number that is somebody else's stays theirs.
-    """
-    work.db.flush()
-    remarks = work.db.scalars(select(Relation.remark_phones).where(Relation.person_id == person.id)).all()
-    written = identities.spelt_phones(one for some in remarks for one in some or [])
-    insert_new(work.db, Identity, proposed_phones(person.id, written, work.now), ["type", "value"])
-    own = (Identity.person_id == person.id, Identity.source == REMARK, Identity.verified.is_(False))
-    work.db.execute(delete(Identity).where(*own, Identity.value.not_in(written)))
-    if person.phone not in written:
-        person.phone = next(iter(written), None)
-
-
-def proposed_phones(person_id: int, numbers: Iterable[str], at: datetime) -> list[dict[str, Any]]:
-    """The identity rows of numbers (spelt as they are kept) that reps wrote down."""
-    row = {"person_id": person_id, "type": identities.PHONE, "verified": False, "added_at": at, "source": REMARK}
-    return [{**row, "value": one} for one in numbers]
-
-
 def tell(
     work: Work,
     person_id: int,
@@ -330,6 +274,7 @@ def told(work: Work, row: dict[str, Any]) -> int | None:
 
     Its text can be searched for from now on.
     """
+    row = {**row, "anchor_id": row.get("anchor_id", work.via.get(row["person_id"]))}
     new = insert_new(work.db, Interaction, [row], ["once"])
     if new and (said := row["details"].get("text")):
         search.index(work.db, new[0], str(said))
@@ -341,10 +286,12 @@ def tell_welcomed(work: Work, sent: Sequence[Welcome]) -> None:
     if not sent:
         return
     own = (Identity.type == EXTERNAL, Identity.value.in_({one.external_userid for one in sent}))
-    known: dict[str, int] = dict(work.db.execute(select(Identity.value, Identity.person_id).where(*own)).all())
+    rows = work.db.execute(select(Identity.value, Identity.person_id, Identity.anchor_id).where(*own))
+    known = {value: (head, anchor) for value, head, anchor in rows}
     lines = [
         {
-            "person_id": known[one.external_userid],
+            "person_id": known[one.external_userid][0],
+            "anchor_id": known[one.external_userid][1],
             "userid": one.userid,
             "kind": "welcomed",
             "at": one.settled_at,

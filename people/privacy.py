@@ -25,6 +25,7 @@ from storage import search, wiping
 from storage.database import changed_rows
 from storage.tables import (
     Alarm,
+    Approval,
     AuditRow,
     Base,
     BlockedValue,
@@ -238,12 +239,13 @@ HOLDINGS: tuple[Holding, ...] = (
     Holding(Evidence, _own(Evidence.anchor_id)),
     Holding(Verdict, _of_two(Verdict.a, Verdict.b)),
     Holding(Review, _of_two(Review.a, Review.b)),
-    Holding(BlockedValue, lambda one: BlockedValue.value.in_(one.telling)),
+    Holding(BlockedValue, _naming(BlockedValue)),
     Holding(Person, _own(Person.id)),
     _spoken_of(BulkJob.source, BulkJob.reason),
     _spoken_of(SyncRun.report, SyncRun.at, SyncRun.trouble),
     _spoken_of(Progress.at, Progress.note),
     _spoken_of(Alarm.text),
+    _spoken_of(Approval.reason, Approval.note),
     _spoken_of(JobRun.outcome),
     Holding(AuditRow, lambda one: AuditRow.subject.in_(one.public_ids), KEEP),
 )
@@ -256,6 +258,8 @@ NOBODY: Mapping[str, str] = MappingProxyType(
     {
         "answer": "what the bot says to everybody",
         "api_key": "other systems",
+        "approval_line": "an account; whose it is stands in points_account",
+        "approval_word": "our own users",
         "attempt": "our own users",
         "broadcast": "one text for many; who was to get it stands in touch",
         "calendar_day": "days",

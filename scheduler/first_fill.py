@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
-from people import identities, members, persons, privacy
+from people import identities, joining, members, persons, privacy
+from people.joining import Given
 from people.relations import TAKEN_OVER, Fact
 from scheduler.patience import Patience
 from storage.database import Clock, insert_new, reading, transaction
@@ -214,7 +215,7 @@ def take_over_page(work: Work, page: Sequence[Profile]) -> int:
     insert_new(db, RelationFact, [_fact(one) for one in relations], ["relation_id", "kind", "at"])
     insert_new(db, Interval, [_interval(one) for one in relations], ["relation_id", "number"])
     insert_new(db, Interaction, [_line(one) for one in relations], ["once"])
-    insert_new(db, Identity, [row for one in relations for row in _phones(work, one)], ["type", "value"])
+    joining.learn_many(work, [told for one in relations for told in _phones(one)], source=persons.REMARK)
     _take_over_tags(work, [(one, sides[one.external_userid, one.userid]) for one in relations])
     return len(relations)
 
@@ -228,9 +229,9 @@ def _not_erased(db: Session, page: Sequence[Profile]) -> Sequence[Profile]:
     return [one for one in page if one.external_userid not in gone]
 
 
-def _phones(work: Work, relation: Relation) -> list[dict[str, Any]]:
+def _phones(relation: Relation) -> list[tuple[int, Given]]:
     numbers = identities.spelt_phones(relation.remark_phones or [])
-    return persons.proposed_phones(relation.person_id, numbers, work.now)
+    return [(relation.person_id, Given(identities.PHONE, one, verified=False)) for one in numbers]
 
 
 def _mentioned(work: Work, sides: dict[tuple[str, str], Follow]) -> list[Relation]:
@@ -255,17 +256,20 @@ def _people(work: Work, profiles: Sequence[Profile]) -> dict[str, int]:
     made = [_person(work, one) for one in missing]
     db.add_all(made)
     db.flush()
-    ways_known = []
-    for person, profile in zip(made, missing, strict=True):
-        known[profile.external_userid] = person.id
-        ways = [("external_userid", profile.external_userid), ("unionid", profile.unionid)]
-        ways_known += [
-            {"person_id": person.id, "type": type_, "value": value, "added_at": work.now}
-            for type_, value in ways
-            if value
-        ]
-    insert_new(db, Identity, ways_known, ["type", "value"])
-    return known | _quicker(db, {profile.external_userid: one for one, profile in zip(made, missing, strict=True)})
+    rows = [
+        {"person_id": person.id, "type": persons.EXTERNAL, "value": profile.external_userid, "added_at": work.now}
+        for person, profile in zip(made, missing, strict=True)
+    ]
+    insert_new(db, Identity, rows, ["type", "value"])
+    theirs = _quicker(db, {profile.external_userid: one for one, profile in zip(made, missing, strict=True)})
+    new = [(one, profile) for one, profile in zip(made, missing, strict=True)
+           if theirs[profile.external_userid] == one.id]  # fmt: skip
+    if not new:
+        return known | theirs
+    told = [(one.id, Given(persons.EXTERNAL, profile.external_userid)) for one, profile in new]
+    told += [(one.id, Given(persons.UNIONID, profile.unionid)) for one, profile in new if profile.unionid]
+    joining.learn_many(work, told, source="wecom", home={persons.EXTERNAL})
+    return _known(db, list(wanted))
 
 
 def _quicker(db: Session, made: dict[str, Person]) -> dict[str, int]:

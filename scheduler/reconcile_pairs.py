@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, select, update
 from sqlalchemy.orm import Session
 
-from people import groups, handover, persons, privacy, relations
+from people import groups, handover, persons, privacy, profiles, relations
 from people.relations import Fact
 from scheduler.comparing import JUST_NOW
 from scheduler.reconcile_report import Example
@@ -323,7 +323,7 @@ def mend(work: Work, profile: Profile, since: Since) -> bool:
     relation = persons.relation_of(work.db, person, userid, profile.external_userid)
     if life is not None:
         _bring_to_life(work, person, relation, side, life)
-    _remember_profile(work, person, profile, read_at, anyway=life is not None)
+    person = _remember_profile(work, person, profile, read_at, anyway=life is not None)
     _remember_state(work, person, relation, side)
     mirror.seen_at_wecom(work, person, relation, side.tags, by_rep=False, all_tags=side.all_tags)
     if life is not None:
@@ -331,13 +331,14 @@ def mend(work: Work, profile: Profile, since: Since) -> bool:
     return True
 
 
-def _remember_profile(work: Work, person: Person, profile: Profile, read_at: datetime, *, anyway: bool) -> None:
+def _remember_profile(work: Work, person: Person, profile: Profile, read_at: datetime, *, anyway: bool) -> Person:
     """Keep what the page told, unless we have asked WeCom more lately. It told one side: the others are still old."""
     before = person.profile_at
     if before is not None and before > read_at and not anyway:
-        return
-    persons.remember_profile(work, person, profile)
+        return person
+    person = profiles.remember(work, person, profile)
     person.profile_at = max(before or read_at, read_at)
+    return person
 
 
 def _event_key(external_userid: str) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from outreach import opens
 from outreach.budget import Rules
-from people import alarms, kf_accounts, persons, retention, tasks
+from people import alarms, kf_accounts, persons, profiles, retention, tasks
 from scheduler import (
     bulk_work,
     first_fill,
@@ -24,6 +24,7 @@ from scheduler import (
     kf_jobs,
     loop,
     mass_jobs,
+    order_jobs,
     points_jobs,
     reconcile,
     rep_days,
@@ -236,7 +237,7 @@ def _read_profile(hands: Hands, person_id: int) -> bool:
         person = db.get_one(Person, person_id)
         person.profile_at = hands.clock()
         if profile is not None:
-            persons.remember_profile(hands.work(db, "read missing profiles"), person, profile)
+            profiles.remember(hands.work(db, "read missing profiles"), person, profile)
     return profile is not None
 
 
@@ -475,6 +476,8 @@ TIMETABLE: tuple[Job, ...] = (
     Job("send day lists", Every(timedelta(minutes=1)), rep_jobs.send_day_lists),
     Job("watch for deletions", Every(timedelta(minutes=5)), watch_for_deletions),
     Job("read own sends", Every(timedelta(minutes=10)), read_own_sends),
+    Job("watch order sources", Every(timedelta(minutes=5)), order_jobs.watch_sources),
+    Job("give birthday points", Daily(time(9, 5)), order_jobs.give_birthday_points),
     Job("sweep points", Every(timedelta(minutes=5)), sweep_points),
     Job("seal points", Every(timedelta(minutes=5)), seal_points),
     Job("settle handovers", Every(timedelta(minutes=10)), settle_handovers),

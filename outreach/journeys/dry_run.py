@@ -20,7 +20,7 @@ from outreach.journeys import definition as shape
 from outreach.journeys import desk, entries
 from outreach.journeys.definition import END, Definition, Step
 from people import consent, persons
-from storage.tables import Interaction, LifecycleChange, Person
+from storage.tables import Interaction, LifecycleChange, Person, is_head
 from storage.work import Work
 
 DAYS = 30
@@ -127,7 +127,7 @@ def _by_date(work: Work, definition: Definition) -> Iterator[_Begin]:
     for day in _days(work):
         numbers = hours.birthdays_on(day - timedelta(days=trigger["days"]))
         at = hours.instant(day, shape.clock(trigger["at"]), work.zone)
-        for one in work.db.scalars(select(Person.id).where(Person.birthday.in_(numbers)).limit(MOST)):
+        for one in work.db.scalars(select(Person.id).where(is_head(), Person.birthday.in_(numbers)).limit(MOST)):
             yield _Begin(one, f"birthday:{day.year}", at)
 
 

@@ -20,7 +20,7 @@ from outreach.journeys import desk, goals, rounds, walk
 from outreach.journeys.definition import Definition
 from outreach.journeys.rounds import Candidate
 from storage.database import changed_rows
-from storage.tables import Enrolment, Interaction, Journey, JourneyInside, LifecycleChange, Person
+from storage.tables import Enrolment, Interaction, Journey, JourneyInside, LifecycleChange, Person, is_head
 from storage.work import Work
 
 PORTION = 500
@@ -223,7 +223,7 @@ def _on_birthdays(work: Work, journey: Journey, definition: Definition, due: dat
     numbers = hours.birthdays_on(day)
     after, begun = 0, 0
     while True:
-        own = select(Person.id).where(Person.birthday.in_(numbers), Person.id > after).order_by(Person.id)
+        own = select(Person.id).where(is_head(), Person.birthday.in_(numbers), Person.id > after).order_by(Person.id)
         ids = list(work.db.scalars(own.limit(PORTION)))
         because = {"on": "date", "date": "birthday", "day": day.isoformat()}
         who = [Candidate(one, f"birthday:{day.year}", because, at) for one in ids]

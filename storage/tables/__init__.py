@@ -16,7 +16,7 @@ from storage.tables.materials import LinkOpen, Material, TrackedLink
 from storage.tables.orders import OrderLine, OrderSource, Refund, ShopOrder
 from storage.tables.organisation import Department, Member
 from storage.tables.outreach import Broadcast, MassTask, RepCard, Touch
-from storage.tables.people import Identity, Interaction, Interval, Person, Relation, RelationFact
+from storage.tables.people import Identity, Interaction, Interval, Person, Relation, RelationFact, is_head
 from storage.tables.points import (
     PointsAccount,
     PointsDay,
@@ -127,4 +127,5 @@ __all__ = [
     "Verdict",
     "WebhookCall",
     "Welcome",
+    "is_head",
 ]

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.tables.base import Base, Key, partial_index
 
-HOME = "home"
+HOME = "home AND released_at IS NULL"
 WAITS = "state IN ('open', 'asked')"
 """Reviews that nobody has decided yet."""
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ColumnElement, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -14,6 +14,11 @@ REGION_DUE = "coalesce(phone, '') <> coalesce(region_of, '')"
 IS_HEAD = "merged_into IS NULL"
 """Who stands in lists; also the condition of the indexes by which people are listed."""
 IS_MERGED = "merged_into IS NOT NULL"
+
+
+def is_head() -> ColumnElement[bool]:
+    """The condition on ``Person`` that leaves out those for whom another row speaks."""
+    return Person.merged_into.is_(None)
 
 
 class Person(Base):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from handlers import kf_items
-from people import alarms, conversations, kept_files, persons
+from people import alarms, conversations, joining, kept_files, persons
 from people.conversations import ENDED, HUMAN, NEW, POOL
 from sandbox.clock import ManualClock
 from sandbox.facts import App
@@ -225,10 +225,10 @@ def test_a_customer_known_by_unionid_is_the_same_person(desk: KfDesk) -> None:
     with desk.shop.work() as work:
         known = persons.find_person(work.db, persons.EXTERNAL, arrival.external_userid)
         assert known is not None
-        persons.add_identity(work.db, known.id, persons.UNIONID, "un-9", work.now)
+        joining.learn(work, known, [joining.Given(persons.UNIONID, "un-9")], source="wecom")
     desk.enter("小雨", unionid="un-9")
     desk.say("我是老客户")
-    (person,) = desk.shop.rows(Person)
+    (person,) = desk.shop.rows(Person, Person.merged_into.is_(None))
     assert {one.person_id for one in desk.story("kf_in")} == {person.id}
 
 

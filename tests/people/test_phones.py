@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from people import access, by_hand, identities, persons, phones
+from people import access, by_hand, identities, joining, persons, phones
 from people.access import Sight
+from people.joining import Given
 from storage.tables import Identity, Person
 from tests.shop import Shop
 
@@ -85,7 +86,7 @@ def test_a_person_shows_every_number_with_where_it_stands(shop: Shop) -> None:
     with shop.work() as work:
         person = work.db.scalars(select(Person)).one()
         by_hand.add_note(work, person, "先生的手机 13700001111", by="lisi", once="1")
-        persons.add_identity(work.db, person.id, "phone", "+85291234567", work.now, source="api")
+        joining.learn(work, person, [Given("phone", "+85291234567")], source="api")
     with shop.db() as db:
         person = db.scalars(select(Person)).one()
         found = {one.number: one for one in phones.of_person(db, ALL, person)}
@@ -118,8 +119,7 @@ def test_a_number_in_a_remark_only_proposes_who_it_is(shop: Shop, caplog: pytest
     assert shop.rows(Person)[0].phone == "13912345678"
     with shop.work() as work:
         other = persons.person_of(work, "wmother000001")
-        assert persons.add_identity(work.db, other.id, "phone", "13912345678", work.now, source="api")
-        assert not persons.add_identity(work.db, other.id, "phone", "13912345678", work.now, source="api")
+        assert joining.learn(work, other, [Given("phone", "13912345678")], source="api").id == other.id
     (row,) = shop.rows(Identity, Identity.type == "phone")
     assert (row.person_id, row.verified) == (other.id, True)
     assert all(number not in caplog.text for number in (NUMBER, "13912345678", "138-1234-5678"))

@@ -38,6 +38,8 @@ USERID_LONG = range(64, 129)
 NAMES_NOBODY = frozenset(
     {
         *("answer.definition", "answer.reply", "api_key.digest", "api_key.name", "api_key.scopes", "attempt.address"),
+        *("approval.payload", "approval.payload_hash", "approval.preview", "approval.reasons"),
+        *("approval.result", "approval_word.payload_hash"),
         *("audit.address", "audit.before_hash", "audit.hash", "broadcast.chat_ids", "broadcast.contents"),
         *("broadcast.repeat", "enrolment.because", "enrolment.entry_key", "journey.read_to", "link_open.once"),
         *("material.contents", "material.open_tags", "rep_card.attachments", "step_run.outcome"),

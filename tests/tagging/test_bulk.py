@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from people import persons
+from people import joining, persons
 from people.access import Sight
 from people.directory import Filter
+from people.joining import Given
 from scheduler import bulk_work
 from scheduler.bulk_work import BulkDesk, Order
 from storage.sheets import BadSheet
@@ -118,8 +119,8 @@ def test_a_filtered_list_is_counted_and_then_tagged_with_its_reason(shop: Shop, 
 def test_a_file_may_name_people_in_any_of_four_ways(shop: Shop, tag: Tag) -> None:
     ids = people(shop, 4)
     with shop.work() as work:
-        persons.add_identity(work.db, ids[2], "unionid", "ounion0000000001", work.now)
-        persons.add_identity(work.db, ids[3], "phone", "13812345678", work.now, verified=False, source="remark")
+        joining.learn(work, ids[2], [Given("unionid", "ounion0000000001")], source="wecom")
+        joining.learn(work, ids[3], [Given("phone", "13812345678", verified=False)], source="remark")
     data = csv(f"p_{ids[0]}", f"wmlisi{1:024d}", "ounion0000000001", "+86 138-1234-5678", "", "p_999", "p_x")
     job = desk(shop).of_file(ALL, data, order(tag))
     assert counted(shop, job).to_change == 4

@@ -85,7 +85,7 @@ def _evidence() -> None:
         ),
     )
     op.create_index(op.f("ix_evidence_anchor_id"), "evidence", ["anchor_id"], unique=False)
-    _index("uq_evidence_home", "evidence", ["type", "value", "verified"], "home", unique=True)
+    _index("uq_evidence_home", "evidence", ["type", "value", "verified"], "home AND released_at IS NULL", unique=True)
 
 
 def _verdict() -> None:
