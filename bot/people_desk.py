@@ -12,6 +12,8 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from api import customers
+from bot import ledger
+from loyalty.ledger import proof
 from people import access, api_keys, directory, persons, phones, privacy, sign_in
 from people.access import Sight
 from people.cards import cards
@@ -123,7 +125,8 @@ def export(engine: Engine, what: str, out: Path | None) -> int:
     """Write a CSV to ``out`` or stdout; how many rows. The export is noted."""
     count = 0
     with ExitStack() as stack:
-        lines = _lines(stack.enter_context(reading(engine)), what)
+        look = proof.one_moment if what == "ledger" else reading
+        lines = _lines(stack.enter_context(look(engine)), what)
         begin = list(islice(lines, 2))  # a database that does not answer is told of before anything is written
         file = stack.enter_context(out.open("w", encoding="utf-8", newline="")) if out else sys.stdout
         for line in chain(begin, lines):
@@ -132,10 +135,13 @@ def export(engine: Engine, what: str, out: Path | None) -> int:
     count -= 1  # the heading
     with transaction(engine) as db:
         audit.note(db, actor=ACTOR, action=f"export.{what}", details={"rows": count}, at=utc_now())
+    engine.dispose()
     return count
 
 
 def _lines(db: Session, what: str) -> Iterator[str]:
+    if what == "ledger":
+        return ledger.lines(db)
     if what == "customers":
         heads = ("id", "external_userid", "name", "owner", "phone", "first_seen_at", "last_seen_at", "tags")
         return sheets.lines(heads, _customers(db))

@@ -114,7 +114,7 @@ def close_days(engine: Engine, work: MakeWork, stopping: Stopping) -> int:
 
 def prove(engine: Engine, work: MakeWork) -> Proof:
     """Prove the books, the seals against what was written outside, the last closed day; an alarm where they differ."""
-    with reading(engine) as db:
+    with proof.one_moment(engine) as db:
         zone = work(db).zone
         found = proof.verify(db)
         seals.hold_against(db, found, seals.read_heads(heads_file(engine)))

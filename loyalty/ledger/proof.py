@@ -7,11 +7,11 @@ and the rest is read all the same.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Executable, Table, func, select
+from sqlalchemy import Engine, Executable, Table, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -84,8 +84,17 @@ class Proof:
             self.more += 1
 
 
+@contextmanager
+def one_moment(engine: Engine) -> Iterator[Session]:
+    """Look at the books as they were at one moment, however long it takes and whoever writes meanwhile."""
+    sqlite = engine.dialect.name == "sqlite"
+    options = {"sqlite_begin": "DEFERRED"} if sqlite else {"isolation_level": "REPEATABLE READ"}
+    with Session(engine.execution_options(**options, postgresql_readonly=True), expire_on_commit=False) as db:
+        yield db
+
+
 def verify(db: Session, tell: Tell = lambda _done: None) -> Proof:
-    """Look at everything there is."""
+    """Look at everything there is; in ``one_moment`` where others write meanwhile."""
     proof = Proof()
     reader = Reader(db, proof)
     for portion in reader.pages(PointsTxn):

@@ -1,0 +1,174 @@
+"""The books as rows of a CSV, and such a CSV back into empty books: the same balances, the same seals (I34).
+
+Each row names its ``record``: an account, a transaction, a lot, an entry, a hold, a seal, or which transaction is in
+which seal. What an account comes to is not carried but made anew from the entries, and the books are proved before they
+are kept. People are not carried either: an account whose person is not here belongs to nobody.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import groupby, islice
+from typing import Any, cast
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, Table, func, insert, literal_column, select, text
+from sqlalchemy.orm import Session
+
+from loyalty.ledger import proof
+from loyalty.ledger.book import (
+    AVAILABLE,
+    DEBT,
+    HELD,
+    PENDING,
+    STANDING,
+    T_ACCOUNT,
+    T_ENTRY,
+    T_LOT,
+    T_NOW,
+    T_TXN,
+)
+from loyalty.ledger.proof import Proof
+from storage.database import UtcTime
+from storage.tables import Person, PointsHold, PointsSeal, PointsSealed
+
+PORTION = 1_000
+RECORD = "record"
+RECORDS: Mapping[str, Table] = {
+    "account": T_ACCOUNT,
+    "transaction": T_TXN,
+    "lot": T_LOT,
+    "entry": T_ENTRY,
+    "hold": cast(Table, PointsHold.__table__),
+    "seal": cast(Table, PointsSeal.__table__),
+    "sealed": cast(Table, PointsSealed.__table__),
+}
+"""In an order in which each finds what it names."""
+MADE_ANEW = frozenset(STANDING)
+"""Of an account."""
+
+
+class NotEmpty(ValueError):
+    """There are books already; two cannot be put into one another."""
+
+
+class BadBooks(ValueError):
+    """What the rows say does not hold."""
+
+
+def _columns(table: Table) -> list[Column[Any]]:
+    return [one for one in table.columns if not (table is T_ACCOUNT and one.name in MADE_ANEW)]
+
+
+HEAD: Sequence[str] = (RECORD, *dict.fromkeys(one.name for table in RECORDS.values() for one in _columns(table)))
+"""The columns of the file: those of all tables, each once."""
+
+
+# --- out -------------------------------------------------------------------------------------------------------------
+
+
+def rows(db: Session) -> Iterator[Sequence[object]]:
+    """Every row of the books, as cells under ``HEAD``; in ``proof.one_moment`` where others write meanwhile."""
+    for record, table in RECORDS.items():
+        columns = _columns(table)
+        places = [HEAD.index(one.name) for one in columns]
+        asked = select(*columns).order_by(*table.primary_key).execution_options(yield_per=PORTION)
+        for row in db.execute(asked):
+            cells: list[object] = [record, *("" for _ in HEAD[1:])]
+            for place, value in zip(places, row, strict=True):
+                cells[place] = _cell(value)
+            yield cells
+
+
+def _cell(value: Any) -> object:
+    """A value so that it can be read back exactly."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value
+
+
+# --- in --------------------------------------------------------------------------------------------------------------
+
+
+def carry_in(db: Session, head: Sequence[str], cells: Iterable[Sequence[str]]) -> Proof:
+    """Write these rows into empty books; what the proof of them says, which holds.
+
+    Raises ``NotEmpty``, and ``BadBooks`` where a row cannot be read or the books do not hold: then nothing may be kept.
+    """
+    if db.scalar(select(T_TXN.c.id).limit(1)) or db.scalar(select(T_ACCOUNT.c.id).limit(1)):
+        raise NotEmpty("there are points here already")
+    if list(head) != list(HEAD):
+        raise BadBooks("these are not the columns of `scrm export ledger`")
+    for record, some in groupby(cells, key=lambda row: row[0] if row else ""):
+        if record not in RECORDS:
+            raise BadBooks(f"unknown record {record!r:.40}")
+        _write(db, RECORDS[record], some)
+    _count_on(db)
+    _make_anew(db)
+    found = proof.verify(db)
+    if not found.holds:
+        raise BadBooks(str(found.faults[0]))
+    return found
+
+
+def _write(db: Session, table: Table, some: Iterable[Sequence[str]]) -> None:
+    readers = [(HEAD.index(one.name), one.name, _reader(one)) for one in _columns(table)]
+    rest = iter(some)
+    while portion := list(islice(rest, PORTION)):
+        try:
+            written = [{name: read(row[place]) for place, name, read in readers} for row in portion]
+        except (ValueError, IndexError) as error:
+            raise BadBooks(f"a row of {table.name} cannot be read: {error}") from None
+        if table is T_ACCOUNT:
+            written = _of_people_here(db, written)
+        db.execute(insert(table), written)
+
+
+def _of_people_here(db: Session, some: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Accounts with nothing in them yet; of people who are not here they are nobody's."""
+    ids = [one["person_id"] for one in some if one["person_id"] is not None]
+    known = set(db.scalars(select(Person.id).where(Person.id.in_(ids))))
+    zero = dict.fromkeys(MADE_ANEW, 0)
+    return [{**one, **zero, "person_id": one["person_id"] if one["person_id"] in known else None} for one in some]
+
+
+def _reader(column: Column[Any]) -> Callable[[str], Any]:
+    """How the cells of a column become values; an empty one is none where the column may have none."""
+    read = next((read for kind, read in READERS.items() if isinstance(column.type, kind)), str)
+    return (lambda cell: None if cell == "" else read(cell)) if column.nullable else read
+
+
+READERS: Mapping[type, Callable[[str], Any]] = {
+    Boolean: lambda cell: cell == "true",
+    UtcTime: datetime.fromisoformat,
+    JSON: json.loads,
+    BigInteger: int,
+    Integer: int,
+}
+
+
+def _count_on(db: Session) -> None:
+    """The next account gets the next number; SQLite sees to it by itself."""
+    if db.get_bind().dialect.name != "sqlite":
+        last = "(SELECT coalesce(max(id), 0) + 1 FROM points_account)"
+        db.execute(text(f"SELECT setval(pg_get_serial_sequence('points_account', 'id'), {last}, false)"))
+
+
+def _make_anew(db: Session) -> None:
+    """What accounts and lots come to, from the entries."""
+    entry, lot = T_ENTRY.c, T_LOT.c
+
+    def of(bucket: str, column: Any, own: Any) -> Any:
+        total = func.coalesce(func.sum(entry.amount), 0)
+        return select(total).where(column == own, entry.bucket == bucket).scalar_subquery()
+
+    sums = [of(bucket, entry.lot_id, lot.id) for bucket in (PENDING, AVAILABLE, HELD)]
+    names = ["lot_id", "account_id", "activates_at", "expires_at", "uses", PENDING, AVAILABLE, HELD]
+    facts = (lot.id, lot.account_id, lot.activates_at, lot.expires_at, lot.uses)
+    db.execute(insert(T_NOW).from_select(names, select(*facts, *sums)))
+    values = {bucket: of(bucket, entry.account_id, T_ACCOUNT.c.id) for bucket in (PENDING, AVAILABLE, HELD)}
+    owed = literal_column("0") - of(DEBT, entry.account_id, T_ACCOUNT.c.id)
+    db.execute(T_ACCOUNT.update().values(**values, debt=owed))
