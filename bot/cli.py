@@ -537,7 +537,10 @@ def export(config: Path | None, what: str, out: Path | None) -> None:
 
 @scrm.group()
 def ledger() -> None:
-    """The books of points."""
+    """The books of points.
+
+    Example: scrm ledger verify
+    """
 
 
 @ledger.command("verify")
