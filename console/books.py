@@ -134,6 +134,8 @@ JOB_WORDS: Mapping[str, str] = MappingProxyType(
         "settle newcomers": N_("判断新客户的生命周期"),
         "settle life cycles": N_("判断每位客户的生命周期"),
         "measure segments": N_("重新数分层的人数"),
+        "watch order sources": N_("看订单来源有没有断"),
+        "give birthday points": N_("给今天生日的客户送积分"),
     }
 )
 OUTCOMES: tuple[tuple[str, str], ...] = (
@@ -160,6 +162,9 @@ OUTCOMES: tuple[tuple[str, str], ...] = (
         "steps taken: %(n)s, tasks cut: %(m)s, messages settled: %(settled)s",
         N_("走了 %(n)s 步，请求了 %(m)s 个任务，%(settled)s 条消息有了结果"),
     ),
+    ("sources: %(n)s, silent: %(m)s", N_("看了 %(n)s 个来源，%(m)s 个安静得不寻常")),
+    ("birthday points: %(n)s", N_("给 %(n)s 位客户送了生日积分")),
+    ("birthdays earn no points", N_("生日不送积分")),
     ("webhooks called: %(n)s of %(all)s", N_("通知了 %(n)s / %(all)s 次")),
     ("cards ended: %(n)s", N_("收起 %(n)s 张卡片")),
     ("lists sent: %(n)s", N_("发了 %(n)s 份清单")),
@@ -255,6 +260,8 @@ ACTORS: tuple[tuple[str, str], ...] = (
 """Who acts without being a member."""
 ACTIONS: Mapping[str, str] = MappingProxyType(
     {
+        "order.claim": N_("补登订单"),
+        "refund.match": N_("指明退款的订单"),
         "sign_in.good": N_("登录成功"),
         "sign_in.bad": N_("登录失败"),
         "sign_in.slow_down": N_("登录太频繁，已放慢"),
@@ -383,6 +390,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
 DETAILS: Mapping[str, str] = MappingProxyType(
     {
         "name": N_("名称"),
+        "order": N_("订单"),
         "count": N_("数量"),
         "kind": N_("种类"),
         "missing": N_("缺少"),

@@ -22,14 +22,16 @@ from console.story_lines import FAMILIES, line_of
 from console.today import OUTCOMES, rep_names
 from console.words import N_, _, said
 from insight import lifecycle
-from people import access, birthdays, by_hand, directory, persons, phones, stages, tasks, unfinished
+from people import access, birthdays, by_hand, directory, order_lists, persons, phones, stages, tasks, unfinished
+from people.order_lists import Asked
+from people.orders import yuan
 from storage.tables import Interaction, Interval, Member, Person, PersonalTag, Relation, Tag, TagRule
 from storage.work import Work
 from tagging import tags
 
 pages = Blueprint("person", __name__)
 
-STORY_PAGE, TASKS = 30, 20
+STORY_PAGE, TASKS, ORDERS = 30, 20, 5
 RELATION_STATES: Mapping[str, tuple[str, str]] = {
     "active": (N_("在联"), "good"),
     "half": (N_("待确认"), "warn"),
@@ -110,6 +112,7 @@ def _facts(db: Session, person: Person) -> dict[str, Any]:
     intervals = directory.intervals(db, [one.id for one in picture.relations])
     userids = [one.userid for one in picture.relations]
     reasons = tags.reasons(db, person.id, sight.rep)
+    bought, more_orders = order_lists.page(db, sight, Asked(person_id=person.id), limit=ORDERS)
     open_tasks = tasks.open_about(db, person, None if sight.everybody else sorted(sight.userids), limit=TASKS)
     doers = [one.userid for one in open_tasks]
     names = rep_names(db, sight, [*userids, *doers, person.owner or ""]) | _names_told(db, story)
@@ -117,6 +120,9 @@ def _facts(db: Session, person: Person) -> dict[str, Any]:
     return {
         "person": person,
         "picture": picture,
+        "bought": [order for order, _buyer in bought],
+        "more_orders": more_orders is not None,
+        "yuan": yuan,
         "intervals": intervals,
         "stage": stages.stage_of(one.state for one in picture.relations),
         "life": lifecycle.latest(db, person.id),

@@ -52,6 +52,9 @@ KINDS: Mapping[str, Kind] = {
     "opted_out": Kind(N_("不再接收消息"), "bell-slash", "warn"),
     "opted_in": Kind(N_("重新接收消息"), "bell"),
     "opened": Kind(N_("打开了“%(what)s”"), "link-45deg", "good"),
+    "bought": Kind(N_("买了 %(amount)s 元"), "bag-check", "good"),
+    "refunded": Kind(N_("退了 %(amount)s 元"), "bag-dash", "warn"),
+    "did": Kind(N_("在 %(source)s%(sign)s%(what)s"), "stars"),
     "handed_over": Kind(N_("由 %(by)s 转交给 %(to)s"), "arrow-left-right"),
 }
 SPOKEN = frozenset({"note", "welcomed", "kf_in", "kf_out", "forwarded", "card_sent", "task", "task_done"})
@@ -79,8 +82,13 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "note": (N_("备注"), ("note",)),
     "task": (N_("待办"), ("task", "task_done")),
     "group": (N_("客户群"), ("group_joined", "group_left")),
+    "orders": (N_("订单"), ("bought", "refunded", "did")),
     "by_hand": (N_("标签和修改"), ("tagged", "untagged", "owner_given", "birthday", "edited")),
 }
+
+
+DEEDS = {"review": N_("写了评价")}
+"""What other systems say people did, where we have words for it."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,14 @@ def line_of(row: Interaction, names: Mapping[str, str], again: bool, cause: str 
         "tag": details.get("tag") or "",
         "what": details.get("name") or details.get("url") or "",
         "group": details.get("name") or _("（没有名字的群）"),
+        "amount": details.get("amount") or "",
+        "source": details.get("source") or "",
+        "sign": mark("："),
     }
+    if row.kind == "did":
+        values["what"] = (
+            _(DEEDS[str(details.get("what"))]) if details.get("what") in DEEDS else details.get("what") or ""
+        )
     spoken = row.kind in SPOKEN
     own = row.kind == by_hand.NOTE and details.get("by") == here.viewer().userid
     text = str(details.get("text") or "") if spoken else _aside(row, names)
@@ -134,10 +149,22 @@ def _aside(row: Interaction, names: Mapping[str, str]) -> str:
         return listed((_change(name, before, after) for name, (before, after) in changed.items()), "；")
     if row.kind == KF_EVENT:
         return chat_lines.happened(row.details, names)
+    if row.kind in ("bought", "refunded"):
+        return " · ".join(_of_order(row))
     if row.kind == "transfer_failed":
         return str(row.details.get("reason") or "")
     channel = row.details.get("channel")
     return _("来自渠道“%(channel)s”", channel=channel) if channel else ""
+
+
+def _of_order(row: Interaction) -> list[str]:
+    """Its number, where it was, and what it did to points."""
+    told = row.details
+    parts = [_("订单 %(no)s", no=told["order_no"])] if told.get("order_no") else []
+    parts += [str(told["store"])] if told.get("store") else []
+    parts += [_("得 %(n)s 积分", n=told["points"])] if told.get("points") else []
+    parts += [_("收回 %(n)s 积分", n=told["taken"])] if told.get("taken") else []
+    return parts + ([_("还回 %(n)s 积分", n=told["given_back"])] if told.get("given_back") else [])
 
 
 def _change(name: str, before: Any, after: Any) -> str:

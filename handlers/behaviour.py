@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from loyalty import acts
-from loyalty.ledger import bulk
 from people import joining, persons
 from people.behaviour import GivenEvent
 from storage.work import Work
@@ -37,6 +36,5 @@ def _take(work: Work, one: GivenEvent) -> bool:
     details = {"what": one.kind, "source": one.source, **one.details}
     if not persons.tell(work, head, "did", one.at, once=one.once, details=details):
         return False
-    account_id = bulk.open_accounts(work, [anchor])[anchor]
-    acts.reward(work, account_id, one.kind, key=one.once, at=one.at)
+    acts.reward(work, anchor, one.kind, key=one.once, at=one.at)
     return True

@@ -5,7 +5,7 @@ that comes before its order waits for it. Everything of one batch happens in the
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,8 @@ from loyalty import order_points
 from loyalty.ledger import bulk
 from loyalty.order_points import Paid, Returned
 from people import joining, orders, refund_matching
-from people.orders import DONE, GivenOrder, GivenRefund, Told, Who
-from storage.tables import Refund, ShopOrder
+from people.orders import DONE, GivenOrder, GivenRefund, Line, Told, Who
+from storage.tables import Person, Refund, ShopOrder
 from storage.tables.orders import reference
 from storage.work import Work
 
@@ -82,6 +82,36 @@ def _bought(one: GivenOrder, whose: tuple[int, int], points: Mapping[str, int]) 
     details = {"source": one.source, "order_no": one.order_no, "amount": orders.yuan(one.amount),
                "store": one.store, "points": points[name]}  # fmt: skip
     return Told("bought", *whose, one.paid_at, name, {key: value for key, value in details.items() if value != ""})
+
+
+class NotYours(ValueError):
+    """Why an order cannot be claimed, in a sentence."""
+
+
+def claim(work: Work, order_no: str, amount: int, person: Person, by: str) -> ShopOrder:
+    """Let an order of nobody be this person's (补登): a rep who knows its number and amount (fen) says so, once.
+
+    It earns as if it had been told with them. Raises ``NotYours``.
+    """
+    found = orders.claimable(work.db, order_no, amount)
+    if len(found) != 1:
+        raise NotYours(NONE if not found else SEVERAL)
+    (order,) = found
+    order.person_id, order.claimed_by = person.id, by
+    lines = [
+        Line(one.sku, one.name, one.category, one.quantity, one.amount) for one in orders.lines_of(work.db, order.id)
+    ]
+    given = GivenOrder(order.source, order.order_no, order.paid_at, order.amount)
+    given = replace(given, store=order.store, staff=order.staff, lines=tuple(lines))
+    _earn(work, [(order.id, given, (person.id, person.id))])
+    if order.refunded:
+        name = reference("order", *given.key)
+        order_points.take_back(work, Returned(f"claim:{name}", name, order.amount, order.refunded))
+    return order
+
+
+NONE = "没有这样一笔无人认领的订单：请核对订单号和实付金额"
+SEVERAL = "有几笔订单的订单号和金额都一样，请让店长在“订单”里指定"
 
 
 # --- refunds ---------------------------------------------------------------------------------------------------------

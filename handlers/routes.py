@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from handlers import app, contacts, corp_tags, groups, kf, opened, organisation, rep_bot
+from handlers import app, contacts, corp_tags, groups, joining, kf, opened, organisation, rep_bot
 from handlers.books import Books
 from storage.inbox import EVENTS, WELCOME
 from storage.outbox import Claimed
@@ -76,6 +76,7 @@ ARRIVAL = Route(
         contacts.tell_welcome,
         contacts.note_missing_welcome,
         contacts.keep_code_leading,
+        joining.reward,
     ),
 )
 

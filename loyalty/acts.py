@@ -6,26 +6,32 @@ A review earns the same whatever it says. An act of sharing earns nothing: WeCha
 from datetime import datetime
 
 from loyalty import programme
-from loyalty.ledger import earn
+from loyalty.ledger import bulk, earn
 from loyalty.ledger.book import About
 from loyalty.ledger.earn import Grant
-from loyalty.programme import ACTS
 from storage.work import Work
 
 
-def reward(work: Work, account_id: int, act: str, *, key: str, at: datetime) -> int:
-    """Give the points of an act that was done then, once for its key, to be spent at once; how many."""
-    if act not in ACTS:
-        return 0
-    rules = programme.rules_at(work, at)
-    points = rules.programme.acts.get(act, 0)
+def points_for(work: Work, act: str, at: datetime) -> int:
+    """What an act of that moment earns."""
+    return programme.rules_at(work, at).programme.acts.get(act, 0)
+
+
+def reward(work: Work, person_id: int, act: str, *, key: str, at: datetime) -> int:
+    """Give a person (an anchor) the points of an act that was done then, once for its key; how many.
+
+    They can be spent at once.
+    """
+    points = points_for(work, act, at)
     if not points:
         return 0
+    rules = programme.rules_at(work, at)
     about = About(
         "award", key, work.now, "rules", act, source=f"act:{act}", rule_version=rules.version, request={"act": act}
     )
     own = rules.programme
     lives_until = (own.bonus_expiry or own.expiry).ends(work.now, work.zone)
     grant = Grant(points, work.now, lives_until, "marketing", channel="act", jurisdiction=own.jurisdiction)
+    account_id = bulk.open_accounts(work, [person_id])[person_id]
     earn.award(work, account_id, [grant], about, {"act": act})
     return points

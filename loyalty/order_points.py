@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from loyalty import campaigns, earning, programme
 from loyalty.earning import Earned, Terms
@@ -128,13 +129,20 @@ def take_back(work: Work, one: Returned) -> dict[str, int]:
     return {"taken": _take(work, one), "given_back": _give_back(work, one)}
 
 
-def award_of(work: Work, order: str) -> PointsTxn | None:
+def award_of(db: Session, order: str) -> PointsTxn | None:
     """The award of an order."""
-    return work.db.scalars(select(PointsTxn).where(PointsTxn.key == order)).one_or_none()
+    return db.scalars(select(PointsTxn).where(PointsTxn.key == order)).one_or_none()
+
+
+def moves_of(db: Session, order: str) -> list[tuple[str, int, datetime]]:
+    """What else happened to points on account of an order: kind, points, when; the oldest first."""
+    kinds = ("claw", "give_back", "redeem", "capture")
+    own = select(PointsTxn).where(PointsTxn.source == order, PointsTxn.kind.in_(kinds)).order_by(PointsTxn.id)
+    return [(one.kind, int(one.result["points"]), one.effective_at) for one in db.scalars(own)]
 
 
 def _take(work: Work, one: Returned) -> int:
-    award = award_of(work, one.order)
+    award = award_of(work.db, one.order)
     if award is None or not (awarded := int(award.result["points"])):
         return 0
     rules = programme.rules_of(work, award.rule_version or 0)

@@ -1,7 +1,12 @@
 """When somebody's birthday is, as they or a rep said: month and day, perhaps the year."""
 
 import re
+from calendar import isleap
+from collections.abc import Sequence
 from datetime import date
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from people import by_hand
 from storage.tables import Person
@@ -34,6 +39,14 @@ def shown(person: Person) -> str:
         return ""
     day = f"{person.birthday // 100:02d}-{person.birthday % 100:02d}"
     return day if person.birth_year is None else f"{person.birth_year}-{day}"
+
+
+def born_on(db: Session, day: date) -> Sequence[int]:
+    """Whose birthday a day is; in a year without 29 February it is the 28th."""
+    numbers = [day.month * 100 + day.day]
+    if numbers == [228] and not isleap(day.year):
+        numbers.append(229)
+    return db.scalars(select(Person.id).where(Person.birthday.in_(numbers)).order_by(Person.id)).all()
 
 
 def keep(work: Work, person: Person, text: str, *, by: str) -> bool:

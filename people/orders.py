@@ -394,6 +394,19 @@ def order_of(db: Session, source: str, order_no: str) -> ShopOrder | None:
     return db.scalars(own.execution_options(populate_existing=True)).one_or_none()
 
 
+def claimable(db: Session, order_no: str, amount: int) -> Sequence[ShopOrder]:
+    """Orders of nobody with this number and amount (fen), held: whoever knows both may say whose it is."""
+    own = select(ShopOrder).where(
+        ShopOrder.order_no == order_no, ShopOrder.amount == amount, ShopOrder.person_id.is_(None)
+    )
+    return db.scalars(own.order_by(ShopOrder.id).with_for_update()).all()
+
+
+def lines_of(db: Session, order_id: int) -> Sequence[OrderLine]:
+    """The lines of an order."""
+    return db.scalars(select(OrderLine).where(OrderLine.order_id == order_id).order_by(OrderLine.number)).all()
+
+
 def too_much(order: ShopOrder, amount: int) -> str:
     """Why the order cannot give so much back; empty: it can."""
     left = order.amount - order.refunded

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.tables.base import Base, Key, partial_index
 
-NOBODYS = sql("person_id IS NULL")
 UNDONE = sql("state <> 'done'")
 
 
@@ -51,7 +50,7 @@ class ShopOrder(Base):
         Index("ix_shop_order_person", "person_id", "paid_at"),
         Index("ix_shop_order_paid", "paid_at", "id"),
         Index("ix_shop_order_store", "store", "paid_at"),
-        partial_index("ix_shop_order_nobodys", "order_no", where=NOBODYS),
+        Index("ix_shop_order_no", "order_no"),
     )
 
 

@@ -82,14 +82,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_shop_order")),
         sa.UniqueConstraint("source", "order_no", name=op.f("uq_shop_order_source_order_no")),
     )
-    op.create_index(
-        "ix_shop_order_nobodys",
-        "shop_order",
-        ["order_no"],
-        unique=False,
-        sqlite_where=sa.text("person_id IS NULL"),
-        postgresql_where=sa.text("person_id IS NULL"),
-    )
+    op.create_index("ix_shop_order_no", "shop_order", ["order_no"], unique=False)
     op.create_index("ix_shop_order_paid", "shop_order", ["paid_at", "id"], unique=False)
     op.create_index("ix_shop_order_person", "shop_order", ["person_id", "paid_at"], unique=False)
     op.create_index("ix_shop_order_store", "shop_order", ["store", "paid_at"], unique=False)

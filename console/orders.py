@@ -1,0 +1,145 @@
+"""Orders: what was bought, by whom, what it earned and why; refunds without an order; tills and how fresh they are."""
+
+from typing import Any
+
+from flask import Blueprint, render_template, request
+
+from console import here, order_words
+from console.cursors import read_cursor, write_cursor
+from console.customers import number_of
+from console.doors import guarded
+from console.layout import back_to, say
+from console.person import person_of
+from console.today import rep_names
+from console.words import _, said
+from handlers import orders as road
+from handlers.orders import NotYours
+from loyalty import order_points
+from people import order_lists, orders, persons
+from people.order_lists import Asked
+from people.orders import Bad
+from storage.tables import Refund
+from storage.tables.orders import reference
+
+pages = Blueprint("orders", __name__)
+
+PAGE = 50
+
+
+@pages.get("/orders")
+@guarded("see_orders")
+def index() -> str:
+    """Orders, the newest first, with whose they are."""
+    q, source, store, state = (request.args.get(name, "").strip()[:100] for name in ("q", "source", "store", "state"))
+    asked = Asked(q, source, store, state, number_of("p_", request.args.get("person", "")))
+    with here.reading() as db:
+        sight = here.sight(db)
+        found, after = order_lists.page(db, sight, asked, limit=PAGE, after=read_cursor(request.args.get("after")))
+        return render_template(
+            "orders/index.html",
+            orders=found,
+            following=write_cursor(after),
+            asked=asked,
+            undone=sum(order_lists.undone_counts(db).values()) if sight.everybody else 0,
+            names=rep_names(db, sight, [order.staff for order, _person in found if order.staff]),
+            yuan=orders.yuan,
+        )
+
+
+@pages.get("/orders/<int:order_id>")
+@guarded("see_orders")
+def show(order_id: int) -> str:
+    """One order: its lines, what came back of it, what it earned and why."""
+    with here.reading() as db:
+        found = order_lists.one(db, here.sight(db), order_id)
+        if found is None:
+            here.not_here(f"order:{order_id}")
+        order, person = found
+        name = reference("order", order.source, order.order_no)
+        return render_template(
+            "orders/show.html",
+            order=order,
+            person=person,
+            lines=orders.lines_of(db, order.id),
+            refunds=order_lists.refunds_of(db, order.id),
+            moves=order_points.moves_of(db, name),
+            award=order_points.award_of(db, name),
+            names=rep_names(db, here.sight(db), [one for one in (order.staff, order.claimed_by) if one]),
+            yuan=orders.yuan,
+            earned=order_words.earned,
+            matched=order_words.matched,
+        )
+
+
+@pages.get("/orders/refunds")
+@guarded("match_refunds")
+def refunds() -> str:
+    """Refunds that have had no effect: their order has not come, or is not named, or cannot give so much back."""
+    state = request.args.get("state", "")
+    with here.reading() as db:
+        found, following = order_lists.undone(db, state, limit=PAGE, before=here.number(request.args.get("before")))
+        return render_template(
+            "orders/refunds.html",
+            refunds=found,
+            following=following,
+            chosen=state,
+            counts=order_lists.undone_counts(db),
+            states=order_words.REFUND_STATES,
+            yuan=orders.yuan,
+        )
+
+
+@pages.post("/orders/refunds/<int:refund_id>/match")
+@guarded("match_refunds")
+def match(refund_id: int) -> Any:
+    """Say by hand which order a refund belongs to."""
+    order_no = request.form.get("order_no", "").strip()[:100]
+    with here.working() as work:
+        trouble = _match(work, refund_id, order_no)
+        if not trouble:
+            here.note(work, "refund.match", f"refund:{refund_id}", {"order": order_no})
+    say(trouble or _("退款已记在订单 %(order)s 上", order=order_no), "bad" if trouble else "good")
+    return back_to("orders.refunds", state=request.form.get("state") or None)
+
+
+def _match(work: Any, refund_id: int, order_no: str) -> str:
+    refund = work.db.get(Refund, refund_id, with_for_update=True)
+    if refund is None or refund.state == orders.DONE:
+        return _("这笔退款刚才已经处理了")
+    order = orders.order_of(work.db, refund.source, order_no)
+    if order is None:
+        return _("来源 %(source)s 没有订单 %(order)s", source=refund.source, order=order_no)
+    if orders.too_much(order, refund.amount):
+        left = orders.yuan(order.amount - order.refunded)
+        return _("订单 %(order)s 只剩 %(left)s 元可退", order=order_no, left=left)
+    road.apply(work, refund, order, because=f"by hand: {here.viewer().userid}")
+    return ""
+
+
+@pages.get("/orders/sources")
+@guarded("see_orders")
+def sources() -> str:
+    """Tills and shops that tell us of orders, and when they last did."""
+    with here.reading() as db:
+        return render_template("orders/sources.html", sources=order_lists.sources(db))
+
+
+@pages.post("/customers/<person_id>/orders/claim")
+@guarded("edit_people")
+def claim(person_id: str) -> Any:
+    """Say that an order of nobody was this customer's (补登): by its number and exact amount."""
+    order_no, paid = request.form.get("order_no", "").strip()[:100], request.form.get("amount", "").strip()
+    trouble = ""
+    with here.working() as work:
+        person = person_of(work.db, person_id)
+        if person is None:
+            here.not_here(person_id)
+        try:
+            order = road.claim(work, order_no, orders.fen(paid, "amount"), person, here.viewer().userid)
+            here.note(work, "order.claim", persons.public_id(person.id), {"order": order.order_no})
+        except Bad:
+            trouble = _("金额写成 199.90 这样")
+        except NotYours as error:
+            trouble = said(str(error))
+    say(trouble or _("订单 %(order)s 已记在这位客户名下", order=order_no), "bad" if trouble else "good")
+    return back_to("person.show", person_id=person_id)
