@@ -1,22 +1,26 @@
 """Customers: found, listed, shown with everything we know of them, and given identities and tags."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Annotated, Literal, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from api import here, paging
 from api.operations import Call, Reply
 from api.problems import CONFLICT, Problem, invalid, not_found
 from api.shapes import Asked, Line, Loose, Paged, Prose, Query, Shape, TagId, example
-from people import birthdays, directory, identities, persons
+from loyalty import accounts
+from loyalty.ledger.standing import Standing
+from people import birthdays, blocklist, directory, identities, joining, persons
 from people.cards import Card, cards
 from people.directory import Filter, TagOnPerson
+from people.joining import Given
 from people.stages import STAGES
-from storage.database import changed_rows, reading
+from storage.database import reading
 from storage.tables import Identity, Interaction, Person, Tag
 from storage.work import Work
 from tagging import tags
@@ -81,8 +85,26 @@ class TagShape(Shape):
     at_wecom: AtWeCom
 
 
+class ExpiryShape(Shape):
+    """Points of which this is the last day."""
+
+    on: date
+    points: int
+
+
+class PointsShape(Shape):
+    """What a customer has in points, over all their accounts."""
+
+    available: int = Field(description="What can be spent now.")
+    pending: int = Field(description="Earned, and not to be spent before its time.")
+    held: int = Field(description="Set apart for something that is not decided yet.")
+    debt: int = Field(description="Owed, because what was refunded had been spent; earned points pay it first.")
+    tier: str | None = Field(description="Null until there are levels.")
+    expiring: list[ExpiryShape]
+
+
 class CustomerShape(Shape):
-    """A customer. `points` and `insight` are left out until they exist."""
+    """A customer. `insight` is left out until it exists."""
 
     id: str = Field(examples=["p_17"])
     external_userid: str | None
@@ -94,6 +116,7 @@ class CustomerShape(Shape):
     birthday: str | None = Field(description="`1990-05-20`, or `05-20` where the year is not known.")
     life_cycle: LifeCycle | None = Field(description=LIFE_CYCLE)
     tags: list[TagShape]
+    points: PointsShape
     opted_out: bool
 
 
@@ -199,7 +222,7 @@ def list_customers(call: Call, query: CustomersQuery) -> Reply:
         found, following = directory.newest(
             db, here.EVERYBODY, wanted, limit=query.limit, before=before[0] if before else None
         )
-        items = [shown(card, here.zone()) for card in cards(db, here.EVERYBODY, found)]
+        items = all_shown(db, found)
     return Reply(200, CustomerPage(items=items, next_cursor=paging.encode(following) if following else None))
 
 
@@ -239,7 +262,8 @@ def person_named(db: Session, name: str) -> Person:
     """The person of an address. Raises ``Problem``."""
     digits = name.removeprefix("p_")
     if name.startswith("p_") and digits.isascii() and digits.isdecimal() and len(digits) <= 18:
-        person = db.get(Person, int(digits))
+        known = db.get(Person, int(digits))
+        person = known and persons.head_of(db, known)
     else:
         person = persons.find_person(db, persons.EXTERNAL, name)
     if person is None:
@@ -248,11 +272,44 @@ def person_named(db: Session, name: str) -> Person:
 
 
 def _customer(db: Session, person: Person) -> CustomerShape:
-    (card,) = cards(db, here.EVERYBODY, [person])
-    return shown(card, here.zone())
+    return all_shown(db, [person])[0]
 
 
-def shown(card: Card, zone: ZoneInfo) -> CustomerShape:
+def all_shown(db: Session, people: Sequence[Person]) -> list[CustomerShape]:
+    """These customers as the API shows them, in their order."""
+    points = standings(db, people, here.now())
+    found = cards(db, here.EVERYBODY, people)
+    return [shown(one, here.zone(), points[one.person.id], here.now()) for one in found]
+
+
+def standings(db: Session, people: Sequence[Person], at: datetime) -> dict[int, Standing]:
+    """What these people have in points, each over all their anchors."""
+    ids = [one.id for one in people]
+    anchors: dict[int, list[int]] = {one: [one] for one in ids}
+    for anchor, head in db.execute(select(Person.id, Person.merged_into).where(Person.merged_into.in_(ids))):
+        anchors[head or anchor].append(anchor)
+    return accounts.standings(db, anchors, at)
+
+
+def points_of(db: Session, person: Person) -> PointsShape:
+    """What one customer has in points."""
+    standing = accounts.standing_of(db, persons.anchors(db, person.id), here.now())
+    return points_shown(standing, here.now(), here.zone())
+
+
+def points_shown(standing: Standing, at: datetime, zone: ZoneInfo) -> PointsShape:
+    """What somebody has in points, as the API shows it."""
+    return PointsShape(
+        available=standing.available,
+        pending=standing.pending,
+        held=standing.held,
+        debt=standing.debt,
+        tier=None,
+        expiring=[ExpiryShape(on=day, points=n) for day, n in standing.ends(at, zone)],
+    )
+
+
+def shown(card: Card, zone: ZoneInfo, points: Standing, at: datetime) -> CustomerShape:
     """A customer as the API shows one, with every time in the shop's zone."""
     return CustomerShape(
         id=persons.public_id(card.person.id),
@@ -275,6 +332,7 @@ def shown(card: Card, zone: ZoneInfo) -> CustomerShape:
         birthday=birthdays.shown(card.person) or None,
         life_cycle=cast("LifeCycle | None", card.person.life_cycle),
         tags=[_tag(one, zone) for one in card.tags],
+        points=points_shown(points, at, zone),
         opted_out=card.person.opted_out,
     )
 
@@ -299,28 +357,43 @@ def _tag(one: TagOnPerson, zone: ZoneInfo) -> TagShape:
 
 
 def add_identity(call: Call, customer_id: str, body: IdentityAsked) -> Reply:
-    """Remember one more way by which the customer is known. 200 when it was known; 409 when it is somebody else's."""
+    """Remember one more way by which the customer is known; 200 when it was known.
+
+    Where it is certain, and somebody else is known by it for certain too, the two are one customer from then on (both
+    ids stay good), unless something speaks against it: then they wait for somebody's decision in the console, and so do
+    those whom an unverified identity only makes look alike. 409 then, when it is somebody else's.
+    """
     value = _spelt("body", body.type, body.value)
+    if blocklist.names_nobody(body.type, value):
+        raise invalid([(("body", "value"), "this is a default value that names nobody in particular")])
     with call.work() as work:
-        db = work.db
-        person = person_named(db, customer_id)
-        new = persons.add_identity(db, person.id, body.type, value, work.now, verified=body.verified, source="api")
-        row = db.scalars(select(Identity).where(Identity.type == body.type, Identity.value == value)).one()
-        if row.person_id != person.id:
-            raise Problem(CONFLICT, "this identity belongs to another customer")
-        confirmed = body.verified and _confirm(db, row)
-        if new or confirmed:
+        person = person_named(work.db, customer_id)
+        given = Given(body.type, value, body.verified)
+        known = _is_known(_identity_row(work.db, body.type, value), person, body.verified)
+        head = joining.learn(work, person.id, [given], source="api", by=call.actor)
+        row = _identity_row(work.db, body.type, value)
+        theirs = row is not None and row.person_id == head.id
+        if not known:
             details = {"type": body.type, "verified": body.verified}
-            call.note(work, "customer.identity", persons.public_id(person.id), details)
-        return call.keep(work, Reply(201 if new else 200, _identity(row)))
+            call.note(work, "customer.identity", persons.public_id(head.id), details)
+        if theirs or not body.verified:
+            shape = _identity(row) if row is not None and theirs else _told(given)
+            return call.keep(work, Reply(200 if known else 201, shape))
+    raise Problem(
+        CONFLICT, "this identity belongs to another customer; that you told it is kept and waits for somebody"
+    )
 
 
-def _confirm(db: Session, row: Identity) -> bool:
-    """What was only proposed is certain now."""
-    proposed = update(Identity).where(Identity.id == row.id, Identity.verified.is_(False)).values(verified=True)
-    changed = changed_rows(db, proposed) > 0
-    db.refresh(row)
-    return changed
+def _is_known(row: Identity | None, person: Person, verified: bool) -> bool:
+    return row is not None and row.person_id == person.id and row.verified >= verified
+
+
+def _told(given: Given) -> IdentityShape:
+    return IdentityShape(type=given.type, value=given.value, verified=given.verified)
+
+
+def _identity_row(db: Session, type_: str, value: str) -> Identity | None:
+    return db.scalars(select(Identity).where(Identity.type == type_, Identity.value == value)).one_or_none()
 
 
 def change_customer(call: Call, customer_id: str, body: CustomerChange) -> Reply:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -22,7 +22,19 @@ from console.story_lines import FAMILIES, line_of
 from console.today import OUTCOMES, rep_names
 from console.words import N_, _, said
 from insight import lifecycle
-from people import access, birthdays, by_hand, directory, order_lists, persons, phones, stages, tasks, unfinished
+from people import (
+    access,
+    birthdays,
+    by_hand,
+    directory,
+    order_lists,
+    persons,
+    phones,
+    reviews,
+    stages,
+    tasks,
+    unfinished,
+)
 from people.order_lists import Asked
 from people.orders import yuan
 from storage.tables import Interaction, Interval, Member, Person, PersonalTag, Relation, Tag, TagRule
@@ -69,13 +81,16 @@ PLACE_WORDS = {
     "note": N_("备注记录"),
 }
 """Where a phone number stands."""
-IDENTITY_WORDS = {"external_userid": N_("客户 ID"), "unionid": "unionid", "phone": N_("手机")}
 
 
 @pages.get("/customers/<person_id>")
 @guarded("see_people")
-def show(person_id: str) -> str:
-    """One person: who they are, their story, and what is unfinished."""
+def show(person_id: str) -> Any:
+    """One person: who they are, their story, what is unfinished. An old id of theirs leads to the one they have."""
+    with here.reading() as db:
+        person = person_of(db, person_id)
+    if person is not None and persons.public_id(person.id) != person_id:
+        return redirect(url_for("person.show", person_id=persons.public_id(person.id)), 301)
     return page_of(person_id)
 
 
@@ -120,6 +135,7 @@ def _facts(db: Session, person: Person) -> dict[str, Any]:
     return {
         "person": person,
         "picture": picture,
+        "known": reviews.known(db, person.id),
         "bought": [order for order, _buyer in bought],
         "more_orders": more_orders is not None,
         "yuan": yuan,
@@ -176,7 +192,6 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
     "relations": RELATION_STATES,
     "at_wecom": AT_WECOM,
     "sources": SOURCES,
-    "identities": IDENTITY_WORDS,
     "groups": FAMILIES,
     "outcomes": OUTCOMES,
     "places": PLACE_WORDS,

@@ -55,6 +55,8 @@ KINDS: Mapping[str, Kind] = {
     "bought": Kind(N_("买了 %(amount)s 元"), "bag-check", "good"),
     "refunded": Kind(N_("退了 %(amount)s 元"), "bag-dash", "warn"),
     "did": Kind(N_("在 %(source)s%(sign)s%(what)s"), "stars"),
+    "merged": Kind(N_("和 %(customer)s 是同一位客户，已合并"), "union"),
+    "separated": Kind(N_("和 %(customer)s 不是同一位客户，已拆开"), "subtract", "warn"),
     "handed_over": Kind(N_("由 %(by)s 转交给 %(to)s"), "arrow-left-right"),
 }
 SPOKEN = frozenset({"note", "welcomed", "kf_in", "kf_out", "forwarded", "card_sent", "task", "task_done"})
@@ -87,6 +89,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+IDENTITIES = {"external_userid": N_("客户 ID"), "unionid": "unionid", "phone": N_("手机")}
 DEEDS = {"review": N_("写了评价")}
 """What other systems say people did, where we have words for it."""
 
@@ -125,6 +128,7 @@ def line_of(row: Interaction, names: Mapping[str, str], again: bool, cause: str 
         "what": details.get("name") or details.get("url") or "",
         "group": details.get("name") or _("（没有名字的群）"),
         "amount": details.get("amount") or "",
+        "customer": details.get("customer") or "",
         "source": details.get("source") or "",
         "sign": mark("："),
     }
@@ -151,10 +155,19 @@ def _aside(row: Interaction, names: Mapping[str, str]) -> str:
         return chat_lines.happened(row.details, names)
     if row.kind in ("bought", "refunded"):
         return " · ".join(_of_order(row))
+    if row.kind == "merged":
+        return _by_what(row.details)
     if row.kind == "transfer_failed":
         return str(row.details.get("reason") or "")
     channel = row.details.get("channel")
     return _("来自渠道“%(channel)s”", channel=channel) if channel else ""
+
+
+def _by_what(told: Mapping[str, Any]) -> str:
+    """What two customers had in common, as far as anybody may read it."""
+    if not told.get("type"):
+        return _("有人这样决定") if told.get("by_hand") else ""
+    return _("相同的%(what)s：%(value)s", what=_(IDENTITIES.get(told["type"], told["type"])), value=told["value"])
 
 
 def _of_order(row: Interaction) -> list[str]:

@@ -14,7 +14,7 @@ from console.books import FILL_WORDS
 from console.cursors import read_cursor, write_cursor
 from console.doors import guarded
 from console.words import N_, _
-from people import alarms, persons, tasks, today
+from people import alarms, persons, reviews, tasks, today
 from people.access import Sight
 from storage import inbox, outbox, sheets
 from storage.tables import Channel, Person, Progress, Task
@@ -65,6 +65,7 @@ def show() -> str:
             "served": today.served_now(db, sight),
             "progress": db.get(Progress, "first_fill"),
             "boxes": _boxes(db),
+            "same": reviews.count(db, sight) if here.may("join_people") else 0,
             "alarms": alarms.standing(db) if here.may("see_operations") else [],
             "follow_ups": (due := _follow_ups(db)),
             "about": _about(db, sight, due),

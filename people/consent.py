@@ -4,7 +4,7 @@ What answers a customer's own words is no such message and goes on. Rule: 个人
 withdrawn as easily as it was given).
 """
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, update
 from sqlalchemy.orm import Session
 
 from people import persons
@@ -42,7 +42,10 @@ def _turn(work: Work, person: Person, by: str, once: str, *, out: bool) -> bool:
     persons.hold(work, person)
     if person.opted_out == out:
         return False
-    person.opted_out, person.opted_out_at, person.opted_out_by = out, work.now if out else None, by if out else None
+    said = {"opted_out": out, "opted_out_at": work.now if out else None, "opted_out_by": by if out else None}
+    for name, value in said.items():
+        setattr(person, name, value)
+    work.db.execute(update(Person).where(Person.merged_into == person.id).values(**said))  # and if they part again
     kind = OPTED_OUT if out else OPTED_IN
     name = once or f"{person.id}:{work.now.isoformat()}"
     return persons.tell(work, person.id, kind, work.now, once=f"{kind}:{name}", details={"by": by})

@@ -523,7 +523,11 @@ def _line(work: Work, person_id: int, kind: str, other: int, details: Mapping[st
 def _because(decided: Partition, anchor: int) -> dict[str, Any]:
     """What joined this anchor to the others: the type, and the value as anybody may read it."""
     found = [one for one in decided.joined if anchor in (one.a, one.b)]
-    return {"type": found[0].type, "value": shown(found[0].type, found[0].value)} if found else {}
+    if not found:
+        return {}
+    if not found[0].type:
+        return {"by_hand": True}
+    return {"type": found[0].type, "value": shown(found[0].type, found[0].value)}
 
 
 def shown(type_: str, value: str) -> str:

@@ -110,6 +110,7 @@ HEAD = ("person_id", "tag_id", "source", "because", "actor", "inbox_id", "at")
 def _row(work: Work, person_id: int, tag_id: int, ground: Ground) -> dict[str, Any]:
     return {
         "person_id": person_id,
+        "anchor_id": work.via.get(person_id),
         "tag_id": tag_id,
         "source": ground.source,
         "source_id": ground.source_id,

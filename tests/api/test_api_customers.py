@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from people import joining, persons
 from storage.database import insert_new
-from storage.tables import AuditRow, Identity, Person, PersonTag
+from storage.tables import AuditRow, Identity, Person, PersonTag, Review
 from tests.api.caller import ONE_DATABASE, Caller, problem
 from tests.shop import Shop
 
@@ -170,32 +171,63 @@ def test_a_wrong_or_unknown_parameter_is_refused(api: Caller) -> None:
 
 
 def test_an_identity_is_added_once_and_found_however_it_is_written(shop: Shop, api: Caller, rain: str) -> None:
-    answer = api.post("/customers/p_1/identities", {"type": "phone", "value": "+86 138-0013-8000"})
+    answer = api.post("/customers/p_1/identities", {"type": "phone", "value": "+86 139-1234-0000"})
     assert (answer.status_code, answer.get_json()) == (
         201,
-        {"type": "phone", "value": "13800138000", "verified": True},
+        {"type": "phone", "value": "13912340000", "verified": True},
     )
-    again = api.post("/customers/p_1/identities", {"type": "phone", "value": "13800138000"})
+    again = api.post("/customers/p_1/identities", {"type": "phone", "value": "13912340000"})
     assert (again.status_code, again.get_json()) == (200, answer.get_json())
-    for spelling in ("13800138000", "86 13800138000", "(+86)138 0013 8000"):
+    for spelling in ("13912340000", "86 13912340000", "(+86)139 1234 0000"):
         assert api.get("/customers/by-identity", type="phone", value=spelling)["id"] == "p_1"
     (row,) = shop.rows(Identity, Identity.type == "phone")
     assert row.source == "api"
     (line,) = shop.rows(AuditRow, AuditRow.action == "customer.identity")
     assert (line.actor, line.subject, line.address) == ("key:pos", "p_1", "127.0.0.1")
-    assert "138" not in str(line.details)
+    assert "139" not in str(line.details)
 
 
-def test_an_identity_of_somebody_else_is_a_conflict(shop: Shop, api: Caller, rain: str) -> None:
+def another(shop: Shop, unionid: str | None) -> int:
     with shop.work() as work:
-        work.db.add(Person(name="另一位", first_seen_at=work.now, last_seen_at=work.now))
-    assert api.post("/customers/p_1/identities", {"type": "pos-01:member", "value": "M1"}).status_code == 201
-    problem(api.post("/customers/p_2/identities", {"type": "pos-01:member", "value": "M1"}), 409, "conflict")
+        person = persons.person_of(work, "wmanother0001")
+        person.name = "另一位"
+        if unionid:
+            joining.learn(work, person, [joining.Given("unionid", unionid)], source="wecom")
+        return person.id
+
+
+MEMBER = {"type": "pos-01:member", "value": "M1"}
+
+
+def test_who_is_known_for_certain_by_the_same_is_one_customer_under_both_ids(
+    shop: Shop, api: Caller, rain: str
+) -> None:
+    another(shop, None)
+    assert api.post("/customers/p_1/identities", MEMBER).status_code == 201
+    assert api.post("/customers/p_2/identities", MEMBER).status_code == 201
+    assert api.get("/customers/p_2") == api.get("/customers/p_1")
+    assert api.get("/customers/p_2")["id"] == "p_1"
+    assert api.get("/customers/by-identity", **MEMBER)["id"] == "p_1"
+    assert api.get("/customers/wmanother0001")["id"] == "p_1"
+    assert [one["id"] for one in api.get("/customers")["items"]] == ["p_1"]
+
+
+def test_an_identity_of_somebody_else_is_a_conflict_that_waits_for_a_person(shop: Shop, api: Caller, rain: str) -> None:
+    another(shop, "oU-another")
+    assert api.post("/customers/p_1/identities", MEMBER).status_code == 201
+    problem(api.post("/customers/p_2/identities", MEMBER), 409, "conflict")
     assert len(shop.rows(Identity, Identity.type == "pos-01:member")) == 1
+    (waits,) = shop.rows(Review)
+    assert (waits.a, waits.b, waits.kind, waits.why["reason"]) == (1, 2, "conflict", "two_unionids")
+
+
+def test_a_value_that_names_nobody_is_refused(shop: Shop, api: Caller, rain: str) -> None:
+    for value in ("13800138000", "10086", "11111111111"):
+        problem(api.post("/customers/p_1/identities", {"type": "phone", "value": value}), 422, "invalid")
 
 
 def test_an_identity_that_was_only_proposed_becomes_certain(shop: Shop, api: Caller, rain: str) -> None:
-    proposed = {"type": "phone", "value": "13800138000", "verified": False}
+    proposed = {"type": "phone", "value": "13912340000", "verified": False}
     assert api.post("/customers/p_1/identities", proposed).get_json()["verified"] is False
     assert api.post("/customers/p_1/identities", {**proposed, "verified": True}).get_json()["verified"] is True
     assert api.post("/customers/p_1/identities", proposed).get_json()["verified"] is True
@@ -205,7 +237,7 @@ def test_an_identity_that_was_only_proposed_becomes_certain(shop: Shop, api: Cal
 WRONG_IDENTITIES: list[tuple[Any, list[str]]] = [
     ({"type": "phone"}, ["body", "value"]),
     ({"type": "phone", "value": "not a phone"}, ["body", "value"]),
-    ({"type": "phone", "value": 13800138000}, ["body", "value"]),
+    ({"type": "phone", "value": 13912340000}, ["body", "value"]),
     ({"type": "nickname", "value": "x"}, ["body", "type"]),
     ({"type": "pos:member", "value": "  "}, ["body", "value"]),
     ({"type": "pos:member", "value": "a\u0000b"}, ["body", "value"]),
