@@ -7,6 +7,7 @@ import calendar
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -42,11 +43,11 @@ class Expiry(BaseModel):
 
     def ends(self, since: datetime, zone: ZoneInfo) -> datetime | None:
         """The moment (UTC) from which points that live since then are gone; none: they stay."""
-        day = since.astimezone(zone).date()
-        if self.kind == "never":
-            return None
-        last = self._fixed(day) if self.kind == "fixed_day" else self._rolling(day)
-        return datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC)
+        return None if self.kind == "never" else _end(self, since.astimezone(zone).date(), zone)
+
+    def last(self, day: date) -> date:
+        """The last day that points of a day live, where they die at all."""
+        return self._fixed(day) if self.kind == "fixed_day" else self._rolling(day)
 
     def _rolling(self, day: date) -> date:
         last = add_months(day, self.months)
@@ -58,6 +59,11 @@ class Expiry(BaseModel):
         while (_clamped(year, month, number) - day).days + 1 < max(1, self.least_days):
             year += 1
         return _clamped(year, month, number)
+
+
+@lru_cache(maxsize=4096)
+def _end(expiry: Expiry, day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(expiry.last(day) + timedelta(days=1), time(), zone).astimezone(UTC)
 
 
 def add_months(day: date, months: int) -> date:

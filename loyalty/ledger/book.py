@@ -70,15 +70,18 @@ def several(accounts: Accounts) -> list[int]:
     return ids
 
 
-def canonical(value: Any) -> bytes:
-    """One spelling for one value: sorted names, no floats (loyalty.md §2.10)."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_spelt).encode()
-
-
 def _spelt(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="microseconds")
     raise TypeError(f"{type(value).__name__} has no canonical spelling")
+
+
+_SPELL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_spelt).encode
+
+
+def canonical(value: Any) -> bytes:
+    """One spelling for one value: sorted names, no floats (loyalty.md §2.10)."""
+    return _SPELL(value).encode()
 
 
 def digest(value: Any) -> str:
@@ -303,17 +306,18 @@ def _left(one: Sequence[Any]) -> Left:
 
 def write(draft: Draft, result: Mapping[str, Any] | None = None) -> PointsTxn:
     """Write the transaction and what it leaves; ``result`` is answered now and whenever the same is asked again."""
-    return write_all([(draft, result or {})])[0]
+    (row,) = write_all([(draft, result or {})])
+    return PointsTxn(**row)
 
 
-def write_all(written: Sequence[tuple[Draft, Mapping[str, Any]]]) -> list[PointsTxn]:
-    """Write several transactions in a few statements; those that share an account only add to it."""
+def write_all(written: Sequence[tuple[Draft, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Write several transactions in a few statements; those that share an account only add to it. Their rows."""
     rows = [_txn(draft, result) for draft, result in written]
     drafts = [draft for draft, _ in written]
     _keep(drafts[0].work.db, rows, drafts)
     _keep_lots(drafts)
     _keep_accounts(drafts)
-    return [PointsTxn(**one) for one in rows]
+    return rows
 
 
 def _txn(draft: Draft, result: Mapping[str, Any]) -> dict[str, Any]:

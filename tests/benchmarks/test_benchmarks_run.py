@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import broadcast, callback, drain, footprint, ledger, load, segments, shop, sync, welcome
+from benchmarks import broadcast, callback, drain, footprint, importing, ledger, load, segments, shop, sync, welcome
 from benchmarks.databases import SQLITE
 from benchmarks.shop import Simulator
 
@@ -91,6 +91,13 @@ def test_awards_and_redemptions_are_kept_and_the_books_hold(tmp_path: Path) -> N
     assert {len(row) for row in rows} == {len(ledger.HEADS)}
     assert int(proof[1]) > 20
     assert proof[-1] == "✓"
+
+
+def test_every_order_of_a_file_comes_in_and_its_rows_are_written_again(tmp_path: Path) -> None:
+    row = importing._row(SQLITE, tmp_path, 50)
+
+    assert len(row) == len(importing.HEADS)
+    assert row[1] == "50"
 
 
 def test_the_start_is_measured(stage: Stage) -> None:
