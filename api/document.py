@@ -66,7 +66,7 @@ that failed leaves its key free.
 
 **Times** are ISO 8601 with the shop's offset. Unknown fields and parameters are refused with 422.
 
-**Not yet:** `points` and `insight` of a customer appear when they exist.
+**Not yet:** `insight` of a customer appears when it exists.
 """
 
 

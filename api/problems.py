@@ -67,6 +67,18 @@ REFUSED = Kind(
     "WeCom understood and said no, with errcode; nothing was changed, and asking again would not help.",
 )
 KEY_REUSED = Kind(
+NOT_ENOUGH = Kind(
+    "not-enough-points", 409, "Not enough points", "Fewer can be spent, as `available` says; nothing was changed."
+)
+IN_DEBT = Kind(
+    "in-debt",
+    409,
+    "Points are owed",
+    "Until as many as `debt` says are earned nothing can be spent; nothing was changed.",
+)
+HOLD_SETTLED = Kind(
+    "hold-settled", 409, "The hold is settled", "It was captured or released before, as `state` says, and stays so."
+)
     "idempotency-key-reused",
     409,
     "This Idempotency-Key was used for another request",
@@ -108,6 +120,9 @@ KINDS = (
     REFUSED,
     KEY_REUSED,
     IN_PROGRESS,
+    NOT_ENOUGH,
+    IN_DEBT,
+    HOLD_SETTLED,
     TOO_LARGE,
     BAD_TYPE,
     INVALID,

@@ -14,7 +14,6 @@ from insight import segments
 from insight.fields import FIELDS, Question
 from insight.fields import Field as Asking
 from insight.values import Names, Times
-from people.cards import cards
 from storage.database import reading
 from storage.tables import Segment
 
@@ -145,7 +144,7 @@ def list_members(call: Call, segment_id: str, query: MembersQuery) -> Reply:
         segment = _living(db, segment_id)
         inside = segments.members(segment, segments.question(db, here.now(), here.zone(), paged=segment.size))
         found, following = segments.page(db, inside, limit=query.limit, before=before[0] if before else None)
-        items = [customers.shown(card, here.zone()) for card in cards(db, here.EVERYBODY, found)]
+        items = customers.all_shown(db, found)
     cursor = paging.encode(following) if following else None
     return Reply(200, customers.CustomerPage(items=items, next_cursor=cursor))
 

@@ -42,8 +42,9 @@ def show(engine: Engine, zone: ZoneInfo, name: str) -> dict[str, Any] | None:
         person = find(db, name)
         if person is None:
             return None
-        (card,) = cards(db, ALL, [person])
-    return customers.shown(card, zone).model_dump(mode="json")
+        (card,), now = cards(db, ALL, [person]), utc_now()
+        points = customers.standings(db, [person], now)[person.id]
+    return customers.shown(card, zone, points, now).model_dump(mode="json")
 
 
 def as_text(found: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ points, then by policy others', then a debt, and what is left is written down as
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -34,7 +34,7 @@ def claw_back(work: Work, accounts: Accounts, earned_by: int, target: int, about
 
     Of several accounts of one person, the others' points are taken before anything is owed.
     """
-    ids = book.several(accounts)
+    ids, about = book.several(accounts), replace(about, kind="claw", reverses=earned_by)
     draft = book.begin(work, about, *ids)
     if isinstance(draft, PointsTxn):
         return draft

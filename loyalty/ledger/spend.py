@@ -89,19 +89,18 @@ def hold(work: Work, accounts: Accounts, points: int, deadline: datetime, about:
 
 def capture(work: Work, hold_id: int, points: int | None, about: About, grace: timedelta) -> PointsTxn:
     """Spend what a hold has set apart, or so many points of it; the rest comes back. Raises ``Settled``."""
-    return _settle(work, hold_id, points, about, grace)
+    return _settle(work, hold_id, points, replace(about, kind="capture", reverses=hold_id), grace)
 
 
 def release(work: Work, hold_id: int, about: About, grace: timedelta) -> PointsTxn:
     """Give back all that a hold has set apart. Raises ``Settled``."""
-    return _settle(work, hold_id, 0, about, grace)
+    return _settle(work, hold_id, 0, replace(about, kind="release", reverses=hold_id), grace)
 
 
 def _settle(work: Work, hold_id: int, points: int | None, about: About, grace: timedelta) -> PointsTxn:
     held = book.hold_row(work, hold_id)
     if held is None:
         raise LookupError(f"no hold {hold_id}")
-    about = replace(about, reverses=hold_id)
     ids = _accounts_of(work.db, hold_id)
     draft = book.begin(work, about, *ids)
     if isinstance(draft, PointsTxn):
@@ -171,7 +170,7 @@ def _facts(db: Session, lot_id: int) -> dict[str, Any]:
 
 def give_back(work: Work, spent_txn: int, points: int, about: About, grace: timedelta) -> PointsTxn:
     """Undo so much of a redemption, the last points taken first. Raises ``TooMuchBack``."""
-    about = replace(about, reverses=spent_txn)
+    about = replace(about, kind="give_back", reverses=spent_txn)
     ids = _accounts_of(work.db, spent_txn)
     draft = book.begin(work, about, *ids)
     if isinstance(draft, PointsTxn):

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,6 +11,8 @@ from sqlalchemy.orm import Session
 from loyalty.ledger import book
 from loyalty.ledger.lots import Left, alive_points, in_order
 from storage.tables import PointsAccount
+
+INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,18 @@ class Standing:
     debt: int
     lots: Sequence[Left]
     """What is left, the soonest to die first; without what has died."""
+
+    def ends(self, at: datetime, zone: ZoneInfo) -> list[tuple[date, int]]:
+        """The last day of what is left and will die, and how many points; what is owed is taken off the soonest."""
+        owed = alive_points(self.lots, at) - self.available
+        found: dict[date, int] = {}
+        for lot in self.lots:
+            paid = min(owed, lot.points) if lot.alive(at) else 0
+            owed -= paid
+            if lot.expires_at is not None and lot.points > paid:
+                last = (lot.expires_at - INSTANT).astimezone(zone).date()
+                found[last] = found.get(last, 0) + lot.points - paid
+        return sorted(found.items())
 
 
 @dataclass
