@@ -16,10 +16,12 @@ from outreach import opens
 from outreach.budget import Rules
 from people import alarms, kf_accounts, persons, profiles, retention, tasks
 from scheduler import (
+    approval_jobs,
     bulk_work,
     first_fill,
     handovers,
     insight_jobs,
+    joined_jobs,
     journey_jobs,
     kf_jobs,
     loop,
@@ -455,6 +457,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("do bulk work", Every(timedelta(seconds=5)), do_bulk_work),
     Job("mark waiting", Every(timedelta(seconds=5)), mark_waiting),
     Job("lead channel codes", Every(timedelta(minutes=1)), lead_codes),
+    Job("tag who was joined", Every(timedelta(minutes=1)), joined_jobs.tag_who_was_joined),
     Job("tell admins", Every(timedelta(minutes=1)), tell_admins),
     Job("pull kf accounts", Every(timedelta(minutes=1)), kf_jobs.pull_accounts),
     Job("tend conversations", Every(timedelta(minutes=1)), kf_jobs.tend_conversations),
@@ -468,6 +471,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("read mass tasks", Every(timedelta(seconds=30)), read_mass_tasks),
     Job("read what happened", Every(timedelta(seconds=10)), journey_jobs.read_what_happened),
     Job("walk journeys", Every(timedelta(seconds=10)), journey_jobs.walk_journeys),
+    Job("tend approvals", Every(timedelta(seconds=10)), approval_jobs.tend_approvals),
     Job("call webhooks", Every(timedelta(seconds=10)), webhooks.call_webhooks),
     Job("keep days", Every(timedelta(minutes=1)), journey_jobs.keep_days),
     Job("look into segments", Every(timedelta(minutes=15)), journey_jobs.look_into_segments),

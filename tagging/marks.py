@@ -41,6 +41,20 @@ def push_all(work: Work, relation: Relation, *, besides: Collection[int] = ()) -
     push(work, relation, [tag for tag in work.db.scalars(own) if tag.id not in besides])
 
 
+def bring_in_line(work: Work, person_id: int) -> None:
+    """Let WeCom show on every living relation of a person the tags they have, and no others of ours.
+
+    After relations have come to a person, or left one (``people.merging``).
+    """
+    own = select(PersonTag.tag_id).where(PersonTag.person_id == person_id)
+    for relation in living(work.db, person_id):
+        push_all(work, relation)
+        stale = select(Tag).join(RelationTag, RelationTag.tag_id == Tag.id)
+        stale = stale.where(RelationTag.relation_id == relation.id, RelationTag.wanted.is_(True), Tag.id.not_in(own))
+        for tag in work.db.scalars(stale).all():
+            wish(work, relation, tag, wanted=False)
+
+
 def gone_at_wecom(work: Work, relation: Relation, *, but_shown: Collection[str] = ()) -> None:
     """The rep deleted the customer, and WeCom the tags between them: they are brought again when the two meet again.
 

@@ -48,11 +48,14 @@ OBJECTS: dict[str, Callable[[Counter, str], object]] = {
     "segment_id": lambda counter, rep: 1,
     "material_id": lambda counter, rep: 1,
     "broadcast_id": lambda counter, rep: 1,
+    "approval_id": lambda counter, rep: 1,
     "journey_id": lambda counter, rep: 1,
     "key": lambda counter, rep: "welcome",
     "stage": lambda counter, rep: "new",
     "card_id": lambda counter, rep: 1,
     "how": lambda counter, rep: "done",
+    "review_id": lambda counter, rep: 1,
+    "anchor_id": lambda counter, rep: "p_1",
 }
 """What stands in an address for one rep's customer and what hangs on it. A new kind of parameter needs a line here."""
 SOMEBODYS = {"person_id", "chat_id"}
