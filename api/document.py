@@ -158,7 +158,10 @@ def _in_query(name: str, schema: dict[str, Any], whole: dict[str, Any]) -> dict[
 def _responses(operation: Operation, schemas: dict[type[BaseModel], dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {str(operation.status): _success(operation, schemas, "Done.")}
     if operation.again is not None:
-        found[str(operation.again)] = _success(operation, schemas, "It was so already; nothing changed.")
+        words = (
+            "It waits for somebody else's word." if operation.again == 202 else "It was so already; nothing changed."
+        )
+        found[str(operation.again)] = _success(operation, schemas, words)
     by_status: dict[int, list[Kind]] = {}
     for kind in _problems(operation):
         by_status.setdefault(kind.status, []).append(kind)

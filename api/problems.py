@@ -57,6 +57,7 @@ NO_KEY = Kind(
     "Send `Authorization: Bearer KEY`. The key is missing, unknown, expired or revoked; cookies do not count.",
 )
 NO_SCOPE = Kind("missing-scope", 403, "The key lacks the scope", "Ask for a key with the scope that detail names.")
+FORBIDDEN = Kind("not-yours-to-decide", 403, "Not yours to do", "See detail; somebody else has to do it.")
 NOT_FOUND = Kind("not-found", 404, "There is no such thing", "The address is wrong, or what it names is not there.")
 BAD_METHOD = Kind("method-not-allowed", 405, "Not by this method", "The Allow header lists the methods that work here.")
 CONFLICT = Kind("conflict", 409, "It does not fit what is there", "See detail; the same request would fail again.")
@@ -114,6 +115,7 @@ KINDS = (
     BAD_CURSOR,
     NO_KEY,
     NO_SCOPE,
+    FORBIDDEN,
     NOT_FOUND,
     BAD_METHOD,
     CONFLICT,

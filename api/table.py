@@ -1,6 +1,8 @@
 """Everything the API can do, in one table. To add an operation: a view in its subject's module, and a row here."""
 
 from api import (
+    approvals,
+    awards,
     broadcast_results,
     broadcasts,
     channels,
@@ -15,7 +17,7 @@ from api import (
     tags,
 )
 from api.operations import Operation
-from api.problems import BAD_CURSOR, CONFLICT, HOLD_SETTLED, IN_DEBT, NOT_ENOUGH, REFUSED, UNCLEAR
+from api.problems import BAD_CURSOR, CONFLICT, FORBIDDEN, HOLD_SETTLED, IN_DEBT, NOT_ENOUGH, NOT_FOUND, REFUSED, UNCLEAR
 
 READ, WRITE = "read", "write"
 
@@ -705,5 +707,84 @@ OPERATIONS: tuple[Operation, ...] = (
         orders.BatchShape,
         body=orders.EventsAsked,
         creates=True,
+    ),
+    Operation(
+        "POST",
+        "/points/awards",
+        awards.award_points,
+        "points",
+        WRITE,
+        "Give points",
+        awards.GivenShape,
+        status=201,
+        again=202,
+        body=awards.AwardAsked,
+        creates=True,
+        problems=(FORBIDDEN, NOT_FOUND, CONFLICT),
+    ),
+    Operation(
+        "POST",
+        "/points/adjustments",
+        awards.adjust_points,
+        "points",
+        WRITE,
+        "Correct points",
+        awards.GivenShape,
+        status=201,
+        again=202,
+        body=awards.AdjustmentAsked,
+        creates=True,
+        problems=(FORBIDDEN, NOT_FOUND, CONFLICT),
+    ),
+    Operation(
+        "GET",
+        "/approvals",
+        approvals.list_approvals,
+        "approvals",
+        READ,
+        "List approvals",
+        approvals.ApprovalPage,
+        query=approvals.ApprovalsQuery,
+        problems=(BAD_CURSOR,),
+    ),
+    Operation(
+        "GET",
+        "/approvals/{approval_id}",
+        approvals.get_approval,
+        "approvals",
+        READ,
+        "Show an approval",
+        approvals.ApprovalShape,
+    ),
+    Operation(
+        "POST",
+        "/approvals/{approval_id}/approve",
+        approvals.approve_points,
+        "approvals",
+        WRITE,
+        "Agree to something done to points",
+        approvals.ApprovalShape,
+        problems=(FORBIDDEN, CONFLICT),
+    ),
+    Operation(
+        "POST",
+        "/approvals/{approval_id}/reject",
+        approvals.reject_points,
+        "approvals",
+        WRITE,
+        "Say no to something done to points",
+        approvals.ApprovalShape,
+        body=approvals.RejectionAsked,
+        problems=(FORBIDDEN, CONFLICT),
+    ),
+    Operation(
+        "POST",
+        "/approvals/{approval_id}/cancel",
+        approvals.cancel_points,
+        "approvals",
+        WRITE,
+        "Let something be that was to be done to points",
+        approvals.ApprovalShape,
+        problems=(FORBIDDEN, CONFLICT),
     ),
 )

@@ -10,6 +10,7 @@ from flask import Flask
 
 from console import (
     answers,
+    approvals,
     books,
     broadcast_results,
     broadcasts,
@@ -80,6 +81,7 @@ PAGES = (
     planned.pages,
     holdout.pages,
     operations.pages,
+    approvals.pages,
     comparing.pages,
     settings.pages,
     materials.pages,

@@ -10,12 +10,13 @@ what has waited long enough, works off the lines of what is done to many, and te
 """
 
 import hashlib
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, insert, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from loyalty import authority, programme
@@ -36,6 +37,7 @@ from storage.tables import (
     Identity,
     Person,
     PointsAccount,
+    PointsLotNow,
     PointsTxn,
 )
 from storage.work import Work
@@ -94,6 +96,8 @@ def submit(work: Work, asked: Asked, maker: Hand) -> Approval:
     approval.preview = {**look.told(), "staff": staff_in(work.db, approval)}
     if _ready(work.db, approval) is not None:
         _settle(work, approval)
+    if approval.grade == 0:
+        approval.told = approval.state
     if approval.grade == 0 and approval.state == RETURNED:
         raise CannotDo(approval.note, **approval.result)
     return approval
@@ -231,6 +235,22 @@ def spent_this_month(work: Work, hand: str, but: int = 0) -> int:
     return _sum(work.db, Approval.hand == hand, Approval.made_at >= since, Approval.id != but)
 
 
+def chance() -> str:
+    """A name that nothing else was asked for under."""
+    return secrets.token_hex(16)
+
+
+def listed(
+    db: Session, states: Sequence[str] = (), *, limit: int, before: int | None = None, hand: str = ""
+) -> tuple[Sequence[Approval], int | None]:
+    """One page of what needed others' words, the newest first, and the id the next page comes before."""
+    own = select(Approval).where(Approval.grade > 0).order_by(Approval.id.desc()).limit(limit + 1)
+    own = own.where(Approval.state.in_(states)) if states else own
+    own = own.where(Approval.hand == hand) if hand else own
+    found = db.scalars(own.where(Approval.id < before) if before is not None else own).all()
+    return found[:limit], (found[limit - 1].id if len(found) > limit else None)
+
+
 # --- deciding --------------------------------------------------------------------------------------------------------
 
 
@@ -300,7 +320,7 @@ def _may_say(approval: Approval, who: Hand) -> None:
 def _still_open(work: Work, approval: Approval) -> None:
     if approval.state not in OPEN:
         raise CannotDo("over", state=approval.state)
-    if approval.state == WAITING and approval.expires_at <= work.now:
+    if approval.state == WAITING and approval.due_at is None and approval.expires_at <= work.now:
         raise CannotDo("over", state=EXPIRED)
 
 
@@ -350,7 +370,8 @@ def _settle(work: Work, approval: Approval) -> None:
     if ready <= work.now:
         _carry_out(work, approval)
     else:
-        approval.state, approval.due_at = APPROVED, ready
+        approval.due_at = ready
+        approval.state = APPROVED if any(one.yes for one in words(work.db, approval.id)) else WAITING
 
 
 def _end(work: Work, approval: Approval, state: str, note: str = "") -> None:
@@ -411,7 +432,7 @@ def _drifted(then: Mapping[str, Any], now: Look) -> bool:
 
 def due(db: Session, at: datetime, limit: int = 50) -> Sequence[int]:
     """What has waited long enough, and what is being worked off."""
-    ready = and_(Approval.state == APPROVED, Approval.due_at <= at)
+    ready = and_(Approval.state.in_(OPEN), Approval.due_at <= at)
     own = select(Approval.id).where(or_(ready, Approval.state == RUNNING)).order_by(Approval.id)
     return db.scalars(own.limit(limit)).all()
 
@@ -419,7 +440,7 @@ def due(db: Session, at: datetime, limit: int = 50) -> Sequence[int]:
 def go_on(work: Work, approval_id: int, most: int = LINES_A_TURN) -> int:
     """Carry out what is due, or the next accounts of what is done to many; how many. Doing it again does nothing."""
     approval = locked(work.db, approval_id)
-    if approval.state == APPROVED and approval.due_at is not None and approval.due_at <= work.now:
+    if approval.state in OPEN and approval.due_at is not None and approval.due_at <= work.now:
         ready = _ready(work.db, approval)
         if ready is not None and ready <= work.now:
             _carry_out(work, approval)
@@ -463,9 +484,19 @@ def _came_to(db: Session, approval_id: int) -> dict[str, Any]:
     return {"accounts": int(accounts), "points": int(points)}
 
 
+def untold(db: Session, limit: int = 50) -> Sequence[int]:
+    """Of whose state not everybody concerned has been told."""
+    return db.scalars(select(Approval.id).where(UNTOLD).order_by(Approval.id).limit(limit)).all()
+
+
+UNTOLD: ColumnElement[bool] = literal_column("approval.told <> approval.state")
+"""In the words of the partial index."""
+
+
 def over(work: Work) -> int:
     """End what nobody decided in time; how many."""
-    own = select(Approval).where(Approval.state == WAITING, Approval.expires_at <= work.now)
+    late = (Approval.state == WAITING, Approval.due_at.is_(None), Approval.expires_at <= work.now)
+    own = select(Approval).where(*late)
     found = work.db.scalars(own.order_by(Approval.id).limit(200).with_for_update()).all()
     for one in found:
         _end(work, one, EXPIRED)
@@ -514,6 +545,19 @@ def accounts_of(work: Work, person_ids: Sequence[int]) -> list[int]:
             if person not in found:
                 found[person] = book.open_account(work, person).id
     return [found[one] for one in dict.fromkeys(person_ids)]
+
+
+def accounts_with_points(db: Session, person_ids: Sequence[int], at: datetime) -> list[int]:
+    """All accounts of these people in which something is that has not died, under whichever of their ids."""
+    lot = PointsLotNow
+    found: list[int] = []
+    living = and_(lot.pending + lot.available > 0, or_(lot.expires_at.is_(None), lot.expires_at > at))
+    for first in range(0, len(person_ids), PORTION):
+        some = person_ids[first : first + PORTION]
+        theirs = or_(Person.id.in_(some), Person.merged_into.in_(some))
+        own = select(PointsAccount.id).join(Person, Person.id == PointsAccount.person_id).where(theirs)
+        found += db.scalars(own.where(exists().where(lot.account_id == PointsAccount.id, living)))
+    return sorted(found)
 
 
 def staff(db: Session) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from storage import shop_settings
@@ -169,10 +169,19 @@ def of_key(db: Session, key: ApiKey) -> Hand:
 def others(db: Session, hand: str, at: datetime) -> tuple[int, int]:
     """How many users besides this hand can decide, and how many bosses are among them."""
     here = or_(User.disabled_at.is_(None), User.disabled_at > at - SHUT_OUT_LATELY)
+    own = select(User.role, func.count()).where(*_deciding(hand), here)
+    found = {role: int(n) for role, n in db.execute(own.group_by(User.role))}
+    return sum(found.values()), found.get(BOSS, 0)
+
+
+def deciders(db: Session, hand: str) -> list[str]:
+    """The userids of those besides this hand who can decide now."""
+    own = select(User.userid).where(*_deciding(hand), User.disabled_at.is_(None))
+    return list(db.scalars(own.order_by(User.userid)))
+
+
+def _deciding(hand: str) -> tuple[ColumnElement[bool], ...]:
     left = select(Member.userid).where(
         func.lower(Member.userid) == func.lower(User.userid), Member.left_at.is_not(None)
     )
-    theirs = (User.role.in_(DECIDERS), User.userid != hand, here, ~left.exists())
-    own = select(User.role, func.count()).where(*theirs)
-    found = {role: int(n) for role, n in db.execute(own.group_by(User.role))}
-    return sum(found.values()), found.get(BOSS, 0)
+    return User.role.in_(DECIDERS), User.userid != hand, ~left.exists()

@@ -41,7 +41,8 @@ class Approval(Base):
     """Who is behind ``made_by``: of an API key, the user who made it."""
     once: Mapped[str] = mapped_column(String(200), unique=True)
     state: Mapped[str] = mapped_column(String(12))
-    """waiting, approved (until ``due_at``), running (many accounts), done, rejected, cancelled, expired, returned."""
+    """waiting (for a word; alone: until ``due_at``), approved (until ``due_at``), running (many accounts), done;
+    rejected, cancelled, expired, returned."""
     people: Mapped[int]
     """So many of those there were had to agree when it was asked for."""
     boss: Mapped[bool]
@@ -61,6 +62,7 @@ class Approval(Base):
     __table_args__ = (
         Index("ix_approval_hand", "hand", "made_at"),
         partial_index("ix_approval_open", "state", "id", where=sql(GOES_ON)),
+        partial_index("ix_approval_untold", "id", where=sql("told <> state")),
     )
 
 

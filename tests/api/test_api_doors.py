@@ -49,6 +49,7 @@ def test_every_operation_wants_a_key_and_the_right_scope(shop: Shop) -> None:
             segment_id="s_1",
             material_id="m_1",
             broadcast_id="b_1",
+            approval_id="a_1",
             journey_id="j_1",
         )
         answer = nobody.ask(one.method, path)

@@ -49,6 +49,7 @@ def named(shop: Shop) -> dict[str, list[str]]:
         "segment_id": ["s_1"],
         "material_id": ["m_1"],
         "broadcast_id": ["b_1"],
+        "approval_id": ["a_1"],
         "journey_id": ["j_1"],
         "code": [one["code"] for one in caller.get("/channels", limit=5)["items"]] or ["c1"],
     }

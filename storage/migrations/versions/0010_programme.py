@@ -54,6 +54,8 @@ def _approvals() -> None:
     op.create_index(
         "ix_approval_open", "approval", ["state", "id"], unique=False, sqlite_where=goes_on, postgresql_where=goes_on
     )
+    untold = sa.text("told <> state")
+    op.create_index("ix_approval_untold", "approval", ["id"], sqlite_where=untold, postgresql_where=untold)
     op.create_table(
         "approval_word",
         sa.Column("id", KEY, nullable=False),

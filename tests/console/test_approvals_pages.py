@@ -1,0 +1,172 @@
+"""Approvals in the console: asked for, looked at, decided by somebody else in two steps, told in WeCom."""
+
+import re
+
+import pytest
+
+from insight import segments
+from loyalty import authority
+from loyalty.authority import Limits
+from loyalty.ledger import standing
+from people.persons import public_id
+from storage.tables import Approval, OutboxRow, PointsAccount, PointsTxn
+from tests.console.acting import Counter, Visitor
+
+CONTENT = re.compile(r'name="content" value="([0-9a-f]{64})"')
+
+
+def give(visitor: Visitor, counter: Counter, points: object, rep: str = "lisi", **more: object) -> Approval | None:
+    form = {"kind": "award", "points": points, "reason": "道歉", **more}
+    before = counter.count(Approval)
+    visitor.post(f"/approvals/new/{public_id(counter.people[rep])}", form)
+    rows = counter.shop.rows(Approval)
+    return rows[-1] if len(rows) > before else None
+
+
+def decide(visitor: Visitor, approval: Approval, verb: str = "approve", **more: str) -> int:
+    step = {"approve": "yes", "reject": "no"}[verb]
+    page = visitor.get(f"/approvals/{approval.id}?sure={step}").text
+    found = CONTENT.search(page)
+    form = {"content": found[1] if found else approval.payload_hash, **more}
+    return visitor.post(f"/approvals/{approval.id}/{verb}", form).status_code
+
+
+def state(counter: Counter, approval: Approval) -> str:
+    with counter.shop.db() as db:
+        return db.get_one(Approval, approval.id).state
+
+
+def available(counter: Counter) -> int:
+    with counter.shop.db() as db:
+        return standing.standing(db, [one.id for one in db.query(PointsAccount)], counter.shop.now()).available
+
+
+def cards(counter: Counter) -> list[tuple[str, str]]:
+    rows = counter.shop.rows(OutboxRow)
+    told = [one.body for one in rows if "积分审批" in str(one.body)]
+    return [(str(one["touser"] if "touser" in one else one.get("userid")), str(one)) for one in told]
+
+
+def test_a_little_is_done_at_once_and_much_waits_for_somebody_else(fresh: Counter) -> None:
+    operator, manager, boss = (fresh.visitor(one) for one in ("wangwu", "zhaoliu", "zhangsan"))
+    small = give(operator, fresh, 150)
+    assert small is not None
+    assert (small.state, available(fresh)) == ("done", 150)
+    much = give(operator, fresh, "1,000")
+    assert much is not None
+    assert much.state == "waiting"
+    assert "等人审批" in boss.get("/approvals").text
+    page = boss.get(f"/approvals/{much.id}").text
+    assert "lisi的客人" in page
+    assert "一天内给同一位客户的积分超过额度" in page
+    assert "lisi的客人" not in manager.get(f"/approvals/{much.id}").text  # not hers to see
+    assert "同意…" not in operator.get(f"/approvals/{much.id}").text
+    decide(operator, much)
+    assert state(fresh, much) == "waiting"
+    assert decide(manager, much) == 303
+    assert (state(fresh, much), available(fresh)) == ("done", 1_150)
+    assert [one.actor for one in fresh.audit("approval.approve")] == ["zhaoliu"]
+
+
+def test_what_was_not_on_the_page_is_not_agreed_to(fresh: Counter) -> None:
+    asked = give(fresh.visitor("wangwu"), fresh, 1_000)
+    assert asked is not None
+    boss = fresh.visitor("zhangsan")
+    boss.post(f"/approvals/{asked.id}/approve", {"content": "0" * 64})
+    assert state(fresh, asked) == "waiting"
+    assert "什么也没有改变" in boss.get(f"/approvals/{asked.id}").text
+
+
+def test_a_no_needs_a_reason_and_its_maker_reads_it(fresh: Counter) -> None:
+    operator, boss = fresh.visitor("wangwu"), fresh.visitor("zhangsan")
+    asked = give(operator, fresh, 1_000)
+    assert asked is not None
+    decide(boss, asked, "reject", words=" ")
+    assert state(fresh, asked) == "waiting"
+    decide(boss, asked, "reject", words="太多了")
+    assert "太多了" in operator.get(f"/approvals/{asked.id}").text
+    assert available(fresh) == 0
+
+
+def test_approvers_get_a_card_that_leads_to_the_page_and_the_maker_what_became_of_it(fresh: Counter) -> None:
+    asked = give(fresh.visitor("wangwu"), fresh, 1_000)
+    assert asked is not None
+    fresh.shop.run("tend approvals")
+    fresh.shop.run("tend approvals")
+    told = [who for who, _ in cards(fresh)]
+    assert sorted(told) == ["zhangsan", "zhaoliu"]
+    assert all(f"/approvals/{asked.id}" in words for _, words in cards(fresh))
+    decide(fresh.visitor("zhangsan"), asked)
+    fresh.shop.run("tend approvals")
+    assert [who for who, _ in cards(fresh)][2:] == ["wangwu"]
+
+
+def test_a_form_sent_twice_asks_once(fresh: Counter) -> None:
+    operator = fresh.visitor("wangwu")
+    assert give(operator, fresh, 100, once="f1") is not None
+    assert give(operator, fresh, 100, once="f1") is None
+    assert give(operator, fresh, 101, once="f1") is None
+    assert available(fresh) == 100
+
+
+@pytest.mark.parametrize("points", ["", "0", "-5", "1.5", "很多", "9999999999"])
+def test_nonsense_is_explained_beside_the_form(fresh: Counter, points: str) -> None:
+    form = {"kind": "award", "points": points, "reason": "生日"}
+    answer = fresh.visitor("wangwu").post(f"/approvals/new/{public_id(fresh.people['lisi'])}", form)
+    assert answer.status_code == 422
+    assert "积分要是整数" in answer.text
+    assert fresh.count(Approval) == 0
+
+
+def test_a_rep_gives_to_her_own_customers_from_her_budget_and_sees_only_what_is_hers(fresh: Counter) -> None:
+    rep = fresh.visitor("lisi")
+    assert give(rep, fresh, 10) is None
+    with fresh.shop.work() as work:
+        authority.set_limits(work, Limits(rep_month=300), by="zhangsan")
+    assert "本月你还可以发 300 分" in rep.get("/approvals").text
+    given = give(rep, fresh, 250)
+    assert given is not None
+    assert given.state == "done"
+    assert give(rep, fresh, 51) is None
+    assert give(rep, fresh, 10, rep="wangwu") is None
+    other = give(fresh.visitor("wangwu"), fresh, 1_000)
+    assert other is not None
+    assert rep.get(f"/approvals/{other.id}").status_code == 404
+    assert rep.post(f"/approvals/{other.id}/approve", {"content": other.payload_hash}).status_code == 404
+    assert rep.get("/approvals/many").status_code == 404
+
+
+def test_a_segment_gets_points_after_two_words(fresh: Counter) -> None:
+    boss = fresh.visitor("zhangsan")
+    with fresh.shop.work() as work:
+        number = segments.create(work, "所有人", {"all": []}, by="zhangsan").id
+    form = {"segment": number, "kind": "award", "points": 20, "reason": "周年", "once": "m1"}
+    boss.post("/approvals/many", form)
+    (asked,) = fresh.shop.rows(Approval)
+    assert (asked.grade, asked.preview["accounts"], asked.preview["points"]) == (2, 5, 100)
+    decide(fresh.visitor("wangwu"), asked)
+    decide(fresh.visitor("zhaoliu"), asked)
+    assert state(fresh, asked) == "approved"  # the only boss made it, so a day stands for the other
+    fresh.shop.advance(hours=24)
+    fresh.shop.run("tend approvals")
+    assert (state(fresh, asked), available(fresh), fresh.count(PointsTxn)) == ("done", 100, 5)
+    boss = fresh.visitor("zhangsan")
+    boss.post(f"/approvals/{asked.id}/undo")
+    assert fresh.shop.rows(Approval)[-1].preview["points"] == -100
+    assert "撤回" in boss.get("/approvals?tab=mine").text
+    refused = boss.post("/approvals/many", {**form, "kind": "clear", "once": "m2"})
+    assert refused.status_code == 422  # it does not say how customers were told
+
+
+def test_the_limits_change_by_others_words_only(fresh: Counter) -> None:
+    boss = fresh.visitor("zhangsan")
+    numbers = {"person": 500, "day": 5_000, "large": 60_000, "huge": 600_000, "rep_month": 100}
+    assert boss.post("/approvals/limits", {**numbers, "reason": "旺季", "do": "limits"}).status_code == 303
+    with fresh.shop.db() as db:
+        assert authority.limits(db) == Limits()
+    assert boss.post("/approvals/limits", {**numbers, "day": 1, "reason": "旺季"}).status_code == 422
+    boss.post("/approvals/limits", {"do": "staff", "staff": "13800001001\n\n"})
+    asked = give(boss, fresh, 1_000)
+    assert asked is not None
+    assert "自己的员工" in fresh.visitor("wangwu").get(f"/approvals/{asked.id}").text
+    assert fresh.visitor("wangwu").get("/approvals/limits").status_code == 404
