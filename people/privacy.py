@@ -285,6 +285,8 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "points_counter": "as points_entry",
         "points_day": "sums of a day, of nobody",
         "points_entry": "an account; whose it is stands in points_account",
+        "points_forecast": "sums of all points, of nobody",
+        "points_forecast_score": "as points_forecast",
         "points_hold": "as points_entry",
         "points_lot": "as points_entry",
         "points_lot_now": "as points_entry",

@@ -160,6 +160,7 @@ STAYS: Mapping[str, str] = MappingProxyType(
         "journey_version.definition": "what was published then",
         "mass_task.key": "what it was planned as; who it is for stands beside",
         "outbox.body": "what was asked; what still waits follows",
+        "points_forecast.published_by": "the books cannot be changed",
         "points_rules.definition": "what was decided then",
         "points_txn.actor": "the books cannot be changed",
         "sync_run.report": "what was found then",

@@ -12,6 +12,7 @@ from storage.tables.evidence import BlockedValue, Evidence, Review, Verdict
 from storage.tables.house import ApiKey, Attempt, AuditRow, IdempotentAnswer, Setting, SignIn, SignInLink, User
 from storage.tables.insight import LifecycleChange, Segment, SegmentMember
 from storage.tables.journeys import Enrolment, Journey, JourneyInside, JourneyVersion, StepRun, WebhookCall
+from storage.tables.liability import PointsForecast, PointsForecastScore
 from storage.tables.materials import LinkOpen, Material, TrackedLink
 from storage.tables.orders import OrderLine, OrderSource, Refund, ShopOrder
 from storage.tables.organisation import Department, Member
@@ -90,6 +91,8 @@ __all__ = [
     "PointsCounter",
     "PointsDay",
     "PointsEntry",
+    "PointsForecast",
+    "PointsForecastScore",
     "PointsHold",
     "PointsLot",
     "PointsLotNow",

@@ -1,0 +1,326 @@
+"""What the books say of the points of each month, for ``triangle`` and ``accounting``: sums alone, no rows of people.
+
+As of a day: what had been *recorded* by its end, so that the answer is the same whenever it is asked. A month is that
+of ``effective_at`` in the shop's time. The lots of one grant and all that came of it (handed on, come back after its
+end) are one family and count where they began. The sums are worked out by the database; what comes back are some
+numbers a month, however many lots there are.
+
+Of each family the entries sum to nothing, so points that were issued are redeemed, taken back, dead or still there.
+*Taken back* is what a refund or a correction took unspent, and what paid a debt: a debt stands for points that had been
+spent already, and those stay redeemed.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, select
+from sqlalchemy.orm import Session, aliased
+
+from loyalty.expiry import add_months
+from loyalty.ledger.book import (
+    AVAILABLE,
+    CLAW_LOSS,
+    CLAWED,
+    DEBT,
+    DONATED,
+    EXPIRED,
+    HELD,
+    ISSUED,
+    PENDING,
+    REDEEMED,
+    TRANSIT,
+)
+from loyalty.liability.triangle import Cell, Cohort
+from storage.database import one_of
+from storage.tables import PointsEntry, PointsLot, PointsTxn, ShopOrder
+
+PURCHASE, OTHER = KINDS = ("purchase", "other")
+"""Points that were sold with something, and those that were given (marketing, compensation, re-issue)."""
+FURTHEST = 240
+"""Months ahead that are told apart; what dies later dies then."""
+NEVER = -1
+MOST_PART = (99, 100)
+"""Points live as long as this part of them does: one lot that never dies does not make the others immortal."""
+BACK, GONE, OPEN, SET_APART = "back", "gone", "open", "set_apart"
+
+
+@dataclass(frozen=True)
+class Sale:
+    """What the purchase points of a month were sold with."""
+
+    amount: int = 0
+    """Fen, of the orders behind them, as paid."""
+    points: int = 0
+    """Issued by those orders."""
+    unknown: int = 0
+    """Issued as purchase points with no order behind them here."""
+
+
+@dataclass
+class Facts:
+    """As of the end of a day."""
+
+    as_of: date
+    first: date
+    """The first month of the books."""
+    through: int
+    """Months that are over."""
+    lives: int | None
+    """The last age at which points can be alive; none: they never die."""
+    cells: Mapping[str, Cell] = field(default_factory=dict)
+    sales: Mapping[date, Sale] = field(default_factory=dict)
+    gone: Mapping[tuple[str, date], int] = field(default_factory=dict)
+    """Dead and unspent, by kind and month of issue."""
+    left_over: int = 0
+    """Points of which the books do not say what became of them; there are none."""
+
+    def month(self, index: int) -> date:
+        """The first day of a month, counted from the first."""
+        return add_months(self.first, index)
+
+    def index(self, month: date) -> int:
+        """Which month it is, counted from the first."""
+        return (month.year - self.first.year) * 12 + month.month - self.first.month
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether the day is the last of a month."""
+        return (self.as_of + timedelta(days=1)).day == 1
+
+    def redeemed_in(self, month: date, issued_by: date) -> int:
+        """Redeemed in a month that is over, of points issued up to a day."""
+        total = 0
+        for cell in self.cells.values():
+            for one in cell.cohorts:
+                age = self.index(month) - self.index(one.month) + 1
+                if one.month <= issued_by and 1 <= age <= one.age:
+                    total += one.at(age) - one.at(age - 1)
+        return total
+
+
+# --- asking ----------------------------------------------------------------------------------------------------------
+
+
+def read(db: Session, as_of: date, zone: ZoneInfo) -> Facts:
+    """What the books said at the end of a day (the shop's)."""
+    end = _begins(as_of + timedelta(days=1), zone)
+    earliest = db.scalar(select(func.min(PointsTxn.effective_at)).where(PointsTxn.recorded_at < end))
+    first = (min(earliest, end).astimezone(zone).date() if earliest else as_of).replace(day=1)
+    facts = Facts(as_of, first, 0, None)
+    facts.through = facts.index(as_of) + facts.complete
+    if earliest is None:
+        return facts
+    starts = [_begins(facts.month(n), zone) for n in range(facts.index(as_of) + 2 + FURTHEST)]
+    told = _told(db, end, starts)
+    redeemers = _redeemers(db, end)
+    facts.lives = _lives(told)
+    facts.cells = {
+        kind: Cell(_cohorts(facts, [one for one in told if one.kind == kind]), redeemers.get(kind, 0)) for kind in KINDS
+    }
+    facts.gone = _gone(facts, told)
+    facts.left_over = sum(one.amount for one in told)
+    facts.sales = {facts.month(n): sale for n, sale in _sales(db, end, starts).items()}
+    return facts
+
+
+def _begins(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone)
+
+
+def month_of(at: Any, starts: Sequence[datetime], *, last_alive: bool = False) -> ColumnElement[int]:
+    """Which month a moment lies in, counted from the first; ``last_alive``: the last in which what ends then lives.
+
+    Some questions one inside the other, half of the months out with each: no function of either database knows the
+    shop's time zone on both.
+    """
+
+    def within(low: int, high: int) -> ColumnElement[int]:
+        if high - low == 1:
+            return literal_column(str(low))
+        middle = (low + high) // 2
+        before = at <= starts[middle] if last_alive else at < starts[middle]
+        return case((before, within(low, middle)), else_=within(middle, high))
+
+    return within(0, len(starts))
+
+
+def _families() -> Any:
+    """Each lot that came of another, with the one it began as."""
+    lot, before = PointsLot, aliased(PointsLot)
+    grown = select(lot.id.label("lot_id"), lot.origin_lot.label("root_id")).where(lot.origin_lot.is_not(None))
+    tree = grown.cte("tree", recursive=True)
+    tree = tree.union_all(
+        select(tree.c.lot_id, before.origin_lot)
+        .join(before, before.id == tree.c.root_id)
+        .where(before.origin_lot.is_not(None))
+    )
+    ends = select(tree.c.lot_id, tree.c.root_id).join(before, before.id == tree.c.root_id)
+    return ends.where(before.origin_lot.is_(None)).cte("family")
+
+
+def _kind(lot: Any) -> ColumnElement[str]:
+    return case((lot.origin == PURCHASE, literal_column(f"'{PURCHASE}'")), else_=literal_column(f"'{OTHER}'"))
+
+
+@dataclass(frozen=True)
+class Told:
+    """So many points of a cohort, in one answer of the database; all of a family sum to nothing."""
+
+    kind: str
+    cohort: int
+    what: str
+    """issued, redeemed, back, gone, open, set_apart."""
+    month: int
+    """When; of what is issued, open or set apart: the last month it lives, or ``NEVER``."""
+    amount: int
+
+
+def _told(db: Session, end: datetime, starts: Sequence[datetime]) -> list[Told]:
+    entry, txn, lot, root, born = PointsEntry, PointsTxn, PointsLot, aliased(PointsLot), aliased(PointsTxn)
+    family = _families()
+    bucket: ColumnElement[str] = entry.bucket.expression
+    over = and_(lot.expires_at.is_not(None), lot.expires_at <= end)
+    what = case(
+        (bucket == ISSUED, ISSUED),
+        (one_of(bucket, (REDEEMED, DONATED)), REDEEMED),
+        (one_of(bucket, (CLAWED, DEBT, CLAW_LOSS, TRANSIT)), BACK),
+        (bucket == EXPIRED, GONE),
+        (bucket == HELD, SET_APART),
+        (over, GONE),
+        else_=OPEN,
+    )
+    told_days = one_of(bucket, (ISSUED, PENDING, AVAILABLE, HELD))
+    upto = starts[: len(starts) - FURTHEST]
+    month = case(
+        (and_(told_days, lot.expires_at.is_(None)), literal_column(str(NEVER))),
+        (told_days, month_of(lot.expires_at, starts, last_alive=True)),
+        else_=month_of(txn.effective_at, upto),
+    )
+    rows = (
+        select(
+            _kind(root).label("kind"),
+            month_of(born.effective_at, upto).label("cohort"),
+            what.label("what"),
+            month.label("month"),
+            entry.amount.label("amount"),
+        )
+        .join(txn, txn.id == entry.txn_id)
+        .join(lot, lot.id == entry.lot_id)
+        .outerjoin(family, family.c.lot_id == lot.id)
+        .join(root, root.id == func.coalesce(family.c.root_id, lot.id))
+        .join(born, born.id == root.txn_id)
+        .where(txn.recorded_at < end)
+        .subquery()
+    )
+    groups = (rows.c.kind, rows.c.cohort, rows.c.what, rows.c.month)
+    asked = select(*groups, func.sum(rows.c.amount)).group_by(*groups)
+    return [Told(*one[:4], int(one[4])) for one in db.execute(asked)]
+
+
+def _redeemers(db: Session, end: datetime) -> dict[str, int]:
+    """How many accounts have ever spent points of each kind."""
+    entry, txn, lot, root = PointsEntry, PointsTxn, PointsLot, aliased(PointsLot)
+    family = _families()
+    asked = (
+        select(_kind(root).label("kind"), entry.account_id)
+        .join(txn, txn.id == entry.txn_id)
+        .join(lot, lot.id == entry.lot_id)
+        .outerjoin(family, family.c.lot_id == lot.id)
+        .join(root, root.id == func.coalesce(family.c.root_id, lot.id))
+        .where(txn.recorded_at < end, one_of(entry.bucket.expression, (REDEEMED, DONATED)), entry.amount > 0)
+        .distinct()
+        .subquery()
+    )
+    return {kind: int(n) for kind, n in db.execute(select(asked.c.kind, func.count()).group_by(asked.c.kind))}
+
+
+def _sales(db: Session, end: datetime, starts: Sequence[datetime]) -> dict[int, Sale]:
+    """What the orders behind the purchase points of each month came to, each once."""
+    lot, txn, order = PointsLot, PointsTxn, ShopOrder
+    own = select(lot.txn_id, func.sum(lot.issued).label("issued"))
+    awards = own.where(lot.origin == PURCHASE, lot.origin_lot.is_(None)).group_by(lot.txn_id).subquery()
+    source, number = _order_of(db, txn.source)
+    known = order.id.is_not(None)
+    rows = (
+        select(
+            month_of(txn.effective_at, starts[: len(starts) - FURTHEST]).label("cohort"),
+            func.coalesce(order.amount, 0).label("amount"),
+            case((known, awards.c.issued), else_=0).label("points"),
+            case((known, 0), else_=awards.c.issued).label("unknown"),
+        )
+        .select_from(awards)
+        .join(txn, txn.id == awards.c.txn_id)
+        .outerjoin(order, and_(txn.source.startswith("order:"), order.source == source, order.order_no == number))
+        .where(txn.recorded_at < end)
+        .subquery()
+    )
+    sums = (func.sum(one) for one in (rows.c.amount, rows.c.points, rows.c.unknown))
+    asked = select(rows.c.cohort, *sums).group_by(rows.c.cohort)
+    return {cohort: Sale(*map(int, numbers)) for cohort, *numbers in db.execute(asked)}
+
+
+def _order_of(db: Session, source: Any) -> tuple[ColumnElement[str], ColumnElement[str]]:
+    """Source and number of the order that a transaction is about: ``storage.tables.orders.reference``, backwards."""
+    rest = func.substr(source, len("order:") + 1)
+    at = func.instr(rest, ":") if db.get_bind().dialect.name == "sqlite" else func.strpos(rest, ":")
+    own = func.substr(rest, 1, case((at > 0, at - 1), else_=0))
+    return func.replace(func.replace(own, "%3A", ":"), "%25", "%"), func.substr(rest, at + 1)
+
+
+# --- putting together ------------------------------------------------------------------------------------------------
+
+
+def _lives(told: Sequence[Told]) -> int | None:
+    """The age by which all but a hundredth of the points are dead; none where they are not."""
+    by_age: dict[int | None, int] = defaultdict(int)
+    for one in told:
+        if one.what == ISSUED:
+            by_age[None if one.month == NEVER else max(1, one.month - one.cohort + 1)] -= one.amount
+    total, so_far = sum(by_age.values()), 0
+    for age in sorted(one for one in by_age if one is not None):
+        so_far += by_age[age]
+        if so_far * MOST_PART[1] >= total * MOST_PART[0]:
+            return age
+    return None
+
+
+def _cohorts(facts: Facts, told: Sequence[Told]) -> list[Cohort]:
+    some: dict[int, list[Told]] = defaultdict(list)
+    for one in told:
+        some[one.cohort].append(one)
+    return [_cohort(facts, number, some[number]) for number in sorted(some)]
+
+
+def _cohort(facts: Facts, number: int, told: Sequence[Told]) -> Cohort:
+    ages = max(0, facts.through - number)
+
+    def by_age(what: str) -> tuple[tuple[int, ...], int]:
+        """In all by each age that is over, and after the last of them."""
+        each = [0] * (ages + 1)
+        for one in told:
+            if one.what == what:
+                each[min(max(one.month - number, 0), ages)] += one.amount
+        sums = [sum(each[: age + 1]) for age in range(ages)]
+        return tuple(sums), each[ages]
+
+    (redeemed, recent), (cancelled, lately) = by_age(REDEEMED), by_age(BACK)
+    dies: dict[int | None, int] = defaultdict(int)
+    for one in told:
+        if one.what in (OPEN, SET_APART) and one.amount:
+            dies[None if one.month == NEVER else max(one.month - number + 1, ages + 1)] += one.amount
+    issued = -sum(one.amount for one in told if one.what == ISSUED)
+    alive = {age: points for age, points in dies.items() if points}
+    return Cohort(facts.month(number), issued, redeemed, cancelled, recent, lately, alive)
+
+
+def _gone(facts: Facts, told: Sequence[Told]) -> dict[tuple[str, date], int]:
+    found: dict[tuple[str, date], int] = defaultdict(int)
+    for one in told:
+        if one.what == GONE:
+            found[one.kind, facts.month(one.cohort)] += one.amount
+    return dict(found)
