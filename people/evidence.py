@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
+from people.identities import PHONE
 from storage.database import insert_new
 from storage.tables import Evidence
 
@@ -45,6 +46,24 @@ def keep(db: Session, edges: Iterable[dict[str, Any]]) -> bool:
     for row in rows if not new or len(rows) > 1 else ():
         new |= _bring_up_to_date(db, row)
     return new
+
+
+def news(db: Session, edges: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of these rows that say something we do not know yet; told of again and again, most say nothing new."""
+    rows = list(edges)
+    if not rows:
+        return []
+    own = select(Evidence).where(
+        Evidence.anchor_id.in_({one["anchor_id"] for one in rows}), Evidence.released_at.is_(None)
+    )
+    known = {tuple(getattr(one, name) for name in ONE_EDGE): one for one in db.scalars(own)}
+    return [one for one in rows if not _says_it(known.get(tuple(one[name] for name in ONE_EDGE)), one)]
+
+
+def _says_it(known: Evidence | None, row: dict[str, Any]) -> bool:
+    if known is None or known.verified < row["verified"] or known.first_seen_at > row["seen_at"]:
+        return False
+    return bool(row["type"] != PHONE or known.seen_at >= row["seen_at"])  # only numbers grow old
 
 
 def _bring_up_to_date(db: Session, row: dict[str, Any]) -> bool:

@@ -107,7 +107,7 @@ def _seen_again(db: Session, known: Mapping[Key, Place], at: datetime) -> None:
 
 def _make(work: Work, keys: Sequence[Key], source: str, at: datetime) -> None:
     """An anchor for each of these. Who loses a race to another process uses the other's."""
-    anchors = [Person(first_seen_at=at, last_seen_at=at) for _ in keys]
+    anchors = [Person(first_seen_at=at, last_seen_at=at, profile_at=_asked(work, one)) for one in keys]
     work.db.add_all(anchors)
     work.db.flush()
     rows = [
@@ -135,6 +135,11 @@ def _make(work: Work, keys: Sequence[Key], source: str, at: datetime) -> None:
     ]
     insert_new(work.db, Identity, indexed, ["type", "value"])
     _look_again_at_shared(work, {(one.type, one.value): one.anchor_id for one in kept})
+
+
+def _asked(work: Work, key: Key) -> datetime | None:
+    """Of whom WeCom knows nothing it is not to be asked: only an external_userid waits for its profile."""
+    return None if key[0] == persons.EXTERNAL else work.now
 
 
 def _look_again_at_shared(work: Work, made: Mapping[Value, int]) -> None:
@@ -167,12 +172,13 @@ def learn(
         number = place[1]
     else:
         number = anchor if isinstance(anchor, int) else work.via.get(anchor.id, anchor.id)
-    new = [_queue_up(work, number, one) for one in sorted({(given.type, given.value) for given in identities})]
     rows = [
         evidence.edge(number, one.type, one.value, source=source, verified=one.verified, at=at) for one in identities
     ]
-    if evidence.keep(work.db, rows) or any(new):
-        resolve_again(work, [number], by=by)
+    if rows := evidence.news(work.db, rows):
+        new = [_queue_up(work, number, about) for about in sorted({(one["type"], one["value"]) for one in rows})]
+        if evidence.keep(work.db, rows) or any(new):
+            resolve_again(work, [number], by=by)
     return persons.head_of(work.db, work.db.get_one(Person, number, populate_existing=True))
 
 

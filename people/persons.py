@@ -15,7 +15,18 @@ from people import evidence, relations
 from people.relations import Fact
 from storage import search
 from storage.database import insert_new, upsert
-from storage.tables import Channel, Identity, Interaction, Interval, Member, Person, Relation, RelationFact, Welcome
+from storage.tables import (
+    Channel,
+    Evidence,
+    Identity,
+    Interaction,
+    Interval,
+    Member,
+    Person,
+    Relation,
+    RelationFact,
+    Welcome,
+)
 from storage.work import Work
 
 EXTERNAL, UNIONID = "external_userid", "unionid"
@@ -94,6 +105,12 @@ def identity(db: Session, person: Person, type_: str) -> str | None:
     """The person's (first) identity of a type."""
     own = select(Identity.value).where(Identity.person_id == person.id, Identity.type == type_)
     return db.scalar(own.order_by(Identity.id).limit(1))
+
+
+def own_external(db: Session, anchor_id: int) -> str | None:
+    """The external_userid by which an anchor came to us, whoever speaks for it now."""
+    own = select(Evidence.value).where(Evidence.anchor_id == anchor_id, Evidence.type == EXTERNAL)
+    return db.scalar(own.order_by(Evidence.home.desc(), Evidence.id).limit(1))
 
 
 def _first_known(db: Session, person_id: int, external_userid: str, at: datetime) -> bool:

@@ -18,6 +18,7 @@ def remember(work: Work, person: Person, profile: Profile) -> Person:
 
     Gives who they are then: what WeCom told may say that they are somebody we know.
     """
+    person = persons.head_of(work.db, person)
     anchor = anchor_of(work, person, profile.external_userid)
     anchor.name = profile.name or anchor.name
     anchor.avatar = profile.avatar

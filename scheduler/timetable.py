@@ -227,8 +227,7 @@ def read_profiles(hands: Hands) -> str:
 
 def _read_profile(hands: Hands, person_id: int) -> bool:
     with reading(hands.engine) as db:
-        person = db.get_one(Person, person_id)
-        external = persons.identity(db, person, persons.EXTERNAL)
+        external = persons.own_external(db, person_id)
     if external is None:
         return False
     try:
