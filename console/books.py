@@ -154,6 +154,17 @@ OUTCOMES: tuple[tuple[str, str], ...] = (
     ("given up by hand", N_("有人决定不再发送")),
     ("it was gone already", N_("企业微信那边已经没有了")),
     ("given up after %(n)s tries: %(why)s", N_("试了 %(n)s 次后放弃：%(why)s")),
+    ("accounts: %(n)s, holds let go: %(m)s", N_("动了 %(n)s 个账户，放回 %(m)s 笔预留")),
+    ("carried out: %(n)s, over: %(m)s, told: %(told)s", N_("执行了 %(n)s 件，过期 %(m)s 件，通知了 %(told)s 人")),
+    ("transactions sealed: %(n)s", N_("封了 %(n)s 笔")),
+    (
+        "days closed: %(n)s, transactions: %(m)s, all of it holds",
+        N_("结了 %(n)s 天的账，%(m)s 笔全都对得上"),
+    ),
+    (
+        "days closed: %(n)s, transactions: %(m)s, faults: %(faults)s",
+        N_("结了 %(n)s 天的账，%(m)s 笔里有 %(faults)s 处对不上"),
+    ),
     ("portions planned: %(n)s", N_("安排了 %(n)s 批")),
     ("tasks asked for: %(n)s, taken back: %(m)s", N_("请求了 %(n)s 个任务，撤回 %(m)s 个")),
     ("tasks read: %(n)s", N_("读了 %(n)s 个任务")),
@@ -266,6 +277,12 @@ ACTORS: tuple[tuple[str, str], ...] = (
 ACTIONS: Mapping[str, str] = MappingProxyType(
     {
         "order.claim": N_("补登订单"),
+        "campaign.save": N_("保存积分活动"),
+        "campaign.submit": N_("提交积分活动审批"),
+        "campaign.pause": N_("暂停积分活动"),
+        "campaign.resume": N_("恢复积分活动"),
+        "campaign.end": N_("提前结束积分活动"),
+        "points_rules.submit": N_("提交积分规则审批"),
         "refund.match": N_("指明退款的订单"),
         "sign_in.good": N_("登录成功"),
         "sign_in.bad": N_("登录失败"),

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from loyalty import order_points
+from sqlalchemy import select
+
+from insight import segments
+from loyalty import campaigns, order_points
 from loyalty.ledger import bulk
 from loyalty.order_points import Paid, Returned
 from people import joining, orders, refund_matching
@@ -64,17 +67,31 @@ def _earn(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]])
     """Let orders earn in the order they were paid, and tell of them."""
     accounts = bulk.open_accounts(work, {anchor for _, _, (_, anchor) in bought})
     in_time = sorted(bought, key=lambda one: (one[1].paid_at, one[0]))
-    paid = [_paid(one, accounts[anchor]) for _, one, (_, anchor) in in_time]
+    meant = _meant(work, in_time)
+    paid = [_paid(one, accounts[anchor], meant[head]) for _, one, (head, anchor) in in_time]
     points = order_points.earn(work, paid)
     orders.tell(work, [_bought(one, whose, points) for _, one, whose in in_time])
     return points
 
 
-def _paid(one: GivenOrder, account_id: int) -> Paid:
+def _meant(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]) -> dict[int, frozenset[int]]:
+    """For each of these people the campaigns with an audience that has them now: it is asked when points are earned."""
+    heads = {head for _, _, (head, _) in bought}
+    found: dict[int, set[int]] = {one: set() for one in heads}
+    times = [one.paid_at for _, one, _ in bought]
+    for one in campaigns.holding(work.db, min(times), max(times)) if times else ():
+        if one.audience:
+            fits = segments.condition(one.audience, segments.question(work.db, work.now, work.zone))
+            for head in work.db.scalars(select(Person.id).where(Person.id.in_(heads), fits)):
+                found[head].add(one.id)
+    return {head: frozenset(ids) for head, ids in found.items()}
+
+
+def _paid(one: GivenOrder, account_id: int, meant: frozenset[int]) -> Paid:
     by_category: dict[str, int] = {}
     for line in one.lines:
         by_category[line.category] = by_category.get(line.category, 0) + line.amount
-    return Paid(reference("order", *one.key), account_id, one.paid_at, one.amount, by_category, one.store)
+    return Paid(reference("order", *one.key), account_id, one.paid_at, one.amount, by_category, one.store, meant)
 
 
 def _bought(one: GivenOrder, whose: tuple[int, int], points: Mapping[str, int]) -> Told:

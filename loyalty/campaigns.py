@@ -58,7 +58,7 @@ class Used:
         for one in self.running:
             if one.from_at <= at < one.to_at:
                 if one.budget is not None:
-                    yield _all(one.id)
+                    yield budget_key(one.id)
                 if one.cap is not None:
                     yield _each(one.id, account_id)
         if programme.rules_at(work, at).programme.day_cap is not None:
@@ -73,7 +73,7 @@ class Used:
         found = []
         for one in self.running:
             if one.from_at <= at < one.to_at and (not one.audience or one.id in eligible):
-                limits = ((one.cap, _each(one.id, account_id)), (one.budget, _all(one.id)))
+                limits = ((one.cap, _each(one.id, account_id)), (one.budget, budget_key(one.id)))
                 rooms = [most - self.used[key] for most, key in limits if most is not None]
                 room = max(0, min(rooms)) if rooms else None
                 found.append(Boost(one.id, one.name, one.multiplier, one.stacks, room))
@@ -86,7 +86,7 @@ class Used:
     def add(self, account_id: int, at: datetime, earned: Earned) -> None:
         """Count what an order has earned."""
         for campaign_id, points in earned.by_campaign.items():
-            self._count(_all(campaign_id), points)
+            self._count(budget_key(campaign_id), points)
             self._count(_each(campaign_id, account_id), points)
         self._count(self.day(account_id, at), earned.total)
 
@@ -102,7 +102,8 @@ class Used:
                 work.db.execute(own, execution_options={"synchronize_session": False})
 
 
-def _all(campaign_id: int) -> str:
+def budget_key(campaign_id: int) -> str:
+    """The counter of what a campaign has given to all."""
     return f"campaign:{campaign_id}"
 
 
@@ -122,7 +123,7 @@ def hold(work: Work, because: Mapping[str, Any], account_id: int) -> list[Campai
     """Hold the counters of the campaigns that gave to an award, before its account is held; those that give back."""
     given = [campaign_id for campaign_id, _ in because.get("by_campaign", ())]
     found = list(work.db.scalars(select(Campaign).where(Campaign.id.in_(given), Campaign.gives_back)))
-    _hold(work.db, sorted(key for one in found for key in (_all(one.id), _each(one.id, account_id))))
+    _hold(work.db, sorted(key for one in found for key in (budget_key(one.id), _each(one.id, account_id))))
     return found
 
 
@@ -133,6 +134,6 @@ def give_back(
     points = dict(because.get("by_campaign", ()))
     for one in held:
         back = floor(share * points[one.id])
-        for key in (_all(one.id), _each(one.id, account_id)):
+        for key in (budget_key(one.id), _each(one.id, account_id)):
             own = update(PointsCounter).where(PointsCounter.key == key, PointsCounter.used >= back)
             changed_rows(work.db, own.values(used=PointsCounter.used - back))

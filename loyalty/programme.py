@@ -3,7 +3,7 @@
 What an order earned is worked out by the version of its day, and so is what a refund takes back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -103,6 +103,11 @@ def rules_of(work: Work, version: int) -> Rules:
     versions = work.found("points rules", lambda: _versions(work.db))
     known = MappingProxyType({one.version: one for _, one in versions})
     return FIRST if version == FIRST.version and version not in known else known[version]
+
+
+def versions(db: Session) -> Sequence[PointsRules]:
+    """Every version, the newest first."""
+    return db.scalars(select(PointsRules).order_by(PointsRules.version.desc())).all()
 
 
 def decide(

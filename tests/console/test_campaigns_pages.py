@@ -1,0 +1,166 @@
+"""Campaigns and rules of earning in the console: tried on earlier orders, agreed to by somebody else, then in force."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from handlers import orders as road
+from insight import segments
+from people import orders
+from storage.tables import Approval, Campaign, Identity, PointsRules, PointsTxn
+from tests.console.acting import Counter
+from tests.console.test_approvals_pages import decide
+
+
+def sell(counter: Counter, rep: str, number: str, amount: str, days_ago: float = 0.1) -> int:
+    """Let the customer of a rep buy; the points earned."""
+    shop = counter.shop
+    own = shop.rows(Identity, Identity.person_id == counter.people[rep])
+    who = next({"type": one.type, "value": one.value} for one in own if one.type == "external_userid")
+    at = (shop.now() - timedelta(days=days_ago)).isoformat()
+    told = {"source": "pos", "order_no": number, "paid_at": at, "amount": amount, "identity": who}
+    with shop.work() as work:
+        return road.take_orders(work, {0: orders.read_order(told, shop.now(), shop.parts.zone)}).points
+
+
+def local(counter: Counter, **span: float) -> str:
+    return f"{(counter.shop.now() + timedelta(**span)).astimezone(counter.shop.parts.zone):%Y-%m-%dT%H:%M}"
+
+
+def form(counter: Counter, **more: Any) -> dict[str, Any]:
+    times = {"from_at": local(counter, hours=1), "to_at": local(counter, days=2)}
+    return {"name": "会员日", "multiplier": "2", **times, **more}
+
+
+def approve_as_boss(counter: Counter) -> None:
+    for approval in counter.shop.rows(Approval, Approval.state == "waiting"):
+        assert decide(counter.visitor("zhangsan"), approval) == 303
+
+
+def test_a_campaign_is_tried_on_earlier_weeks_agreed_to_and_then_doubles(fresh: Counter) -> None:
+    sell(fresh, "lisi", "before", "100.00", days_ago=6)
+    operator = fresh.visitor("wangwu")
+    page = operator.post("/points/campaigns/new", form(fresh, budget="150"), follow_redirects=True).text
+    assert "试算" in page
+    assert "<strong>100</strong>" in page
+    (row,) = fresh.shop.rows(Campaign)
+    page = operator.post(f"/points/campaigns/{row.id}/submit", {"reason": "店庆"}, follow_redirects=True).text
+    assert "等审批" in page
+    fresh.shop.advance(hours=2)
+    assert sell(fresh, "lisi", "unapproved", "100.00", days_ago=0) == 100
+    approve_as_boss(fresh)
+    assert sell(fresh, "lisi", "doubled", "100.00", days_ago=0) == 200
+    assert sell(fresh, "sunqi", "rest", "100.00", days_ago=0) == 150
+    page = operator.get("/points/campaigns").text
+    assert "进行中" in page
+    assert "150 / 150" in page
+
+
+def test_what_waits_for_approval_goes_back_to_a_draft_when_it_is_changed(fresh: Counter) -> None:
+    operator = fresh.visitor("wangwu")
+    operator.post("/points/campaigns/new", form(fresh))
+    (row,) = fresh.shop.rows(Campaign)
+    operator.post(f"/points/campaigns/{row.id}/submit", {"reason": "店庆"})
+    operator.post(f"/points/campaigns/{row.id}/edit", form(fresh, multiplier="3"))
+    approve_as_boss(fresh)
+    (row,) = fresh.shop.rows(Campaign)
+    assert (row.state, row.multiplier) == ("draft", 30_000)
+
+
+def test_a_campaign_for_a_segment_reaches_whoever_is_in_it_when_points_are_earned(fresh: Counter) -> None:
+    boss = fresh.visitor("zhangsan")
+    with fresh.shop.work() as work:
+        tree = {"field": "rep", "op": "is", "value": "lisi"}
+        segment = segments.create(work, "李四的", tree, by="zhangsan")
+        number = segment.id
+    fresh.visitor("wangwu").post("/points/campaigns/new", form(fresh, segment=str(number), budget="1000"))
+    (row,) = fresh.shop.rows(Campaign)
+    assert "现在 1 人" in boss.get(f"/points/campaigns/{row.id}").text
+    fresh.visitor("wangwu").post(f"/points/campaigns/{row.id}/submit", {"reason": "店庆"})
+    approve_as_boss(fresh)
+    fresh.shop.advance(hours=2)
+    assert sell(fresh, "lisi", "in", "100.00", days_ago=0) == 200
+    assert sell(fresh, "sunqi", "out", "100.00", days_ago=0) == 100
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"name": ""}, "写一个 60 字以内的名称"),
+        ({"multiplier": "1"}, "倍数大于 1"),
+        ({"multiplier": "x"}, "倍数大于 1"),
+        ({"to_at": ""}, "选结束的时间"),
+        ({"to_at": "2020-01-01T00:00"}, "结束要在开始之后"),
+        ({"cap": "0"}, "至少 1"),
+        ({"budget": "-5"}, "至少 1"),
+    ],
+)
+def test_a_draft_that_makes_no_sense_is_refused_field_by_field(
+    fresh: Counter, wrong: dict[str, str], says: str
+) -> None:
+    answer = fresh.visitor("wangwu").post("/points/campaigns/new", form(fresh, **wrong))
+    assert answer.status_code == 422
+    assert says in answer.text
+    assert fresh.shop.rows(Campaign) == []
+
+
+def test_pausing_and_ending_hold_at_once(fresh: Counter) -> None:
+    operator = fresh.visitor("wangwu")
+    operator.post("/points/campaigns/new", form(fresh, budget="1000"))
+    (row,) = fresh.shop.rows(Campaign)
+    operator.post(f"/points/campaigns/{row.id}/submit", {"reason": "店庆"})
+    approve_as_boss(fresh)
+    fresh.shop.advance(hours=2)
+    operator.post(f"/points/campaigns/{row.id}/move", {"do": "pause"})
+    assert sell(fresh, "lisi", "paused", "100.00", days_ago=0) == 100
+    operator.post(f"/points/campaigns/{row.id}/move", {"do": "resume"})
+    assert sell(fresh, "lisi", "resumed", "100.00", days_ago=0) == 200
+    operator.post(f"/points/campaigns/{row.id}/move", {"do": "end"})
+    fresh.shop.advance(minutes=1)
+    assert sell(fresh, "lisi", "ended", "100.00", days_ago=0) == 100
+    assert (
+        "它现在的状态不能这样改"
+        in operator.post(f"/points/campaigns/{row.id}/move", {"do": "resume"}, follow_redirects=True).text
+    )
+
+
+def rules(counter: Counter, **more: str) -> dict[str, str]:
+    usual = {"rate": "2", "kind": "rolling", "months": "12", "day": "12-31", "claw": "allow_debt"}
+    return {**usual, "valid_from": local(counter, hours=1), "reason": "更大方", **more}
+
+
+def test_other_rules_are_tried_then_need_two_words_and_hold_for_orders_of_their_days(fresh: Counter) -> None:
+    sell(fresh, "lisi", "old", "100.00", days_ago=6)
+    operator = fresh.visitor("wangwu")
+    tried = operator.post("/points/rules", {**rules(fresh), "do": "try"}).text
+    assert "现在的规则得 100 分，改后得 200 分" in tried
+    operator.post("/points/rules", {**rules(fresh), "do": "submit"})
+    (approval,) = fresh.shop.rows(Approval)
+    assert approval.grade == 2
+    decide(fresh.visitor("zhaoliu"), approval)
+    assert fresh.shop.rows(PointsRules) == []
+    decide(fresh.visitor("zhangsan"), approval)
+    assert [one.version for one in fresh.shop.rows(PointsRules)] == [1]
+    assert sell(fresh, "lisi", "before", "100.00", days_ago=0) == 100
+    fresh.shop.advance(hours=2)
+    assert sell(fresh, "lisi", "after", "100.00", days_ago=0) == 200
+    with fresh.shop.db() as db:
+        award = db.scalars(select(PointsTxn).where(PointsTxn.source == "order:pos:after")).one()
+    assert award.rule_version == 1
+    assert "第 1 版" in operator.get("/points/rules").text
+
+
+@pytest.mark.parametrize("wrong", [{"rate": "-1"}, {"pending_days": "many"}, {"day": "02-31"}, {"order_cap": "0"}])
+def test_rules_that_make_no_sense_are_refused(fresh: Counter, wrong: dict[str, str]) -> None:
+    answer = fresh.visitor("wangwu").post("/points/rules", {**rules(fresh, **wrong), "do": "submit"})
+    assert answer.status_code == 422
+    assert "这里填得不对" in answer.text
+    assert fresh.shop.rows(Approval) == []
+
+
+def test_rules_cannot_hold_for_the_past(fresh: Counter) -> None:
+    told = {**rules(fresh, valid_from="2020-01-01T00:00"), "do": "submit"}
+    answer = fresh.visitor("wangwu").post("/points/rules", told)
+    assert "选一个将来的时间" in answer.text
