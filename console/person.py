@@ -11,7 +11,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import here, journey_rounds
+from console import here, journey_rounds, points_words
 from console.cursors import read_cursor, write_cursor
 from console.customers import STAGES, choices, number_of, remark_of
 from console.doors import guarded
@@ -159,6 +159,7 @@ def _facts(db: Session, person: Person) -> dict[str, Any]:
         "choices": choices(db, sight),
         "own": had(reasons),
         "remark": remark_of(picture.relations, person),
+        "points": points_words.card(db, person),
         "rounds": journey_rounds.of_person(db, person) if here.may("see_journeys") else [],
     }
 

@@ -1,0 +1,132 @@
+"""Points (积分): who has how many, one person's lots and every entry with its reason, and how the books stand."""
+
+from datetime import date, datetime, timedelta
+
+from flask import Blueprint, render_template, request
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from console import here, points_words
+from console.books import in_words
+from console.doors import guarded
+from console.person import person_of
+from console.today import rep_names
+from console.words import N_
+from loyalty import accounts, overview
+from loyalty.ledger import daily, history
+from loyalty.ledger.standing import Standing
+from people import alarms, persons
+from storage.tables import JobRun, Person
+
+pages = Blueprint("points", __name__, url_prefix="/points")
+
+PAGE = 50
+FURTHEST = 200
+"""Pages of the list; whoever looks for somebody further down searches."""
+NIGHTLY = "reconcile points"
+SORTS = {
+    "available": N_("可用最多"),
+    "pending": N_("待到账"),
+    "held": N_("有预留"),
+    "debt": N_("欠积分"),
+}
+
+
+@pages.get("")
+@guarded("list_points")
+def index() -> str:
+    """Everybody in sight who has an account, those with the most points first."""
+    by, q = request.args.get("by", ""), request.args.get("q", "").strip()[:60]
+    by, number = by if by in SORTS else "available", min(here.number(request.args.get("page")) or 1, FURTHEST)
+    with here.reading() as db:
+        whom = here.sight(db).people()
+        offset = (number - 1) * PAGE
+        found, more = overview.holders(db, whom, by=by, q=q, limit=PAGE, offset=offset)
+        return render_template(
+            "points/index.html",
+            holders=found,
+            standings=accounts.standings(db, _anchors(db, [one.person for one in found]), here.now()),
+            ends=_first_end,
+            by=by,
+            q=q,
+            number=number,
+            more=more,
+            sorts=SORTS,
+        )
+
+
+def _anchors(db: Session, people: list[Person]) -> dict[int, list[int]]:
+    return {one.id: persons.anchors(db, one.id) for one in people}
+
+
+def _first_end(standing: Standing) -> tuple[date, int] | None:
+    """The next day on which some end, and how many."""
+    return next(iter(standing.ends(here.now(), here.zone())), None)
+
+
+@pages.get("/<person_id>")
+@guarded("see_points")
+def show(person_id: str) -> str:
+    """What one person has, which lots it is made of, and every entry with why it is so many."""
+    with here.reading() as db:
+        person = person_of(db, person_id)
+        if person is None:
+            here.not_here(person_id)
+        anchors = persons.anchors(db, person.id)
+        own, before = accounts.accounts_of(db, anchors), here.number(request.args.get("before"))
+        standing = accounts.standing_of(db, anchors, here.now())
+        happened, following = history.page(db, own, limit=PAGE, before=before)
+        return render_template(
+            "points/show.html",
+            person=person,
+            public=persons.public_id(person.id),
+            standing=standing,
+            ends=standing.ends(here.now(), here.zone()),
+            lots=history.lots(db, [one.lot_id for one in standing.lots if one.points]),
+            happened=happened,
+            following=following,
+            names=rep_names(db, here.sight(db), points_words.actors(happened)),
+            words=points_words,
+            last_day=_last_day,
+        )
+
+
+def _last_day(ends: datetime | None) -> date | None:
+    """The last day of what ends at that moment."""
+    return None if ends is None else (ends - timedelta(microseconds=1)).astimezone(here.zone()).date()
+
+
+@pages.get("/books")
+@guarded("see_ledger")
+def books() -> str:
+    """How the books stand: sealed how far, proved when, and what each day did, adding up."""
+    with here.reading() as db:
+        latest = daily.latest(db)
+        day = _day(request.args.get("day")) or latest
+        return render_template(
+            "points/books.html",
+            state_of=overview.state(db, here.now()),
+            alarm=next((one for one in alarms.standing(db) if one.kind == "points"), None),
+            proved=_last_proof(db),
+            day=day,
+            latest=latest,
+            lines=daily.report(db, day) if day else [],
+            before=day - daily.DAY if day else None,
+            after=day + daily.DAY if day and latest and day < latest else None,
+            words=points_words,
+            in_words=in_words,
+        )
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text or "")
+    except ValueError:
+        return None
+
+
+def _last_proof(db: Session) -> JobRun | None:
+    """The last night's proof, as the timetable tells of it."""
+    ran = (JobRun.job == NIGHTLY, JobRun.ended_at.is_not(None), JobRun.outcome.not_like("left out%"))
+    own = select(JobRun).where(*ran)
+    return db.scalars(own.order_by(JobRun.due_at.desc()).limit(1)).one_or_none()

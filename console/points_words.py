@@ -1,0 +1,121 @@
+"""Points in words: what happened, and why the number is what it is."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from console import here, order_words
+from console.words import N_, _
+from loyalty import accounts
+from loyalty.ledger.history import Happening
+from people import persons
+from storage.tables import Person
+
+KINDS: Mapping[str, tuple[str, str]] = {
+    "award": (N_("得到积分"), "plus-circle"),
+    "redeem": (N_("兑换"), "gift"),
+    "hold": (N_("预留"), "lock"),
+    "capture": (N_("用掉预留的"), "gift"),
+    "release": (N_("放回预留的"), "unlock"),
+    "give_back": (N_("退回花掉的"), "arrow-counterclockwise"),
+    "claw": (N_("退款收回"), "arrow-counterclockwise"),
+    "transfer": (N_("转赠"), "arrow-left-right"),
+    "donate": (N_("捐赠"), "heart"),
+    "reissue": (N_("补发"), "plus-circle"),
+    "adjust": (N_("调整"), "sliders"),
+    "activate": (N_("到账"), "check2-circle"),
+    "expire": (N_("过期"), "hourglass-bottom"),
+    "clear": (N_("清零"), "eraser"),
+}
+"""Each kind of transaction: its words and its icon."""
+ORIGINS: Mapping[str, str] = {
+    "purchase": N_("消费"),
+    "marketing": N_("赠送"),
+    "compensation": N_("补偿"),
+    "transfer": N_("别人转赠"),
+    "reissue": N_("补发"),
+    "restored": N_("预留放回，宽限几天"),
+}
+FLOWS: Mapping[str, str] = {
+    "issued": N_("发放"),
+    "reissued": N_("补发"),
+    "pending": N_("待到账"),
+    "available": N_("可用"),
+    "held": N_("预留"),
+    "redeemed": N_("兑换"),
+    "expired": N_("过期"),
+    "donated": N_("捐赠"),
+    "clawed": N_("退款收回"),
+    "claw_loss": N_("收不回"),
+    "transit": N_("转赠和恢复"),
+    "debt": N_("抵欠"),
+}
+"""Where points come from and go to, in the day's report."""
+BUCKETS: Mapping[str, str] = {
+    "pending": N_("待到账"),
+    "available": N_("可用"),
+    "held": N_("预留"),
+    "debt": N_("欠的"),
+}
+CLOCK = "clock"
+KEY = re.compile(r"key:(.+)")
+ORDER = re.compile(r"(order|refund):([^:]+):(.+)")
+
+
+def title(kind: str) -> str:
+    """What it was."""
+    return _(KINDS[kind][0]) if kind in KINDS else kind
+
+
+def why(one: Happening, names: Mapping[str, str]) -> list[str]:
+    """Why the number is what it is, in parts: about what, by which rule, for what reason, who."""
+    txn = one.txn
+    because = txn.result.get("because")
+    parts = [
+        about(txn.source),
+        order_words.earned(because, int(txn.result.get("points", 0))) if because and txn.kind == "award" else "",
+        _("规则第 %(n)s 版", n=txn.rule_version) if txn.rule_version is not None else "",
+        txn.reason,
+        _pending(one),
+        _("其中 %(n)s 分已经花掉，收不回", n=txn.result["lost"]) if txn.result.get("lost") else "",
+        who(txn.actor, names),
+    ]
+    return [part for part in parts if part]
+
+
+def about(source: str) -> str:
+    """What a transaction is about."""
+    if (found := ORDER.fullmatch(source)) is not None:
+        words = N_("订单 %(number)s（%(source)s）") if found[1] == "order" else N_("退款 %(number)s（%(source)s）")
+        return _(words, number=found[3], source=found[2])
+    return source
+
+
+def who(actor: str, names: Mapping[str, str]) -> str:
+    """Who did it."""
+    if actor == CLOCK:
+        return _("到了时间，自动")
+    if (found := KEY.fullmatch(actor)) is not None:
+        return _("接口 %(name)s", name=found[1])
+    return names.get(actor, actor)
+
+
+def actors(found: Collection[Happening]) -> list[str]:
+    """Whose names are needed."""
+    return sorted({one.txn.actor for one in found})
+
+
+def _pending(one: Happening) -> str:
+    if one.txn.kind != "award" or one.change["pending"] <= 0:
+        return ""
+    return _("%(n)s 分过了退货期才到账", n=one.change["pending"])
+
+
+def card(db: Session, person: Person) -> dict[str, Any] | None:
+    """What the page about a person shows of their points; None for who may not see them."""
+    if not here.may("see_points"):
+        return None
+    standing = accounts.standing_of(db, persons.anchors(db, person.id), here.now())
+    return {"standing": standing, "ends": standing.ends(here.now(), here.zone())[:3]}
