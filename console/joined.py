@@ -226,11 +226,11 @@ def bind(person_id: str) -> Any:
         return back_to("person.show", person_id=person_id)
     if not sure:
         return render_template("joined/bind.html", person=person, phone=phone, match=match)
-    say(_(_DONE[done][0]), _DONE[done][1])
+    say(_(DONE[done][0]), DONE[done][1])
     return back_to("person.show", person_id=person_id)
 
 
-_DONE = {
+DONE = {
     binding.BOUND: (N_("已绑定：看得到订单了；客户自己确认以前，这些积分不能用"), "good"),
     binding.WAITS: (N_("已记下；这个号码另有其人，要由主管或运营决定"), "warn"),
     binding.NOBODY: (N_("已记下；以后有人用这个号码消费，就会和这位客户合在一起"), "good"),

@@ -15,10 +15,12 @@ from werkzeug.wrappers import Response as AnyResponse
 from console import here, side_card, side_door, side_keys, side_picture
 from console.customers import number_of
 from console.day import SNOOZES, Close, close, closed_words
+from console.joined import DONE, TRIES
 from console.side_door import members_only, visitor
 from console.words import _
 from outreach import cards, day_list
-from people import access, by_hand, persons
+from people import access, binding, by_hand, identities, persons
+from people.binding import Match
 from storage.tables import Person, Tag
 from storage.work import Work
 from tagging import tags
@@ -86,7 +88,9 @@ def _list(work: Work, trouble: str = "") -> str:
     return render_template("sidebar/list.html", found=found, work=work, trouble=trouble)
 
 
-def _customer(work: Work, person: Person, trouble: str = "", done: str = "") -> str:
+def _customer(
+    work: Work, person: Person, trouble: str = "", done: str = "", asked: tuple[str, Match] | None = None
+) -> str:
     """The customer anew; who is not in sight any more (handed to a colleague, say) is not shown, but the list is."""
     if access.person_in_sight(work.db, visitor().sight, person.id) is None:
         return _list(work, trouble)
@@ -104,6 +108,7 @@ def _customer(work: Work, person: Person, trouble: str = "", done: str = "") -> 
         snoozes=SNOOZES,
         trouble=trouble,
         done=done,
+        asked=asked,
         **side_picture.of(work, visitor(), person),
     )
 
@@ -209,6 +214,27 @@ def take_tag() -> str:
             here.note(work, "person.untag", persons.public_id(person.id), {"tag": tags.public_id(tag.id)})
         work.db.flush()
         return _customer(work, person)
+
+
+@pages.post("/sidebar/bind")
+@members_only
+def bind() -> str:
+    """Bind the customer of a till who has this number: first shown (masked), then done."""
+    TRIES.step(visitor().userid, here.now())
+    me, sure = visitor(), request.form.get("sure") == "1"
+    with here.working() as work:
+        person = _person_of(work.db, request.form.get("external_userid", ""))
+        try:
+            phone = identities.spelt(identities.PHONE, request.form.get("phone", ""))
+        except ValueError:
+            return _customer(work, person, trouble=_("这不像一个手机号"))
+        found = binding.match(work.db, me.sight, person.id, phone)
+        if not sure:
+            return _customer(work, person, asked=(phone, found))
+        outcome = binding.bind(work, person, phone, found, by=me.userid)
+        here.note(work, "customer.bind", persons.public_id(person.id), {"outcome": outcome})
+        work.db.flush()
+        return _customer(work, persons.head_of(work.db, person), done=_(DONE[outcome][0]))
 
 
 def _tag_number() -> int | None:

@@ -4,6 +4,7 @@ from people import joining, persons
 from people.joining import Given
 from storage.tables import Identity, Interaction, PointsAccount, Relation, Review, ShopOrder
 from tests.console.acting import Counter
+from tests.console.test_side_door import come_in
 
 PHONE = "13911112222"
 
@@ -96,3 +97,21 @@ def test_a_rep_does_not_get_a_colleagues_customer_by_their_number(fresh: Counter
     assert {one.person_id for one in fresh.shop.rows(Relation) if one.userid == "sunqi"} == {theirs}
     assert [one.kind for one in fresh.shop.rows(Review)] == ["proposal"]
     assert not fresh.shop.rows(Interaction, Interaction.kind == "merged")
+
+
+def test_beside_the_chat_a_rep_binds_a_member_in_two_taps(fresh: Counter) -> None:
+    his = fresh.people["sunqi"]
+    hers = member(fresh)
+    (external,) = (one.external_userid for one in fresh.shop.rows(Relation) if one.person_id == his)
+    visitor = fresh.stranger()
+    name = come_in(fresh, visitor, "sunqi")
+    asked = {"s": name, "external_userid": external, "phone": "139-1111-2222"}
+    page = visitor.post("/sidebar/bind", asked)
+    assert "2 笔订单" in page.text
+    assert PHONE not in page.text.replace(f'value="{PHONE}"', "")
+    assert "已绑定" in visitor.post("/sidebar/bind", {**asked, "sure": "1"}).text
+    assert {one.person_id for one in fresh.shop.rows(ShopOrder)} == {his}
+    assert "不像一个手机号" in visitor.post("/sidebar/bind", {**asked, "phone": "abc"}).text
+    with fresh.shop.work() as work:
+        assert joining.confirmed(work.db, his) == {his}
+        assert hers in persons.anchors(work.db, his)
