@@ -22,6 +22,7 @@ from loyalty.ledger.lots import NotEnough
 from people import persons
 from storage.database import reading
 from storage.tables import Person, PointsAccount, PointsHold
+from storage.tables.orders import reference
 from storage.work import Work
 
 MOST = 100_000_000
@@ -69,6 +70,13 @@ class EntriesQuery(Paged):
     """Page by page."""
 
 
+class OrderNamed(Asked):
+    """An order by its source and number."""
+
+    source: Annotated[Line, Field(min_length=1, max_length=64, examples=["pos-01"])]
+    order_no: Annotated[Line, Field(min_length=1, max_length=100, examples=["A1001"])]
+
+
 class RedemptionAsked(Asked):
     """Points to spend at once, or a reward of the catalogue to spend them on."""
 
@@ -77,6 +85,9 @@ class RedemptionAsked(Asked):
     points: Points | None = None
     reward_id: Annotated[Line, Field(min_length=1, max_length=40)] | None = None
     reason: Reason = ""
+    order: OrderNamed | None = Field(
+        default=None, description="The order that they were spent on: what comes back of its money brings them back."
+    )
 
 
 class RedemptionShape(Shape):
@@ -207,7 +218,8 @@ def redeem_points(call: Call, body: RedemptionAsked) -> Reply:
     points = _asked_points(body)
     with _refused(), call.work() as work:
         person, own = _own(work, body.customer_id, points)
-        txn = spend.redeem(work, own, points, _about(call, work, "redeem", body.reason))
+        order = reference("order", body.order.source, body.order.order_no) if body.order else ""
+        txn = spend.redeem(work, own, points, _about(call, work, "redeem", body.reason, order))
         public = persons.public_id(person.id)
         call.note(work, "points.redeem", public, {"points": points, "txn": txn.id})
         left = accounts.standing_of(work.db, persons.anchors(work.db, person.id), work.now).available

@@ -27,7 +27,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import aliased
 
-from bot import narrator, serve, talk
+from bot import counter, narrator, serve, talk
 from bot.assembly import assemble
 from bot.family import Family
 from bot.narrator import Sandbox
@@ -127,7 +127,7 @@ class Place:
     def write_config(self, settings: Settings) -> None:
         """Write that file; only this user may read it."""
         lines = []
-        for section in ("wecom", "storage", "web", "contact"):
+        for section in ("wecom", "storage", "web", "contact", "points"):
             given = getattr(settings, section).model_dump(exclude_unset=True)
             lines += [f"[{section}]", *(f"{name} = {json.dumps(_plain(value))}" for name, value in given.items()), ""]
         self.config.touch(mode=0o600)
@@ -150,6 +150,7 @@ class Place:
                 "storage": {"url": f"sqlite:///{self.folder / 'scrm.db'}"},
                 "web": {"port": self.port, "base_url": self.address, "secret_key": secrets.token_urlsafe(48)},
                 "contact": {"second_above": SECOND_ABOVE},
+                "points": {"pending_days": 0},
             }
         )
 
@@ -332,6 +333,8 @@ def play(place: Place, settings: Settings, seed: int, links: tuple[str, str]) ->
     chance = random.Random(seed)  # noqa: S311  # plays a shop, guards nothing  # nosec B311
     earlier = tell_the_past(sandbox, past_scans(codes, chance, utc_now(), settings.timezone))
     becomes(lambda: handled(engine, at_least=len(earlier)), within=PAST_WITHIN_SECONDS)
+    counter.connect(engine, settings, sandbox)
+    counter.sell_the_past(sandbox, sorted(earlier), chance, PAST_DAYS)
     invite_some(engine, settings)
     _greet(place, *links)
     Day(sandbox, engine, without_waiting(codes), chance, settings, told=earlier, open_kfid=open_kfid).go_on()
@@ -402,6 +405,7 @@ def _greet(place: Place, link: str, second: str) -> None:
         f"            (works once, in a private window: the operator approves broadcasts to more than {SECOND_ABOVE})\n"
         f"  Be a customer or a rep yourself:  {place.sandbox_address}/\n"
         f"  A rep's chat with the sidebar:    {place.sandbox_address}/client?userid=lisi\n"
+        f"  The shop's till:                  {place.sandbox_address}/till\n"
         f"  Ask it from another terminal:     {check}\n\n"
     )
     sys.stdout.flush()
@@ -432,6 +436,8 @@ class Day:
             lay_out_cards(self.engine, self.settings)
             if here and self.chance.random() < 0.12:
                 self._leave(here.pop(self.chance.randrange(len(here))))
+            elif here and self.chance.random() < 0.25:
+                self._buy(self.chance.choice(here))
             elif here and self.open_kfid and self.chance.random() < 0.3:
                 self._chat(self.chance.choice(here))
             else:
@@ -463,6 +469,14 @@ class Day:
     def _leave(self, arrival: dict[str, object]) -> None:
         self.sandbox.act("customer_deletes", userid=arrival["userid"], external_userid=arrival["external_userid"])
         say(self.settings, f"{arrival['name']} deletes {self._rep(str(arrival['userid']))}: lost, history kept")
+
+    def _buy(self, arrival: dict[str, object]) -> None:
+        """One who is here buys something at the till."""
+        customer = str(arrival["external_userid"])
+        receipt = counter.sell(self.sandbox, customer, self.chance)
+        bought = ", ".join(f"{name} ×{pieces}" for name, pieces in receipt["lines"])
+        earned = f"{receipt['amount'] // 100} points" if receipt["told"] == "ok" else receipt["told"]
+        say(self.settings, f"{arrival['name']} buys {bought} for {receipt['amount'] / 100:.2f} → {earned}")
 
     def _chat(self, arrival: dict[str, object]) -> None:
         """One who is here writes to 微信客服; what the words became."""

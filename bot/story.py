@@ -19,9 +19,10 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select
 
-from bot import demo, narrator, serve, talk
+from bot import counter, demo, narrator, serve, talk
 from bot.family import Family
 from bot.narrator import Sandbox
+from loyalty.ledger.proof import verify
 from storage import inbox, outbox
 from storage.database import open_engine, reading
 from storage.tables import (
@@ -31,13 +32,18 @@ from storage.tables import (
     Interval,
     Person,
     PersonTag,
+    PointsEntry,
     Relation,
     RelationTag,
+    ShopOrder,
     TagGround,
     Welcome,
 )
 
 SCANS, LEAVERS, RE_ADDED = 36, 5, 2
+SALES, TOLD_AGAIN, REFUNDS, REDEMPTIONS = 24, 3, 5, 4
+REDEEMED = 10
+"""Points that each redemption takes."""
 KILL_AFTER = 14
 TALKERS, LINES = 8, 4
 SETTLE_SECONDS = 25.0
@@ -76,6 +82,9 @@ class Stage:
     open_kfid: str = ""
     said: list[tuple[str, talk.Remark]] = field(default_factory=list)
     """Who said what in 微信客服."""
+    sold: list[dict[str, Any]] = field(default_factory=list)
+    """Receipts of the till, as they stand at the end."""
+    redeemed: int = 0
 
 
 def play(seed: int) -> bool:
@@ -97,6 +106,7 @@ def play(seed: int) -> bool:
             stage = Stage(Sandbox(place.sandbox_address), engine, family, codes, random.Random(seed))  # noqa: S311  # nosec B311
             demo.becomes(lambda: talk.has_account(engine), within=demo.UP_WITHIN_SECONDS)
             stage.open_kfid = talk.open_counter(engine)
+            counter.connect(engine, settings, stage.sandbox)
             lines = _acts(stage)
         finally:
             family.stop()
@@ -111,6 +121,7 @@ def _acts(stage: Stage) -> list[Line]:
     _some_leave(stage)
     _some_come_back(stage)
     _some_chat(stage)
+    _some_buy(stage)
     _say("waiting until everything has settled")
     _until(stage, lambda: _settled(stage.engine), SETTLE_SECONDS)
     time.sleep(1.0)
@@ -168,6 +179,42 @@ def _some_chat(stage: Stage) -> None:
         said = talk.chat(stage.sandbox, stage.open_kfid, customer, next(people), stage.chance, LINES)
         stage.said += [(customer, one) for one in said]
     _say(f"{TALKERS} of them wrote {len(stage.said)} lines to 微信客服")
+
+
+def _some_buy(stage: Stage) -> None:
+    """Some buy at the till, which tells every third sale twice; some give back, some spend points."""
+    stayed = [one["external_userid"] for one in stage.arrivals if one not in stage.left]
+    for number in range(SALES):
+        times = 2 if number % TOLD_AGAIN == 0 else 1
+        counter.sell(stage.sandbox, stage.chance.choice(stayed), stage.chance, times=times)
+    receipts = stage.sandbox.view("till")["receipts"]
+    for receipt in stage.chance.sample(receipts, REFUNDS):
+        stage.sandbox.act("refund_sale", number=receipt["number"], amount=receipt["amount"] // 2)
+    for receipt in receipts:
+        if stage.redeemed < REDEMPTIONS * REDEEMED:
+            told = stage.sandbox.act("redeem", customer=receipt["customer"], points=REDEEMED)["told"]
+            stage.redeemed += REDEEMED if told == "ok" else 0
+    stage.sold = stage.sandbox.view("till")["receipts"]
+    _say(f"{SALES} sales at the till, every third told twice; {REFUNDS} refunds of a half; some points spent")
+
+
+def _points_lines(stage: Stage) -> list[Line]:
+    """What the till sold against what the books of points say."""
+    earned = sum(one["amount"] // 100 for one in stage.sold)
+    left = sum((one["amount"] - one["refunded"]) // 100 for one in stage.sold)
+    with reading(stage.engine) as db:
+        orders = db.scalars(select(func.count()).select_from(ShopOrder)).one()
+        moved = dict(
+            db.execute(select(PointsEntry.bucket, func.sum(PointsEntry.amount)).group_by(PointsEntry.bucket)).all()
+        )
+        proof = verify(db)
+    return [
+        _line("every sale is one order, told twice or not", len(stage.sold), orders, "orders"),
+        _line("every order earns a point a whole yuan", earned, -int(moved.get("issued", 0)), "points"),
+        _line("refunds take back what is not earned any more", earned - left, int(moved.get("clawed", 0)), "points"),
+        _line("points spent at the till", stage.redeemed, int(moved.get("redeemed", 0)), "points"),
+        Line("the books of points prove themselves", "they hold" if proof.holds else str(proof.faults[0]), proof.holds),
+    ]
 
 
 def _settled(engine: Engine) -> bool:
@@ -236,6 +283,7 @@ def _compare(stage: Stage, before: int) -> list[Line]:
         ),
         _line("every tag shown at WeCom", wanted_tags, shown["done"], "tags"),
         _line("who left and stayed away is marked lost", known_lost, lost, "relations"),
+        *_points_lines(stage),
         _line("events set aside", 0, aside, "events"),
         _line("calls whose outcome nobody knows", 0, held, "calls"),
     ]

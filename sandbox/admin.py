@@ -12,6 +12,7 @@ from flask import Blueprint, Response, abort, current_app, jsonify, request
 from sandbox.callbacks import Deliverer
 from sandbox.clock import ManualClock
 from sandbox.facts import Json, Member
+from sandbox.till import ITEMS, Till
 from sandbox.views import everything, person_view, words_in
 from sandbox.views_kf import account_view
 from sandbox.views_mass import task_view
@@ -33,6 +34,12 @@ def deliverer() -> Deliverer:
     found: Deliverer | None = current_app.extensions["deliverer"]
     if found is None:
         abort(409, "this sandbox delivers no callbacks")
+    return found
+
+
+def till() -> Till:
+    """The shop's till."""
+    found: Till = current_app.extensions["till"]
     return found
 
 
@@ -137,6 +144,20 @@ def words() -> Json:
     return words_in(request.args.get("lang", "zh"))
 
 
+def till_view() -> Json:
+    """What the till sells, what it has sold, and what a customer has in points."""
+    customer = request.args.get("customer", "")
+    everybody = [{"id": one.external_userid, "name": one.name} for one in world().customers.values()]
+    return {
+        "connected": bool(till().address),
+        "items": [{"name": name, "category": kind, "price": price} for name, (kind, price) in ITEMS.items()],
+        "receipts": till().latest(int(request.args.get("limit", 30))),
+        "points": till().points_of(customer) if customer else {},
+        "customers": list(reversed(everybody))[:SEEN],
+        "now": world().clock.now(),
+    }
+
+
 VIEWS: Mapping[str, Callable[[], Any]] = {
     "state": state,
     "calls": calls,
@@ -156,6 +177,7 @@ VIEWS: Mapping[str, Callable[[], Any]] = {
     "room_chat": room_chat,
     "view": view,
     "words": words,
+    "till": till_view,
 }
 
 
@@ -251,6 +273,10 @@ ACTS: Mapping[str, Callable[..., Any]] = {
     "write": method("chat"),
     "hire": hire,
     "kf_account": kf_account,
+    "till": lambda **body: till().connect(**body),
+    "sell": lambda **body: till().sell(**body),
+    "refund_sale": lambda **body: till().refund(**body),
+    "redeem": lambda **body: {"told": till().redeem(**body)},
 }
 
 

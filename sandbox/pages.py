@@ -46,6 +46,13 @@ def person() -> Response:
     return page("person.html", home=home)
 
 
+@pages.get("/till")
+def till() -> Response:
+    """The shop's till: sell, take back, take points."""
+    home = next((app.home for app in world().apps.values() if app.home), "")
+    return page("till.html", home=home)
+
+
 # --- a scanned code -------------------------------------------------------------------------------------------
 
 

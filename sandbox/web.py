@@ -19,6 +19,7 @@ from sandbox.api import Answer, answer
 from sandbox.call import Request
 from sandbox.callbacks import Deliverer
 from sandbox.pages import POLICY, pages
+from sandbox.till import Till
 from sandbox.world import World
 
 API = "/cgi-bin/"
@@ -34,6 +35,7 @@ def create_app(world: World, deliverer: Deliverer | None = None) -> Flask:
     app = Flask(__name__)
     app.extensions["world"] = world
     app.extensions["deliverer"] = deliverer
+    app.extensions["till"] = Till(world)
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.register_blueprint(pages)
