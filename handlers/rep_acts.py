@@ -17,7 +17,7 @@ from handlers import rep_cards, rep_commands, rep_list
 from handlers import rep_words as words
 from handlers.rep_cards import Rep, name_of
 from handlers.rep_commands import Asked
-from people import by_hand, finding, persons, rep_rules, tasks, when
+from people import access, binding, by_hand, finding, identities, persons, rep_rules, tasks, when
 from people.finding import Found
 from people.tasks import plain
 from people.when import Moment, NotATime
@@ -181,6 +181,30 @@ def _tagged(turn: Turn, person: Person, chosen: list[Tag]) -> TellRep:
     lines = [words.TAGGED.format(name=name_of(person), tags="、".join(new))] if new else []
     lines += [words.TAGGED_BEFORE.format(name=name_of(person), tags="、".join(old))] if old else []
     return text_to(turn.rep.userid, "\n".join(lines))
+
+
+def bind(turn: Turn, person: Person | None, rest: str) -> TellRep:
+    """Bind the customer of a till who has this number; said twice, the second time with 确认."""
+    if person is None:
+        return turn.say(words.WHO, example=turn.example())
+    said = rest.strip()
+    sure, typed = said.endswith(SURE), said.removesuffix(SURE).strip()
+    try:
+        phone = identities.spelt(identities.PHONE, typed)
+    except ValueError:
+        return turn.say(words.NO_NUMBER, name=name_of(person))
+    found = binding.match(turn.work.db, turn.rep.sight, person.id, phone)
+    told = {"name": name_of(person), "number": access.masked(phone), "orders": found.orders, "typed": phone}
+    if not sure:
+        which = words.BIND_NOBODY if not found.people else words.BIND_ORDERS if found.free else words.BIND_OTHERS
+        return turn.say(which + words.BIND_SURE, **told)
+    outcome = binding.bind(turn.work, person, phone, found, by=turn.rep.userid)
+    _audit(turn, "customer.bind", person, {"outcome": outcome})
+    return turn.say(_BOUND[outcome], **told)
+
+
+SURE = "确认"
+_BOUND = {binding.BOUND: words.BOUND, binding.NOBODY: words.BOUND_LATER, binding.WAITS: words.BOUND_WAITS}
 
 
 def _tags_called(known: list[Tag], said: str) -> list[Tag]:
@@ -422,6 +446,7 @@ ACTS: Mapping[str, Act] = MappingProxyType(
         rep_commands.TODAY: Act(show_today),
         rep_commands.NOTE: Act(note, whom_at_start),
         rep_commands.TAG: Act(tag, whom_at_start),
+        rep_commands.BIND: Act(bind, whom_at_start),
         rep_commands.TASK: Act(remind, whom_to_remind_of, anybody=True),
         rep_commands.DONE: Act(finish),
         rep_commands.POSTPONE: Act(postpone),

@@ -7,7 +7,7 @@ fits no row is taken for a customer's name, and when nobody is called so, the an
 import re
 from dataclasses import dataclass
 
-HELP, TODAY, FIND, NOTE, TAG = "help", "today", "find", "note", "tag"
+HELP, TODAY, FIND, NOTE, TAG, BIND = "help", "today", "find", "note", "tag", "bind"
 TASK, DONE, POSTPONE, IRRELEVANT = "task", "done", "postpone", "irrelevant"
 FORWARD, PREVIOUS, UNCLEAR = "forward", "previous", "unclear"
 NUMBERED_KINDS = (DONE, POSTPONE, IRRELEVANT)
@@ -37,6 +37,8 @@ TABLE: tuple[Row, ...] = (
         "给客户记一条备注"),
     Row(TAG, ("打个标签", "加个标签", "打标签", "加标签", "贴标签", "标签", "标记"), "标签 小雨 意向/问价",
         "给客户打标签；标签名不重复时可以只写“问价”"),
+    Row(BIND, ("绑定会员", "绑定手机号", "绑定手机", "绑定"), "绑定 小雨 13912345678",
+        "客户在店里留的手机号：看得到订单了，积分等客户自己确认"),
     Row(TASK, ("提醒一下我", "提醒我", "提醒", "新建待办", "加待办", "待办", "跟进"), "明天下午三点提醒我联系小雨",
         "到时间给你发消息"),
     Row(DONE, ("已完成", "完成了", "完成", "做完了", "做完", "搞定"), "完成 17",

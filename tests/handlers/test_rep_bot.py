@@ -3,8 +3,8 @@
 import pytest
 
 from handlers import rep_commands
-from people import persons, sign_in
-from storage.tables import AuditRow, Interaction, Member, OutboxRow, Person, PersonTag, RuleHit, Task
+from people import joining, persons, sign_in
+from storage.tables import AuditRow, Interaction, Member, OutboxRow, Person, PersonTag, RuleHit, ShopOrder, Task
 from tagging import rules
 from tagging.rules import Draft
 from tests.reps import AGENT, customer, last_card, press, told, write
@@ -303,6 +303,27 @@ def test_of_copied_messages_only_the_customers_are_kept(asked_for_price: Shop) -
     (line,) = asked_for_price.rows(Interaction, Interaction.kind == "forwarded")
     assert "多少钱" not in line.details["text"]
     assert "明天来" in line.details["text"]
+
+
+# --- binding ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_customer_of_a_till_is_bound_by_number_when_it_is_said_twice(shop: Shop) -> None:
+    customer(shop, "小雨")
+    with shop.work() as work:
+        place = joining.person_by(work, "phone", "13911112222", verified=True, source="pos", at=work.now)
+        assert place is not None
+        work.db.add(ShopOrder(source="pos", order_no="A1", person_id=place[0], anchor_id=place[1], paid_at=work.now,
+                              amount=1000, digest="d", received_at=work.now))  # fmt: skip
+    asked = told(shop, "绑定 小雨 139 1111 2222")
+    assert asked.startswith("139****2222 有 1 笔订单")
+    assert asked.endswith("确认请再发：绑定 小雨 13911112222 确认")
+    assert len(shop.rows(Person, Person.merged_into.is_(None))) == 2
+    assert told(shop, "绑定 小雨 13911112222 确认").startswith("已绑定，小雨的订单看得到了")
+    (head,) = shop.rows(Person, Person.merged_into.is_(None))
+    assert {one.person_id for one in shop.rows(ShopOrder)} == {head.id}
+    assert "哪个手机号" in told(shop, "绑定 小雨 随便")
+    assert [one.actor for one in shop.rows(AuditRow, AuditRow.action == "customer.bind")] == ["lisi"]
 
 
 # --- tasks, today, help ----------------------------------------------------------------------------------------------
