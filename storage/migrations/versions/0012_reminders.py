@@ -1,0 +1,10 @@
+"""Reminders of points: what was told before points end, and what the shop calls a holder of many"""
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Bring the schema to this version."""
