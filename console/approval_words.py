@@ -17,6 +17,7 @@ KINDS: Mapping[str, str] = {
     "bulk_undo": N_("撤回一批"),
     "campaign": N_("积分活动"),
     "policy": N_("积分规则"),
+    "tiers": N_("等级规则"),
     "authority": N_("审批额度"),
 }
 STATES: Mapping[str, tuple[str, str]] = {

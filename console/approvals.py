@@ -4,6 +4,7 @@ A rep sees and asks for their own; whoever may decide sees all, customers out of
 happens exactly, whom it hits and why it is so grave stands on one page, the one that the card in WeCom leads to.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -125,6 +126,7 @@ def show(approval_id: int) -> str:
             may_undo=_may_undo(approval),
             sure=request.args.get("sure", ""),
             limits=_limits_told(approval),
+            exactly=json.dumps(approval.payload.get("definition", approval.payload), ensure_ascii=False, indent=2),
         )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, insert, literal_column, or_, select
 from sqlalchemy.orm import Session
 
-from loyalty import authority, programme
+from loyalty import authority, programme, tiers
 from loyalty.authority import DELAY, DRIFT, LIVES, PEOPLE, REP, WINDOW, Facts, Hand
 from loyalty.deeds import DEEDS, NOTHING, Look, look_rules
 from loyalty.ledger import book
@@ -132,9 +132,9 @@ def _checked(asked: Asked) -> dict[str, Any]:
             authority.checked(payload)
         except authority.CannotSet:
             raise CannotDo("bad_limits") from None
-    if asked.kind == "policy":
+    if asked.kind in ("policy", "tiers"):
         try:
-            programme.Programme(**payload["definition"])
+            programme.Programme(**payload["definition"]) if asked.kind == "policy" else tiers.of(payload)
         except ValueError as error:
             raise CannotDo("bad_rules", why=str(error)[:500]) from None
     return payload

@@ -90,6 +90,7 @@ LEAST: Mapping[str, int] = {
     "write_off": 1,
     "campaign": 1,
     "policy": 2,
+    "tiers": 2,
     "authority": 2,
     "bulk_award": 2,
     "bulk_undo": 2,

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from loyalty import authority, programme
+from loyalty import authority, programme, tiers
 from loyalty.ledger import book, claw, earn, spend, standing
 from loyalty.ledger.book import AVAILABLE, CLAWED, EXPIRED, PENDING, About, Accounts
 from loyalty.ledger.claw import WITHIN_BALANCE, Policy
@@ -279,6 +279,11 @@ def _policy(work: Work, approval: Approval) -> dict[str, Any]:
 
 
 def campaign_facts(row: Campaign) -> dict[str, Any]:
+def _tiers(work: Work, approval: Approval) -> dict[str, Any]:
+    tiers.set_scheme(work, tiers.of(approval.payload), by=approval.made_by)
+    return {}
+
+
     """All that a campaign promises, as the payload that is agreed to."""
     told = {name: getattr(row, name) for name in ("name", "audience", "multiplier", "stacks", "cap", "budget")}
     times = {"from_at": row.from_at.isoformat(), "to_at": row.to_at.isoformat()}
@@ -315,6 +320,7 @@ DEEDS: Mapping[str, Deed] = MappingProxyType(
         "campaign": Deed(_look_campaign, _campaign),
         "policy": Deed(look_rules, _policy),
         "authority": Deed(look_rules, _authority),
+        "tiers": Deed(look_rules, _tiers),
     }
 )
 """What can be carried out. Another kind: a row here and in ``authority.LEAST``."""

@@ -303,6 +303,7 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "tag": "tags; who has them stands in person_tag",
         "tag_rule": "rules; at most an id of ours, which says nothing once the person is gone",
         "tag_rule_version": "as tag_rule",
+        "tier_change": "an account; whose it is stands in points_account",
         "user": "our own users",
     }
 )

@@ -29,6 +29,7 @@ KIND_WORDS = {
     "bulk_undo": "撤回一批",
     "campaign": "积分活动",
     "policy": "积分规则",
+    "tiers": "等级规则",
     "authority": "审批额度",
 }
 BECAME = {

@@ -32,6 +32,7 @@ from scheduler import (
     rep_days,
     rep_jobs,
     webhooks,
+    tier_jobs,
 )
 from scheduler.loop import Daily, Every, Job
 from scheduler.own_sends import OwnSends
@@ -477,6 +478,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("end cards", Every(timedelta(seconds=30)), rep_jobs.end_cards),
     Job("make cards", Every(timedelta(minutes=10)), rep_jobs.make_cards),
     Job("send day lists", Every(timedelta(minutes=1)), rep_jobs.send_day_lists),
+    Job("look at tiers", Every(timedelta(seconds=30)), tier_jobs.look_at_tiers),
     Job("watch for deletions", Every(timedelta(minutes=5)), watch_for_deletions),
     Job("read own sends", Every(timedelta(minutes=10)), read_own_sends),
     Job("watch order sources", Every(timedelta(minutes=5)), order_jobs.watch_sources),

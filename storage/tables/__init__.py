@@ -29,7 +29,7 @@ from storage.tables.points import (
     PointsSealed,
     PointsTxn,
 )
-from storage.tables.programme import Approval, ApprovalLine, ApprovalWord
+from storage.tables.programme import Approval, ApprovalLine, ApprovalWord, TierChange
 from storage.tables.road import Alarm, Gate, InboxRow, JobRun, Lease, OutboxRow, Pace, Progress, Sealed
 from storage.tables.tags import PersonalTag, PersonTag, RelationTag, RuleHit, Tag, TagGround, TagRule, TagRuleVersion
 from storage.tables.tasks import BulkJob, BulkRow, Erasure, Handover, HandoverRow, SyncRun, Task, Unassigned
@@ -130,5 +130,6 @@ __all__ = [
     "Verdict",
     "WebhookCall",
     "Welcome",
+    "TierChange",
     "is_head",
 ]

@@ -1,9 +1,9 @@
-"""The programme of points (积分): what waits for a second person's word.
+"""The programme of points (积分): what waits for a second person's word, and who has which tier.
 
-``loyalty.approvals`` alone writes to the tables of approvals. They name accounts, never people.
+``loyalty.approvals`` and ``loyalty.tiers`` alone write here. These tables name accounts, never people.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
@@ -93,3 +93,26 @@ class ApprovalLine(Base):
     """waiting, done, skipped."""
     txn_id: Mapped[int | None] = mapped_column(BigInteger)
     __table_args__ = (Index("ix_approval_line_state", "approval_id", "state", "account_id"),)
+
+
+class TierChange(Base):
+    """A tier that somebody got or lost, and why. Rows are only added."""
+
+    __tablename__ = "tier_change"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("points_account.id"))
+    why: Mapped[str] = mapped_column(String(10))
+    """up, down, kept (for another year), undone (the order that brought it was refunded)."""
+    before: Mapped[str] = mapped_column(String(20))
+    after: Mapped[str] = mapped_column(String(20))
+    until_before: Mapped[date | None]
+    until: Mapped[date | None]
+    """The first day, in the shop's time zone, on which it does not hold any more; none: it has no end."""
+    points: Mapped[int] = mapped_column(BigInteger)
+    """By how many points of the window it was decided."""
+    cause: Mapped[int | None] = mapped_column(BigInteger)
+    """The transaction that brought it about."""
+    at: Mapped[datetime]
+    """From when it holds."""
+    recorded_at: Mapped[datetime]
+    __table_args__ = (Index("ix_tier_change_account", "account_id", "at", "id"),)

@@ -16,6 +16,25 @@ KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     """Bring the schema to this version."""
     _approvals()
+    op.create_table(
+        "tier_change",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("account_id", KEY, nullable=False),
+        sa.Column("why", sa.String(length=10), nullable=False),
+        sa.Column("before", sa.String(length=20), nullable=False),
+        sa.Column("after", sa.String(length=20), nullable=False),
+        sa.Column("until_before", sa.Date(), nullable=True),
+        sa.Column("until", sa.Date(), nullable=True),
+        sa.Column("points", sa.BigInteger(), nullable=False),
+        sa.Column("cause", sa.BigInteger(), nullable=True),
+        sa.Column("at", UtcTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", UtcTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["points_account.id"], name=op.f("fk_tier_change_account_id_points_account")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tier_change")),
+    )
+    op.create_index("ix_tier_change_account", "tier_change", ["account_id", "at", "id"], unique=False)
     _days()
 
 
