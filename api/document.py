@@ -45,6 +45,8 @@ PATH_VALUES = {
     "material_id": ("The material's id.", "m_5"),
     "broadcast_id": ("The broadcast's id.", "b_3"),
     "journey_id": ("The journey's id.", "j_3"),
+    "approval_id": ("The approval's id.", "a_7"),
+    "hold_id": ("The hold's id.", "h_878398122012345"),
 }
 ABOUT = f"""\
 Customers, channel codes, tags, segments, the library, broadcasts and journeys of a shop on WeCom.

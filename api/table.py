@@ -94,7 +94,7 @@ OPERATIONS: tuple[Operation, ...] = (
         status=201,
         body=points.RedemptionAsked,
         creates=True,
-        problems=(NOT_ENOUGH, IN_DEBT),
+        problems=(NOT_FOUND, NOT_ENOUGH, IN_DEBT),
     ),
     Operation(
         "POST",
@@ -107,7 +107,7 @@ OPERATIONS: tuple[Operation, ...] = (
         status=201,
         body=points.HoldAsked,
         creates=True,
-        problems=(NOT_ENOUGH, IN_DEBT),
+        problems=(NOT_FOUND, NOT_ENOUGH, IN_DEBT),
     ),
     Operation(
         "POST",

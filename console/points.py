@@ -56,7 +56,12 @@ def index() -> str:
 
 
 def _anchors(db: Session, people: list[Person]) -> dict[int, list[int]]:
-    return {one.id: persons.anchors(db, one.id) for one in people}
+    """The anchors of each, in one question."""
+    found = {one.id: [one.id] for one in people}
+    joined = select(Person.id, Person.merged_into).where(Person.merged_into.in_(found))
+    for anchor, head in db.execute(joined):
+        found[head or anchor].append(anchor)
+    return found
 
 
 def _first_end(standing: Standing) -> tuple[date, int] | None:

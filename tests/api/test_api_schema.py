@@ -4,6 +4,7 @@ A handful of cases each time; a thousand of each kind for every operation with S
 """
 
 import os
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +18,10 @@ from schemathesis.checks import CHECKS
 
 from api.rate import Rate
 from api.table import OPERATIONS
+from loyalty import accounts
+from loyalty.ledger import earn, spend
+from loyalty.ledger.book import About
+from loyalty.ledger.earn import Grant
 from tests.api.caller import ONE_DATABASE, Caller
 from tests.shop import Shop
 
@@ -51,8 +56,19 @@ def named(shop: Shop) -> dict[str, list[str]]:
         "broadcast_id": ["b_1"],
         "approval_id": ["a_1"],
         "journey_id": ["j_1"],
+        "hold_id": [_hold(shop), "h_1"],
         "code": [one["code"] for one in caller.get("/channels", limit=5)["items"]] or ["c1"],
     }
+
+
+def _hold(shop: Shop) -> str:
+    """Some points of a customer who has some, set apart."""
+    with shop.work() as work:
+        account = accounts.open_account(work, 1)
+        grant = Grant(1000, work.now, None, "marketing")
+        earn.award(work, account, [grant], About("award", "some", work.now, "test"))
+        held = spend.hold(work, account, 5, work.now + timedelta(days=1), About("hold", "some hold", work.now, "test"))
+        return f"h_{held.id}"
 
 
 def test_no_fitting_request_breaks_the_server_or_the_schema(busy_shop: Shop) -> None:
