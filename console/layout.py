@@ -62,7 +62,6 @@ PLACES: Sequence[Place] = (
     Place(N_("分层"), "segments.index", "pie-chart"),
     Place(N_("旅程"), "journeys.index", "signpost-2"),
     Place(N_("群发"), "broadcasts.index", "send"),
-    Place(N_("等级"), "tiers.show", "award"),
     Place(N_("审批"), "approvals.index", "shield-check"),
     Place(N_("日历"), "planned.show", "calendar3"),
     Place(N_("素材"), "materials.index", "collection"),

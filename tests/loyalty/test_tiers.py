@@ -117,7 +117,13 @@ def test_the_tier_of_the_moment_of_payment_counts(shop: Books) -> None:
     shop.award(100, qualifies=True)
     look(shop)
     with shop.work() as work:
-        assert [tiers.at(work.db, shop.own(0), day(when)).factor for when in (9, 10, 400)] == [ONE, 12_000, 12_000]
+        moments = [(shop.own(0), day(when)) for when in (9, 10, 400)]
+        assert [tiers.at(work.db, *one).factor for one in moments] == [ONE, 12_000, 12_000]
+        assert tiers.levels_at(work.db, [*moments, (shop.own(1), day(20)), ([], day(20))]) == [
+            *(tiers.at(work.db, *one) for one in moments),
+            LOW.levels[0],
+            LOW.levels[0],
+        ]
 
 
 def test_a_refund_of_the_order_that_brought_it_within_thirty_days_undoes_it(shop: Books) -> None:
