@@ -54,7 +54,7 @@ NAMES_NOBODY = frozenset(
         *("kept_file.name", "kf_account.name", "kf_account.open_kfid", "kf_account.welcome", "lease.name"),
         *("lease.owner", "media.content_type", "media.digest", "member.departments", "member.leads", "outbox.api"),
         *("points_lot.campaign", "points_lot.channel", "points_lot.store", "points_lot.uses", "points_lot_now.uses"),
-        *("points_day.bucket", "points_day.channel", "points_day.moves", "points_day.store"),
+        *("points_day.channel", "points_day.moves", "points_day.store"),
         *("points_forecast.figures", "points_forecast.months", "points_forecast.parameters"),
         "points_forecast.positions",
         *("points_seal.hash", "points_seal.hash_before", "points_txn.content_hash", "points_txn.request_hash"),
