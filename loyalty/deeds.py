@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, func, not_, select
 from sqlalchemy.orm import Session
 
 from loyalty import authority, programme, tiers
@@ -29,6 +29,7 @@ from storage.tables import (
     PointsLot,
     PointsLotNow,
     PointsTxn,
+    has_died,
 )
 from storage.work import Work
 
@@ -85,7 +86,8 @@ def _grant(work: Work, payload: Mapping[str, Any], points: int, origin: str) -> 
     """Points that are there at once, until the moment the payload says."""
     ends = payload.get("expires_at")
     until = datetime.fromisoformat(ends) if ends else None
-    return Grant(points, work.now, until, origin)
+    told_before = programme.rules_at(work, work.now).programme.told_before
+    return Grant(points, work.now, until, origin, notice_days=told_before if until else 0)
 
 
 # --- one account -----------------------------------------------------------------------------------------------------
@@ -199,7 +201,7 @@ def _award_line(work: Work, approval: Approval, line: ApprovalLine) -> int | Non
 
 def _look_bulk_clear(db: Session, approval: Approval, at: datetime) -> Look:
     line, lot = ApprovalLine, PointsLotNow
-    living = and_(lot.pending + lot.available > 0, or_(lot.expires_at.is_(None), lot.expires_at > at))
+    living = and_(lot.pending + lot.available > 0, not_(has_died(at)))
     there = func.sum(lot.pending + lot.available)
     own = (
         select(line.account_id, there.label("points"))
@@ -278,12 +280,12 @@ def _policy(work: Work, approval: Approval) -> dict[str, Any]:
     return {"version": row.version}
 
 
-def campaign_facts(row: Campaign) -> dict[str, Any]:
 def _tiers(work: Work, approval: Approval) -> dict[str, Any]:
     tiers.set_scheme(work, tiers.of(approval.payload), by=approval.made_by)
     return {}
 
 
+def campaign_facts(row: Campaign) -> dict[str, Any]:
     """All that a campaign promises, as the payload that is agreed to."""
     told = {name: getattr(row, name) for name in ("name", "audience", "multiplier", "stacks", "cap", "budget")}
     times = {"from_at": row.from_at.isoformat(), "to_at": row.to_at.isoformat()}
@@ -319,8 +321,8 @@ DEEDS: Mapping[str, Deed] = MappingProxyType(
         "bulk_undo": Deed(_look_bulk_undo, each=_undo_line),
         "campaign": Deed(_look_campaign, _campaign),
         "policy": Deed(look_rules, _policy),
-        "authority": Deed(look_rules, _authority),
         "tiers": Deed(look_rules, _tiers),
+        "authority": Deed(look_rules, _authority),
     }
 )
 """What can be carried out. Another kind: a row here and in ``authority.LEAST``."""

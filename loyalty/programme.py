@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from loyalty.earning import ONE
-from loyalty.expiry import Expiry, forbidden
+from loyalty.expiry import REGIONS, Expiry, forbidden
 from loyalty.ledger.claw import Policy
 from storage.tables import PointsRules
 from storage.work import Work
@@ -50,6 +50,8 @@ class Programme(BaseModel):
     """How long points live that come back after their end."""
     release_grace_days: int = Field(default=3, ge=0, le=365)
     jurisdiction: str = ""
+    notice_days: int = Field(default=7, ge=0, le=90)
+    """So long before they die the points of these rules must have been told of, or they live on; 0: need not be."""
     acts: Mapping[str, int] = Field(default_factory=dict)
     """Points for acts that are no purchase; none of an act that is left out."""
 
@@ -63,6 +65,12 @@ class Programme(BaseModel):
             if one is not None and (why := forbidden(one, self.jurisdiction)):
                 raise ValueError(f"expiry: {why}")
         return self
+
+    @property
+    def told_before(self) -> int:
+        """Days before points die by which it must have been told: the shop's, or more where the law of a place asks."""
+        region = REGIONS.get(self.jurisdiction)
+        return max(self.notice_days, region.notice_days if region is not None else 0)
 
     @property
     def policy(self) -> Policy:

@@ -153,12 +153,15 @@ class Draft:
         elif bucket == DEBT:
             self.debts[lot.account_id] -= amount
 
-    def issue(self, account_id: int, points: int, into: str, out_of: str = ISSUED, **facts: Any) -> Left:
-        """A new lot with so many points."""
+    def issue(
+        self, account_id: int, points: int, into: str, out_of: str = ISSUED, *, notice_days: int = 0, **facts: Any
+    ) -> Left:
+        """A new lot with so many points; ``notice_days`` before its end it must have been told."""
         row = {**LOT_DEFAULTS, **facts, "id": new_id(self.work.now), "account_id": account_id, "issued": points}
         row["uses"] = dict(row["uses"])
         self.new.append(row)
         left = Left(row["id"], account_id, row["activates_at"], row["expires_at"], uses=row["uses"])
+        left.notice_days = notice_days if left.expires_at is not None else 0
         self.lots[left.lot_id] = left
         self.move(left, out_of, into, points)
         return left
@@ -244,7 +247,10 @@ T_TXN, T_LOT, T_ENTRY, T_NOW, T_ACCOUNT = (
 NOW, ACCOUNT = T_NOW.c, T_ACCOUNT.c
 HAS_POINTS = NOW.pending + NOW.available > literal_column("0")
 """In the words of the partial indexes."""
-LEFT = (NOW.lot_id, NOW.account_id, NOW.activates_at, NOW.expires_at, NOW.pending, NOW.available, NOW.held, NOW.uses)
+LEFT = (
+    NOW.lot_id, NOW.account_id, NOW.activates_at, NOW.expires_at, NOW.pending, NOW.available, NOW.held, NOW.uses,
+    NOW.notice_days, NOW.not_before,
+)  # fmt: skip
 """In the order of ``Left``."""
 OWN = (
     select(ACCOUNT.id, ACCOUNT.pending, ACCOUNT.available, ACCOUNT.held, ACCOUNT.debt, ACCOUNT.version)
@@ -406,7 +412,8 @@ def _keep_lots(drafts: Sequence[Draft]) -> None:
             counts: dict[str, Any] = {PENDING: one.pending, AVAILABLE: one.available, HELD: one.held}
             if lot_id in new:
                 facts = {"activates_at": one.activates_at, "expires_at": one.expires_at, "uses": dict(one.uses)}
-                fresh.append({"lot_id": lot_id, "account_id": one.account_id, **facts, **counts})
+                own = {"lot_id": lot_id, "account_id": one.account_id, "notice_days": one.notice_days}
+                fresh.append({**own, **facts, **counts})
             else:
                 old.append({"of_lot": lot_id, **counts})
     _run(drafts[0].work.db, INTO_NOW, fresh)

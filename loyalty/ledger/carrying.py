@@ -1,8 +1,9 @@
 """The books as rows of a CSV, and such a CSV back into empty books: the same balances, the same seals (I34).
 
-Each row names its ``record``: an account, a transaction, a lot, an entry, a hold, a seal, or which transaction is in
-which seal. What an account comes to is not carried but made anew from the entries, and the books are proved before they
-are kept. People are not carried either: an account whose person is not here belongs to nobody.
+Each row names its ``record``: an account, a transaction, a lot, an entry, a hold, a seal, which transaction is in which
+seal, or by when the end of a lot must be told and whether it was (``term``). What an account comes to is not carried
+but made anew from the entries, and the books are proved before they are kept. People are not carried either: an account
+whose person is not here belongs to nobody.
 """
 
 import json
@@ -11,7 +12,21 @@ from datetime import UTC, datetime
 from itertools import groupby, islice
 from typing import Any, cast
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, Table, func, insert, literal_column, select, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Integer,
+    Table,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from loyalty.ledger import proof
@@ -41,10 +56,13 @@ RECORDS: Mapping[str, Table] = {
     "hold": cast(Table, PointsHold.__table__),
     "seal": cast(Table, PointsSeal.__table__),
     "sealed": cast(Table, PointsSealed.__table__),
+    "term": T_NOW,
 }
 """In an order in which each finds what it names."""
 MADE_ANEW = frozenset(STANDING)
 """Of an account."""
+TERM = ("lot_id", "notice_days", "not_before")
+"""All that is carried of what is left of a lot; the rest is made anew."""
 
 
 class NotEmpty(ValueError):
@@ -56,6 +74,8 @@ class BadBooks(ValueError):
 
 
 def _columns(table: Table) -> list[Column[Any]]:
+    if table is T_NOW:
+        return [table.c[name] for name in TERM]
     return [one for one in table.columns if not (table is T_ACCOUNT and one.name in MADE_ANEW)]
 
 
@@ -72,7 +92,7 @@ def rows(db: Session) -> Iterator[Sequence[object]]:
         columns = _columns(table)
         places = [HEAD.index(one.name) for one in columns]
         asked = select(*columns).order_by(*table.primary_key).execution_options(yield_per=PORTION)
-        for row in db.execute(asked):
+        for row in db.execute(asked.where(T_NOW.c.notice_days > 0) if table is T_NOW else asked):
             cells: list[object] = [record, *("" for _ in HEAD[1:])]
             for place, value in zip(places, row, strict=True):
                 cells[place] = _cell(value)
@@ -102,12 +122,17 @@ def carry_in(db: Session, head: Sequence[str], cells: Iterable[Sequence[str]]) -
         raise NotEmpty("there are points here already")
     if list(head) != list(HEAD):
         raise BadBooks("these are not the columns of `scrm export ledger`")
+    terms: list[Sequence[str]] = []
     for record, some in groupby(cells, key=lambda row: row[0] if row else ""):
         if record not in RECORDS:
             raise BadBooks(f"unknown record {record!r:.40}")
-        _write(db, RECORDS[record], some)
+        if RECORDS[record] is T_NOW:
+            terms += some
+        else:
+            _write(db, RECORDS[record], some)
     _count_on(db)
     _make_anew(db)
+    _set_terms(db, terms)
     found = proof.verify(db)
     if not found.holds:
         raise BadBooks(str(found.faults[0]))
@@ -115,16 +140,29 @@ def carry_in(db: Session, head: Sequence[str], cells: Iterable[Sequence[str]]) -
 
 
 def _write(db: Session, table: Table, some: Iterable[Sequence[str]]) -> None:
+    for written in _read(table, some):
+        db.execute(insert(table), _of_people_here(db, written) if table is T_ACCOUNT else written)
+
+
+def _read(table: Table, some: Iterable[Sequence[str]]) -> Iterator[list[dict[str, Any]]]:
     readers = [(HEAD.index(one.name), one.name, _reader(one)) for one in _columns(table)]
     rest = iter(some)
     while portion := list(islice(rest, PORTION)):
         try:
-            written = [{name: read(row[place]) for place, name, read in readers} for row in portion]
+            yield [{name: read(row[place]) for place, name, read in readers} for row in portion]
         except (ValueError, IndexError) as error:
             raise BadBooks(f"a row of {table.name} cannot be read: {error}") from None
-        if table is T_ACCOUNT:
-            written = _of_people_here(db, written)
-        db.execute(insert(table), written)
+
+
+def _set_terms(db: Session, some: Iterable[Sequence[str]]) -> None:
+    """By when the end of a lot must be told, and whether it was."""
+    own = update(T_NOW).where(T_NOW.c.lot_id == bindparam("of_lot"))
+    own = own.values(notice_days=bindparam("days"), not_before=bindparam("told_until"))
+    for written in _read(T_NOW, some):
+        rows = [
+            {"of_lot": one["lot_id"], "days": one["notice_days"], "told_until": one["not_before"]} for one in written
+        ]
+        db.connection().execute(own, rows)
 
 
 def _of_people_here(db: Session, some: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

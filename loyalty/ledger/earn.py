@@ -35,6 +35,8 @@ class Grant:
     jurisdiction: str = ""
     uses: Mapping[str, Any] = field(default_factory=dict)
     qualifies: bool = False
+    notice_days: int = 0
+    """So long before they die it must have been told; until then they live on (``loyalty.notices``)."""
 
     def __post_init__(self) -> None:
         if self.points <= 0:

@@ -1,7 +1,9 @@
 """Which points are there at a moment and which go first: pure, on what is left of each lot.
 
 Time decides, not the sweep: a lot is alive from ``activates_at`` until just before ``expires_at``, whatever bucket its
-points are written in. The soonest to die goes first (loyalty.md §2.1, §2.5).
+points are written in. The soonest to die goes first (loyalty.md §2.1, §2.5). Where a lot's end must be told beforehand
+(``notice_days``), it lives until it was told and those days have passed, however long that takes: that too is a matter
+of time alone (I7, I32).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +34,17 @@ class Left:
     available: int = 0
     held: int = 0
     uses: Mapping[str, Any] = field(default_factory=dict)
+    notice_days: int = 0
+    """So long before it must have been told; 0: need not be."""
+    not_before: datetime | None = None
+    """It was told so that it does not die earlier; none: it was not told."""
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """From when on it is gone; none: never, or not before it has been told."""
+        if self.expires_at is None or not self.notice_days:
+            return self.expires_at
+        return None if self.not_before is None else max(self.expires_at, self.not_before)
 
     @property
     def points(self) -> int:
@@ -40,11 +53,11 @@ class Left:
 
     def alive(self, at: datetime) -> bool:
         """Whether its points count at that moment."""
-        return self.activates_at <= at < (self.expires_at or NEVER)
+        return self.activates_at <= at < (self.ends_at or NEVER)
 
     def over(self, at: datetime) -> bool:
         """Whether it has died."""
-        return self.expires_at is not None and self.expires_at <= at
+        return self.ends_at is not None and self.ends_at <= at
 
 
 def in_order(lots: Iterable[Left]) -> list[Left]:

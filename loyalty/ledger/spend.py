@@ -156,6 +156,7 @@ def _come_back(draft: Draft, lot: Left, out_of: str, points: int, grace: timedel
             points,
             AVAILABLE,
             TRANSIT,
+            notice_days=lot.notice_days,
             **{**facts, "activates_at": at, "expires_at": at + grace, "origin": "restored", "origin_lot": lot.lot_id},
         )
 
@@ -225,7 +226,8 @@ def transfer(work: Work, sender: Accounts, receiver: int, points: int, about: Ab
     for lot, n in _take(draft, ids, points, lambda one: one.lot_id not in handed_on):
         draft.take_out(lot, TRANSIT, n)
         facts = {**_facts(work.db, lot.lot_id), "origin": "transfer", "origin_lot": lot.lot_id}
-        draft.issue(receiver, n, AVAILABLE, TRANSIT, **facts, activates_at=lot.activates_at, expires_at=lot.expires_at)
+        lives = {"activates_at": lot.activates_at, "expires_at": lot.expires_at, "notice_days": lot.notice_days}
+        draft.issue(receiver, n, AVAILABLE, TRANSIT, **facts, **lives)
     draft.repay(receiver)
     return book.write(draft, {"points": points})
 

@@ -28,14 +28,18 @@ class Standing:
     """What is left, the soonest to die first; without what has died."""
 
     def ends(self, at: datetime, zone: ZoneInfo) -> list[tuple[date, int]]:
-        """The last day of what is left and will die, and how many points; what is owed is taken off the soonest."""
+        """The last day of what is left and will die, and how many points; what is owed is taken off the soonest.
+
+        What should have died and was not told of has no day.
+        """
         owed = alive_points(self.lots, at) - self.available
         found: dict[date, int] = {}
         for lot in self.lots:
             paid = min(owed, lot.points) if lot.alive(at) else 0
             owed -= paid
-            if lot.expires_at is not None and lot.points > paid:
-                last = (lot.expires_at - INSTANT).astimezone(zone).date()
+            end = lot.ends_at or lot.expires_at
+            if end is not None and end > at and lot.points > paid:
+                last = (end - INSTANT).astimezone(zone).date()
                 found[last] = found.get(last, 0) + lot.points - paid
         return sorted(found.items())
 

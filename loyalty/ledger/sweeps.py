@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from loyalty.ledger import book, spend
 from loyalty.ledger.book import AVAILABLE, EXPIRED, HAS_POINTS, PENDING, About
 from loyalty.ledger.lots import Left
-from storage.tables import PointsAccount, PointsHold, PointsLotNow, PointsTxn
+from storage.tables import PointsAccount, PointsHold, PointsLotNow, PointsTxn, has_died
 from storage.work import Work
 
 Allows = Callable[[Left], bool]
@@ -22,7 +22,7 @@ def due(db: Session, at: datetime, limit: int, after: int = 0) -> Sequence[int]:
     """The next accounts whose books are behind the clock, in order; each half of the question has its index."""
     now = PointsLotNow
     activated = select(now.account_id).where(now.pending > literal_column("0"), now.activates_at <= at)
-    died = select(now.account_id).where(HAS_POINTS, now.expires_at <= at)
+    died = select(now.account_id).where(HAS_POINTS, has_died(at))
     behind = union(activated, died).subquery()
     own = select(behind.c.account_id).where(behind.c.account_id > after)
     return db.scalars(own.order_by(behind.c.account_id).limit(limit)).all()
@@ -31,7 +31,7 @@ def due(db: Session, at: datetime, limit: int, after: int = 0) -> Sequence[int]:
 def sweep(work: Work, account_id: int, may_die: Allows = lambda _lot: True) -> list[PointsTxn]:
     """Bring one account's books to the present: points that have come alive, then those that have died.
 
-    ``may_die`` keeps a lot whose end was not announced, or may not come where it was issued.
+    A lot whose end was not told in time has not died (``Left.over``); ``may_die`` keeps others too.
     """
     made = []
     for kind in ("activate", "expire"):

@@ -25,9 +25,11 @@ from storage.tables.points import (
     PointsHold,
     PointsLot,
     PointsLotNow,
+    PointsNotice,
     PointsSeal,
     PointsSealed,
     PointsTxn,
+    has_died,
 )
 from storage.tables.programme import Approval, ApprovalLine, ApprovalWord, TierChange
 from storage.tables.road import Alarm, Gate, InboxRow, JobRun, Lease, OutboxRow, Pace, Progress, Sealed
@@ -96,6 +98,7 @@ __all__ = [
     "PointsHold",
     "PointsLot",
     "PointsLotNow",
+    "PointsNotice",
     "PointsRules",
     "PointsSeal",
     "PointsSealed",
@@ -128,8 +131,11 @@ __all__ = [
     "Unassigned",
     "User",
     "Verdict",
+    "Webhook",
     "WebhookCall",
+    "WebhookMessage",
+    "WebhookWish",
     "Welcome",
-    "TierChange",
+    "has_died",
     "is_head",
 ]

@@ -8,7 +8,7 @@ them. ``points_account`` and ``points_lot_now`` are what they come to, kept besi
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, String, Text, and_, literal_column, or_
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -120,11 +120,39 @@ class PointsLotNow(Base):
     activates_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     uses: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    notice_days: Mapped[int] = mapped_column(default=0, server_default=sql("0"))
+    """So long before they die it must have been told; 0: it need not be. Until it is told they live on."""
+    not_before: Mapped[datetime | None]
+    """So many days after it was told: they do not die earlier; none: it has not been told."""
     __table_args__ = (
         partial_index("ix_points_lot_now_account", "account_id", "expires_at", where=sql(HAS_POINTS)),
         partial_index("ix_points_lot_now_expires", "expires_at", "lot_id", where=sql(HAS_POINTS)),
         partial_index("ix_points_lot_now_activates", "activates_at", "lot_id", where=sql("pending > 0")),
     )
+
+
+def has_died(at: datetime) -> ColumnElement[bool]:
+    """The condition on ``PointsLotNow`` that holds for what is gone at a moment; the same as ``Left.over`` says."""
+    now = PointsLotNow
+    told = and_(now.not_before.is_not(None), now.not_before <= at)
+    return and_(now.expires_at.is_not(None), now.expires_at <= at, or_(now.notice_days == literal_column("0"), told))
+
+
+class PointsNotice(Base):
+    """That somebody was told that points of theirs will die: of each lot the first time. Rows are only added."""
+
+    __tablename__ = "points_notice"
+    lot_id: Mapped[int] = mapped_column(ForeignKey("points_lot.id"), primary_key=True, autoincrement=False)
+    account_id: Mapped[int] = mapped_column(ForeignKey("points_account.id"), index=True)
+    told_at: Mapped[datetime]
+    way: Mapped[str] = mapped_column(String(10))
+    """kf (sent in 微信客服), card (shown to their rep), mass (a task of reps, sent), me (on their page)."""
+    source: Mapped[str] = mapped_column(String(200))
+    """The touch or card by which it was told."""
+    points: Mapped[int]
+    """How many were left then."""
+    ends_at: Mapped[datetime]
+    """When they die, by what was told."""
 
 
 class PointsHold(Base):
