@@ -67,7 +67,6 @@ REFUSED = Kind(
     "WeCom refused",
     "WeCom understood and said no, with errcode; nothing was changed, and asking again would not help.",
 )
-KEY_REUSED = Kind(
 NOT_ENOUGH = Kind(
     "not-enough-points", 409, "Not enough points", "Fewer can be spent, as `available` says; nothing was changed."
 )
@@ -80,6 +79,7 @@ IN_DEBT = Kind(
 HOLD_SETTLED = Kind(
     "hold-settled", 409, "The hold is settled", "It was captured or released before, as `state` says, and stays so."
 )
+KEY_REUSED = Kind(
     "idempotency-key-reused",
     409,
     "This Idempotency-Key was used for another request",
@@ -120,11 +120,11 @@ KINDS = (
     BAD_METHOD,
     CONFLICT,
     REFUSED,
-    KEY_REUSED,
-    IN_PROGRESS,
     NOT_ENOUGH,
     IN_DEBT,
     HOLD_SETTLED,
+    KEY_REUSED,
+    IN_PROGRESS,
     TOO_LARGE,
     BAD_TYPE,
     INVALID,
