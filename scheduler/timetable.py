@@ -31,8 +31,8 @@ from scheduler import (
     reconcile,
     rep_days,
     rep_jobs,
-    webhooks,
     tier_jobs,
+    webhooks,
 )
 from scheduler.loop import Daily, Every, Job
 from scheduler.own_sends import OwnSends
@@ -471,6 +471,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("read mass tasks", Every(timedelta(seconds=30)), read_mass_tasks),
     Job("read what happened", Every(timedelta(seconds=10)), journey_jobs.read_what_happened),
     Job("walk journeys", Every(timedelta(seconds=10)), journey_jobs.walk_journeys),
+    Job("look at tiers", Every(timedelta(seconds=30)), tier_jobs.look_at_tiers),
     Job("tend approvals", Every(timedelta(seconds=10)), approval_jobs.tend_approvals),
     Job("call webhooks", Every(timedelta(seconds=10)), webhooks.call_webhooks),
     Job("keep days", Every(timedelta(minutes=1)), journey_jobs.keep_days),
@@ -478,7 +479,6 @@ TIMETABLE: tuple[Job, ...] = (
     Job("end cards", Every(timedelta(seconds=30)), rep_jobs.end_cards),
     Job("make cards", Every(timedelta(minutes=10)), rep_jobs.make_cards),
     Job("send day lists", Every(timedelta(minutes=1)), rep_jobs.send_day_lists),
-    Job("look at tiers", Every(timedelta(seconds=30)), tier_jobs.look_at_tiers),
     Job("watch for deletions", Every(timedelta(minutes=5)), watch_for_deletions),
     Job("read own sends", Every(timedelta(minutes=10)), read_own_sends),
     Job("watch order sources", Every(timedelta(minutes=5)), order_jobs.watch_sources),

@@ -126,6 +126,7 @@ __all__ = [
     "TagRule",
     "TagRuleVersion",
     "Task",
+    "TierChange",
     "Touch",
     "TrackedLink",
     "Unassigned",
