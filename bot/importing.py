@@ -19,7 +19,7 @@ from tqdm import tqdm
 from bot.settings import Settings
 from handlers import orders as road
 from handlers.order_files import ORDER, REFUND, OrderFile, Read, Shape
-from people import orders
+from people import guards, orders
 from people.orders import GivenOrder, GivenRefund
 from storage import sheets
 from storage.database import open_engine, transaction, utc_now
@@ -28,6 +28,10 @@ from storage.work import Work
 
 PORTION = 500
 LONG_AGO = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+class Storm(ValueError):
+    """A portion would have made one of too many people; it was not kept, those before it were."""
 
 
 @dataclass
@@ -91,7 +95,7 @@ class Job:
 def import_orders(
     settings: Settings, path: Path, shape: Shape, *, dry: bool = False, match: str | None = None
 ) -> Report:
-    """Take a file of orders and refunds. Raises ``BadSheet`` and ``OSError``."""
+    """Take a file of orders and refunds. Raises ``BadSheet``, ``OSError`` and ``Storm``."""
     engine = open_engine(settings.storage.url)
     report = Report(dry=dry)
     try:
@@ -167,7 +171,10 @@ def _take(job: Job, kind: str, refused: _Listing, counts: Counter[str]) -> None:
 def _keep(job: Job, kind: str, good: Mapping[int, GivenOrder | GivenRefund]) -> road.Taken:
     take: Any = road.take_orders if kind == ORDER else road.take_refunds
     with transaction(job.engine) as db:
-        taken: road.Taken = take(job.work(db), good)
+        work = job.work(db)
+        taken: road.Taken = take(work, good)
+        if (why := guards.storm(work, len(good))) is not None:
+            raise Storm(why)
     return taken
 
 

@@ -4,7 +4,7 @@ The API, a file and the till come in here with what they were told, checked one 
 that comes before its order waits for it. Everything of one batch happens in the transaction of the caller.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,12 @@ from typing import Any
 from sqlalchemy import select
 
 from insight import segments
-from loyalty import campaigns, order_points
+from loyalty import campaigns, order_points, tiers
+from loyalty.earning import ONE
 from loyalty.ledger import bulk
 from loyalty.order_points import Paid, Returned
-from people import joining, orders, refund_matching
+from loyalty.tiers import Level
+from people import joining, orders, persons, refund_matching
 from people.orders import DONE, GivenOrder, GivenRefund, Line, Told, Who
 from storage.tables import Person, Refund, ShopOrder
 from storage.tables.orders import reference
@@ -44,6 +46,7 @@ def take_orders(work: Work, given: Mapping[int, GivenOrder]) -> Taken:
     orders.heard_of(work, kept)
     for refund in orders.waiting_for(work.db, ids):
         _apply_late(work, refund)
+    _look_at_levels(work, {whose[one.who][0] for one in kept if one.who and one.who in whose})
     accepted = [number for number, one in found.new.items() if one.key in ids]
     raced = [number for number, one in found.new.items() if one.key not in ids]
     return Taken(accepted, [*found.duplicate, *raced], found.rejected, sum(points.values()))
@@ -67,8 +70,9 @@ def _earn(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]])
     """Let orders earn in the order they were paid, and tell of them."""
     accounts = bulk.open_accounts(work, {anchor for _, _, (_, anchor) in bought})
     in_time = sorted(bought, key=lambda one: (one[1].paid_at, one[0]))
-    meant = _meant(work, in_time)
-    paid = [_paid(one, accounts[anchor], meant[head]) for _, one, (head, anchor) in in_time]
+    meant, levels = _meant(work, in_time), _levels(work, in_time)
+    paid = [_paid(one, accounts[anchor], meant[head], level)
+            for (_, one, (head, anchor)), level in zip(in_time, levels, strict=True)]  # fmt: skip
     points = order_points.earn(work, paid)
     orders.tell(work, [_bought(one, whose, points) for _, one, whose in in_time])
     return points
@@ -87,11 +91,20 @@ def _meant(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]
     return {head: frozenset(ids) for head, ids in found.items()}
 
 
-def _paid(one: GivenOrder, account_id: int, meant: frozenset[int]) -> Paid:
+def _levels(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]) -> list[Level]:
+    """The level that held when each of these was paid; all accounts of a person count together."""
+    anchors = persons.anchors_of(work.db, {head for _, _, (head, _) in bought})
+    accounts = order_points.accounts_of(work.db, {one for some in anchors.values() for one in some})
+    own = {head: [accounts[one] for one in some if one in accounts] for head, some in anchors.items()}
+    return tiers.levels_at(work.db, [(own[head], one.paid_at) for _, one, (head, _) in bought])
+
+
+def _paid(one: GivenOrder, account_id: int, meant: frozenset[int], level: Level) -> Paid:
     by_category: dict[str, int] = {}
     for line in one.lines:
         by_category[line.category] = by_category.get(line.category, 0) + line.amount
-    return Paid(reference("order", *one.key), account_id, one.paid_at, one.amount, by_category, one.store, meant)
+    name, tier = reference("order", *one.key), level.name if level.factor != ONE else ""
+    return Paid(name, account_id, one.paid_at, one.amount, by_category, one.store, meant, tier, level.factor)
 
 
 def _bought(one: GivenOrder, whose: tuple[int, int], points: Mapping[str, int]) -> Told:
@@ -99,6 +112,19 @@ def _bought(one: GivenOrder, whose: tuple[int, int], points: Mapping[str, int]) 
     details = {"source": one.source, "order_no": one.order_no, "amount": orders.yuan(one.amount),
                "store": one.store, "points": points[name]}  # fmt: skip
     return Told("bought", *whose, one.paid_at, name, {key: value for key, value in details.items() if value != ""})
+
+
+FEW = 20
+"""So many people's levels are looked at with their orders; after a file or a large batch the job of levels does it."""
+
+
+def _look_at_levels(work: Work, heads: Collection[int]) -> None:
+    """An upgrade comes with the order that reached it."""
+    if len(heads) > FEW:
+        return
+    for some in persons.anchors_of(work.db, heads).values():
+        if own := order_points.accounts_of(work.db, some):
+            tiers.look(work, list(own.values()))
 
 
 class NotYours(ValueError):
@@ -166,6 +192,8 @@ def apply(work: Work, refund: Refund, order: ShopOrder, because: str = "") -> in
         order.amount, order.refunded))  # fmt: skip
     if order.person_id is not None:
         orders.tell(work, [_returned(refund, order, moved)])
+        if moved["taken"]:
+            _look_at_levels(work, {order.person_id})
     return moved["taken"]
 
 

@@ -45,6 +45,14 @@ def head_of(db: Session, person: Person) -> Person:
     return person if person.merged_into is None else db.get_one(Person, person.merged_into)
 
 
+def anchors_of(db: Session, heads: Collection[int]) -> dict[int, list[int]]:
+    """The anchors of several people at once, the head of each first."""
+    found = {one: [one] for one in heads}
+    for anchor, head in db.execute(select(Person.id, Person.merged_into).where(Person.merged_into.in_(found))):
+        found[head].append(anchor)
+    return found
+
+
 def anchors(db: Session, person_id: int) -> list[int]:
     """The ids of everybody who turned out to be this person; the one that speaks for all first, then the oldest."""
     head = db.scalar(select(func.coalesce(Person.merged_into, Person.id)).where(Person.id == person_id))

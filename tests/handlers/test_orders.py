@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from handlers import orders as road
-from loyalty import programme
+from loyalty import programme, tiers
 from loyalty.ledger import bulk, proof, spend
 from loyalty.ledger.book import About
 from loyalty.ledger.standing import Standing, standing
@@ -223,6 +223,23 @@ def test_whoever_owes_points_pays_first_also_when_many_orders_come_at_once(till:
     assert till.points().debt == 80
     till.sell({"order_no": "A2", "paid_at": day}, {"order_no": "A3", "paid_at": day, "amount": "20.00"})
     assert (till.points().debt, till.points().available) == (0, 40)
+
+
+def test_a_level_is_reached_with_the_order_that_reaches_it_and_multiplies_what_is_paid_from_then_on(till: Till) -> None:
+    levels = [
+        {"key": "silver", "name": "银卡", "points": 0},
+        {"key": "gold", "name": "金卡", "points": 150, "factor": 12_000},
+    ]
+    with till.work() as work:
+        tiers.set_scheme(work, tiers.of({"levels": levels}), by="boss")
+    till.sell({"order_no": "A1", "amount": "160.00"})
+    till.now += timedelta(minutes=1)
+    paid = till.now.isoformat()
+    till.sell({"order_no": "A2", "paid_at": paid}, {"order_no": "late"})
+    points = {one.source.rpartition(":")[2]: one.result["points"] for one in till.rows(PointsTxn)}
+    assert points == {"A1": 160, "A2": 120, "late": 100}
+    award = next(one for one in till.rows(PointsTxn) if one.source.endswith("A2"))
+    assert (award.result["because"]["tier"], award.result["because"]["factors"]) == ("金卡", [12_000])
 
 
 def test_a_refund_finds_its_order_by_the_stated_rule_or_stays(till: Till) -> None:
