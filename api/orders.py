@@ -17,45 +17,28 @@ from people.orders import Bad
 
 MOST = 1000
 T = TypeVar("T")
-WHO = {
-    "type": "object",
-    "description": "By what the buyer is known; an identity nobody has makes a person, and later evidence joins them.",
-    "properties": {
-        "type": {"type": "string", "description": "`external_userid`, `unionid`, `phone`, or `<system>:<kind>`."},
-        "value": {"type": "string"},
-        "verified": {"type": "boolean", "description": "Of a phone; without it the number only proposes a match."},
-    },
-    "required": ["type", "value"],
-}
-YUAN = {"type": "string", "description": "Yuan, at most two decimals.", "examples": ["199.90"]}
-TIME = {"type": "string", "format": "date-time", "description": "Without an offset it is the shop's time."}
-LINE = {
-    "type": "object",
-    "properties": {
-        "sku": {"type": "string"},
-        "name": {"type": "string"},
-        "category": {"type": "string"},
-        "quantity": {"type": "number"},
-        "amount": YUAN,
-    },
-}
+WHO = (
+    "`identity`: by what the buyer is known, `{type, value}`, type one of `external_userid`, `unionid`, `phone` (with "
+    "`verified`; without it the number only proposes a match) or `<system>:<kind>`. An identity nobody has makes a "
+    "person, and later evidence joins them."
+)
+MONEY = "`amount`: yuan as a string with at most two decimals. `currency`: CNY, or left out."
+TIME = "Times are ISO 8601; without an offset they are the shop's."
+ORDER = (
+    f"`source`, `order_no`, `paid_at` and `amount`; {MONEY} {WHO} `store`, `staff`, and `lines` of `sku`, `name`, "
+    f"`category`, `quantity`, `amount` may be left out, and so may `identity`. {TIME}"
+)
+REFUND = f"`source`, `refund_no`, `refunded_at`, `amount`, and the `order_no` it belongs to. {MONEY} {TIME}"
+EVENT = f"`source`, `event_id`, `kind` (a word such as `review`), `at` and `identity`; `details`: a flat object. {TIME}"
 
 
-def _items(what: str, needed: list[str], more: dict[str, Any]) -> Any:
-    """A list whose elements are looked at one by one: a bad one does not keep the others out."""
-    item = {"type": "object", "title": what, "properties": more, "required": needed, "additionalProperties": False}
+def _items(what: str, words: str) -> Any:
+    """A list whose elements are looked at one by one: a bad one is named in ``rejected`` and keeps no other out."""
+    item = {"title": what, "description": f"{words} One that is not right is named in `rejected`."}
     schema = {"type": "array", "minItems": 1, "maxItems": MOST, "items": item}
     return Annotated[list[Any], Field(min_length=1, max_length=MOST), WithJsonSchema(schema)]
 
 
-ORDER = {"source": {"type": "string"}, "order_no": {"type": "string"}, "paid_at": TIME, "amount": YUAN,
-         "currency": {"const": "CNY"}, "store": {"type": "string"}, "staff": {"type": "string"}, "identity": WHO,
-         "lines": {"type": "array", "items": LINE}}  # fmt: skip
-REFUND = {"source": {"type": "string"}, "refund_no": {"type": "string"}, "order_no": {"type": "string"},
-          "refunded_at": TIME, "amount": YUAN, "currency": {"const": "CNY"}, "identity": WHO}  # fmt: skip
-EVENT = {"source": {"type": "string"}, "event_id": {"type": "string"}, "at": TIME, "identity": WHO,
-         "kind": {"type": "string", "description": "What they did, such as `review`."},
-         "details": {"type": "object", "description": "A flat object of short values."}}  # fmt: skip
 BUYER = {"type": "external_userid", "value": "wmXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"}
 
 
@@ -67,7 +50,7 @@ class OrdersAsked(Asked):
                      "amount": "199.90", "store": "上海静安店", "staff": "zhangsan", "identity": BUYER,
                      "lines": [{"sku": "S1", "name": "拿铁", "category": "咖啡", "quantity": 2, "amount": "60.00"}]}]}
     )  # fmt: skip
-    orders: _items("Order", ["source", "order_no", "paid_at", "amount"], ORDER)  # type: ignore[valid-type]
+    orders: _items("Order", ORDER)  # type: ignore[valid-type]
 
 
 class RefundsAsked(Asked):
@@ -77,7 +60,7 @@ class RefundsAsked(Asked):
         {"refunds": [{"source": "pos-01", "refund_no": "R1", "order_no": "A1001",
                       "refunded_at": "2026-11-02T10:00:00+08:00", "amount": "50.00"}]}
     )  # fmt: skip
-    refunds: _items("Refund", ["source", "refund_no", "refunded_at", "amount"], REFUND)  # type: ignore[valid-type]
+    refunds: _items("Refund", REFUND)  # type: ignore[valid-type]
 
 
 class EventsAsked(Asked):
@@ -87,7 +70,7 @@ class EventsAsked(Asked):
         {"events": [{"source": "app", "event_id": "e1", "kind": "review", "at": "2026-11-02T10:00:00+08:00",
                      "identity": BUYER, "details": {"stars": 4}}]}
     )  # fmt: skip
-    events: _items("Event", ["source", "event_id", "kind", "at", "identity"], EVENT)  # type: ignore[valid-type]
+    events: _items("Event", EVENT)  # type: ignore[valid-type]
 
 
 class RejectedShape(Shape):
