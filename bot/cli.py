@@ -307,7 +307,7 @@ def _import_orders(
 
     try:
         report = importing.import_orders(load(config), file, Shape(renamed, same), dry=dry, match=match)
-    except (BadSheet, OSError) as error:
+    except (BadSheet, OSError, importing.Storm) as error:
         raise Cannot(f"{file}: {error}") from None
     if as_json:
         _say_json(report.as_json())
@@ -582,6 +582,35 @@ def import_ledger(context: click.Context, file: Path) -> None:
     except (carrying.NotEmpty, carrying.BadBooks, OSError) as error:
         raise Cannot(f"nothing was taken in: {error}") from None
     click.echo(f"{found.transactions} transactions, {found.entries} entries; head {found.head}; all of it holds")
+
+
+@_command()
+@click.option("--as-of", "day", type=click.DateTime(["%Y-%m-%d"]), help="By what was recorded by the end of this day.")
+@click.option("--csv", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write the journal lines here.")
+@_json_option
+def liability(config: Path | None, day: datetime | None, file: Path | None, as_json: bool) -> None:
+    """The points liability: deferred revenue, expected cost, what will be redeemed and when.
+
+    Example: scrm liability --as-of 2026-10-31 --csv journal.csv
+    """
+    from bot import liability as desk
+    from bot.settings import load
+
+    settings = load(config)
+    zone = settings.timezone
+    as_of = day.date() if day else datetime.now(zone).date()
+    one, records, journal = desk.look(settings.storage.url, as_of, zone)
+    if file is not None:
+        try:
+            desk.write_journal(journal, file)
+        except OSError as error:
+            raise Cannot(f"cannot write {file}: {error.strerror}") from None
+    if as_json:
+        _say_json(desk.as_json(one, records))
+        return
+    click.echo(desk.as_text(one, records))
+    if file is not None:
+        click.echo(f"{len(journal)} journal lines in {file}")
 
 
 @_command()

@@ -137,6 +137,7 @@ JOB_WORDS: Mapping[str, str] = MappingProxyType(
         "read unassigned": N_("读离职成员留下的客户"),
         "blank old texts": N_("清空过期的聊天文字"),
         "know regions": N_("查手机号归属地"),
+        "score forecasts": N_("核对公布过的积分兑换预测"),
         "settle newcomers": N_("判断新客户的生命周期"),
         "settle life cycles": N_("判断每位客户的生命周期"),
         "measure segments": N_("重新数分层的人数"),
@@ -159,6 +160,7 @@ OUTCOMES: tuple[tuple[str, str], ...] = (
     ("customers looked at: %(n)s", N_("看了 %(n)s 位客户")),
     ("carried out: %(n)s, over: %(m)s, told: %(told)s", N_("执行了 %(n)s 件，过期 %(m)s 件，通知了 %(told)s 人")),
     ("transactions sealed: %(n)s", N_("封了 %(n)s 笔")),
+    ("months scored: %(n)s", N_("核对了 %(n)s 个月的预测")),
     (
         "days closed: %(n)s, transactions: %(m)s, all of it holds",
         N_("结了 %(n)s 天的账，%(m)s 笔全都对得上"),

@@ -24,6 +24,7 @@ from scheduler import (
     joined_jobs,
     journey_jobs,
     kf_jobs,
+    liability_jobs,
     loop,
     mass_jobs,
     order_jobs,
@@ -375,6 +376,12 @@ def reconcile_points(hands: Hands) -> str:
     return f"days closed: {days}, transactions: {found.transactions}, {right}"
 
 
+def score_forecasts(hands: Hands) -> str:
+    """Say of each month of a published forecast of redemptions, once it is over, what came."""
+    work = partial(hands.work, cause="score forecasts")
+    return f"months scored: {liability_jobs.score(hands.engine, work, hands.stopping)}"
+
+
 def wipe_erased(hands: Hands) -> str:
     """Clean the database's files of somebody who was erased: what is deleted is not left lying there."""
     return "files cleaned" if wiping.carry_out(hands.engine, hands.clock()) else "nothing was erased"
@@ -495,6 +502,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("nightly sync", Daily(time(3, 0)), sync_nightly),
     Job("rep days", Daily(time(7, 30)), fetch_rep_days, patience=timedelta(hours=16)),
     Job("reconcile points", Daily(time(2, 40)), reconcile_points, patience=timedelta(hours=20)),
+    Job("score forecasts", Daily(time(3, 30)), score_forecasts, patience=timedelta(hours=20)),
     Job("blank old texts", Daily(time(3, 40)), blank_old_texts),
     Job("settle life cycles", Daily(time(4, 20)), settle_life_cycles, patience=timedelta(hours=16)),
     Job("measure segments", Daily(time(5, 30)), measure_segments, patience=timedelta(hours=16)),

@@ -5,7 +5,7 @@ of ``effective_at`` in the shop's time. The lots of one grant and all that came 
 end) are one family and count where they began. The sums are worked out by the database; what comes back are some
 numbers a month, however many lots there are.
 
-Of each family the entries sum to nothing, so points that were issued are redeemed, taken back, dead or still there.
+Of each family the entries sum to nothing: points that were issued are redeemed, taken back, dead or still there.
 *Taken back* is what a refund or a correction took unspent, and what paid a debt: a debt stands for points that had been
 spent already, and those stay redeemed.
 """
@@ -18,12 +18,11 @@ from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, case, func, literal_column, select
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from loyalty.expiry import add_months
 from loyalty.ledger.book import (
-    AVAILABLE,
     CLAW_LOSS,
     CLAWED,
     DEBT,
@@ -31,13 +30,12 @@ from loyalty.ledger.book import (
     EXPIRED,
     HELD,
     ISSUED,
-    PENDING,
     REDEEMED,
     TRANSIT,
 )
 from loyalty.liability.triangle import Cell, Cohort
 from storage.database import one_of
-from storage.tables import PointsEntry, PointsLot, PointsTxn, ShopOrder
+from storage.tables import PointsEntry, PointsLot, PointsLotNow, PointsTxn, ShopOrder
 
 PURCHASE, OTHER = KINDS = ("purchase", "other")
 """Points that were sold with something, and those that were given (marketing, compensation, re-issue)."""
@@ -47,6 +45,8 @@ NEVER = -1
 MOST_PART = (99, 100)
 """Points live as long as this part of them does: one lot that never dies does not make the others immortal."""
 BACK, GONE, OPEN, SET_APART = "back", "gone", "open", "set_apart"
+SPENT = (REDEEMED, DONATED)
+ENTRY = PointsEntry
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,6 @@ class Facts:
     sales: Mapping[date, Sale] = field(default_factory=dict)
     gone: Mapping[tuple[str, date], int] = field(default_factory=dict)
     """Dead and unspent, by kind and month of issue."""
-    left_over: int = 0
-    """Points of which the books do not say what became of them; there are none."""
 
     def month(self, index: int) -> date:
         """The first day of a month, counted from the first."""
@@ -123,7 +121,6 @@ def read(db: Session, as_of: date, zone: ZoneInfo) -> Facts:
         kind: Cell(_cohorts(facts, [one for one in told if one.kind == kind]), redeemers.get(kind, 0)) for kind in KINDS
     }
     facts.gone = _gone(facts, told)
-    facts.left_over = sum(one.amount for one in told)
     facts.sales = {facts.month(n): sale for n, sale in _sales(db, end, starts).items()}
     return facts
 
@@ -163,76 +160,123 @@ def _families() -> Any:
     return ends.where(before.origin_lot.is_(None)).cte("family")
 
 
+def _recorded(txn: Any, end: datetime) -> ColumnElement[bool]:
+    """Whether it was recorded by then, in words that are no index's: nearly all were, and to look each up is slower."""
+    return func.coalesce(txn.recorded_at, txn.effective_at) < end
+
+
 def _kind(lot: Any) -> ColumnElement[str]:
     return case((lot.origin == PURCHASE, literal_column(f"'{PURCHASE}'")), else_=literal_column(f"'{OTHER}'"))
 
 
 @dataclass(frozen=True)
 class Told:
-    """So many points of a cohort, in one answer of the database; all of a family sum to nothing."""
+    """So many points of a cohort."""
 
     kind: str
     cohort: int
     what: str
     """issued, redeemed, back, gone, open, set_apart."""
     month: int
-    """When; of what is issued, open or set apart: the last month it lives, or ``NEVER``."""
+    """When they were redeemed or taken back; of others the last month they live, or ``NEVER``."""
     amount: int
 
 
 def _told(db: Session, end: datetime, starts: Sequence[datetime]) -> list[Told]:
-    entry, txn, lot, root, born = PointsEntry, PointsTxn, PointsLot, aliased(PointsLot), aliased(PointsTxn)
-    family = _families()
-    bucket: ColumnElement[str] = entry.bucket.expression
-    over = and_(lot.expires_at.is_not(None), lot.expires_at <= end)
-    what = case(
-        (bucket == ISSUED, ISSUED),
-        (one_of(bucket, (REDEEMED, DONATED)), REDEEMED),
-        (one_of(bucket, (CLAWED, DEBT, CLAW_LOSS, TRANSIT)), BACK),
-        (bucket == EXPIRED, GONE),
-        (bucket == HELD, SET_APART),
-        (over, GONE),
-        else_=OPEN,
+    """What was issued, where it went, and what is there still or died.
+
+    Entries that only move points about are not asked for, which spares the database most of them: what came into lots
+    and did not go is there. Of lots that are over it is asked what is set apart, for that is not dead.
+    """
+    told: list[Told] = []
+    left: dict[tuple[str, int, int, bool], int] = defaultdict(int)
+    for kind, cohort, dies, over, amount in _issued(db, end, starts):
+        told.append(Told(kind, cohort, ISSUED, dies, amount))
+        left[kind, cohort, dies, bool(over)] += amount
+    for kind, cohort, what, month, dies, over, amount in _went(db, end, starts):
+        told.append(Told(kind, cohort, what, dies if what == SET_APART else month, amount))
+        left[kind, cohort, dies, bool(over)] -= amount
+    told += [Told(kind, cohort, GONE if over else OPEN, dies, n) for (kind, cohort, dies, over), n in left.items()]
+    return told
+
+
+def _summed(db: Session, rows: Any) -> Any:
+    """The rows of a question added up by all of their columns but the amount."""
+    groups = [one for one in rows.c if one.name != "amount"]
+    asked = select(*groups, func.sum(rows.c.amount)).group_by(*groups)
+    return ((*some, int(amount)) for *some, amount in db.execute(asked))
+
+
+def _dies(lot: Any, end: datetime, starts: Sequence[datetime]) -> tuple[ColumnElement[int], ColumnElement[bool]]:
+    """The last month in which a lot lives, and whether it is over: what was not told of by then still lives."""
+    last = case(
+        (lot.expires_at.is_(None), literal_column(str(NEVER))), else_=month_of(lot.expires_at, starts, last_alive=True)
     )
-    told_days = one_of(bucket, (ISSUED, PENDING, AVAILABLE, HELD))
-    upto = starts[: len(starts) - FURTHEST]
-    month = case(
-        (and_(told_days, lot.expires_at.is_(None)), literal_column(str(NEVER))),
-        (told_days, month_of(lot.expires_at, starts, last_alive=True)),
-        else_=month_of(txn.effective_at, upto),
+    waits: Any = select(literal_column("1")).where(
+        PointsLotNow.lot_id == lot.id,
+        PointsLotNow.notice_days > 0,
+        or_(PointsLotNow.not_before.is_(None), PointsLotNow.not_before > end),
     )
+    return last, and_(lot.expires_at.is_not(None), lot.expires_at <= end, ~waits.exists())
+
+
+def _issued(db: Session, end: datetime, starts: Sequence[datetime]) -> Any:
+    """Kind, month of issue, last month alive, whether over, points: of lots that came of no other."""
+    lot, txn = PointsLot, PointsTxn
+    dies, over = _dies(lot, end, starts)
+    cohort = month_of(txn.effective_at, starts[: len(starts) - FURTHEST])
+    rows = (
+        select(
+            _kind(lot).label("kind"),
+            cohort.label("cohort"),
+            dies.label("dies"),
+            over.label("over"),
+            lot.issued.label("amount"),
+        )
+        .join(txn, txn.id == lot.txn_id)
+        .where(_recorded(txn, end), lot.origin_lot.is_(None))
+    )
+    return _summed(db, rows.subquery())
+
+
+def _went(db: Session, end: datetime, starts: Sequence[datetime]) -> Any:
+    """Kind, month of issue, what became of them, when, last month alive, whether over, points."""
+    lot, root, born = PointsLot, aliased(PointsLot), aliased(PointsTxn)
+    family, bucket, upto = _families(), ENTRY.bucket.expression, starts[: len(starts) - FURTHEST]
+    dies, over = _dies(lot, end, starts)
+    what = case((one_of(bucket, SPENT), REDEEMED), (bucket == EXPIRED, GONE), (bucket == HELD, SET_APART), else_=BACK)
+    gone = one_of(bucket, (*SPENT, EXPIRED, CLAWED, DEBT, CLAW_LOSS, TRANSIT))
     rows = (
         select(
             _kind(root).label("kind"),
             month_of(born.effective_at, upto).label("cohort"),
             what.label("what"),
-            month.label("month"),
-            entry.amount.label("amount"),
+            month_of(PointsTxn.effective_at, upto).label("month"),
+            dies.label("dies"),
+            over.label("over"),
+            ENTRY.amount.label("amount"),
         )
-        .join(txn, txn.id == entry.txn_id)
-        .join(lot, lot.id == entry.lot_id)
+        .join(PointsTxn, PointsTxn.id == ENTRY.txn_id)
+        .join(lot, lot.id == ENTRY.lot_id)
         .outerjoin(family, family.c.lot_id == lot.id)
         .join(root, root.id == func.coalesce(family.c.root_id, lot.id))
         .join(born, born.id == root.txn_id)
-        .where(txn.recorded_at < end)
-        .subquery()
+        .where(_recorded(PointsTxn, end), or_(gone, and_(bucket == HELD, over)))
     )
-    groups = (rows.c.kind, rows.c.cohort, rows.c.what, rows.c.month)
-    asked = select(*groups, func.sum(rows.c.amount)).group_by(*groups)
-    return [Told(*one[:4], int(one[4])) for one in db.execute(asked)]
+    return _summed(db, rows.subquery())
 
 
 def _redeemers(db: Session, end: datetime) -> dict[str, int]:
     """How many accounts have ever spent points of each kind."""
-    entry, txn, lot, root = PointsEntry, PointsTxn, PointsLot, aliased(PointsLot)
+    lot, root = PointsLot, aliased(PointsLot)
     family = _families()
     asked = (
-        select(_kind(root).label("kind"), entry.account_id)
-        .join(txn, txn.id == entry.txn_id)
-        .join(lot, lot.id == entry.lot_id)
+        select(_kind(root).label("kind"), ENTRY.account_id)
+        .join(PointsTxn, PointsTxn.id == ENTRY.txn_id)
+        .join(lot, lot.id == ENTRY.lot_id)
         .outerjoin(family, family.c.lot_id == lot.id)
         .join(root, root.id == func.coalesce(family.c.root_id, lot.id))
-        .where(txn.recorded_at < end, one_of(entry.bucket.expression, (REDEEMED, DONATED)), entry.amount > 0)
+        .where(_recorded(PointsTxn, end), one_of(ENTRY.bucket.expression, SPENT), ENTRY.amount > 0)
         .distinct()
         .subquery()
     )
@@ -256,7 +300,7 @@ def _sales(db: Session, end: datetime, starts: Sequence[datetime]) -> dict[int, 
         .select_from(awards)
         .join(txn, txn.id == awards.c.txn_id)
         .outerjoin(order, and_(txn.source.startswith("order:"), order.source == source, order.order_no == number))
-        .where(txn.recorded_at < end)
+        .where(_recorded(txn, end))
         .subquery()
     )
     sums = (func.sum(one) for one in (rows.c.amount, rows.c.points, rows.c.unknown))
@@ -280,7 +324,7 @@ def _lives(told: Sequence[Told]) -> int | None:
     by_age: dict[int | None, int] = defaultdict(int)
     for one in told:
         if one.what == ISSUED:
-            by_age[None if one.month == NEVER else max(1, one.month - one.cohort + 1)] -= one.amount
+            by_age[None if one.month == NEVER else max(1, one.month - one.cohort + 1)] += one.amount
     total, so_far = sum(by_age.values()), 0
     for age in sorted(one for one in by_age if one is not None):
         so_far += by_age[age]
@@ -313,7 +357,7 @@ def _cohort(facts: Facts, number: int, told: Sequence[Told]) -> Cohort:
     for one in told:
         if one.what in (OPEN, SET_APART) and one.amount:
             dies[None if one.month == NEVER else max(one.month - number + 1, ages + 1)] += one.amount
-    issued = -sum(one.amount for one in told if one.what == ISSUED)
+    issued = sum(one.amount for one in told if one.what == ISSUED)
     alive = {age: points for age, points in dies.items() if points}
     return Cohort(facts.month(number), issued, redeemed, cancelled, recent, lately, alive)
 

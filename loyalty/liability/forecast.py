@@ -5,7 +5,7 @@ fitted (the factors' excess over one falls like a geometric row); where too litt
 point counts as one that will be redeemed: a liability is not lowered by a guess. Young cohorts go by what older ones
 came to. Point estimates are exact fractions; the interval draws each cohort's weight anew (Bayesian bootstrap, Rubin
 1981) and lets one of the errors that looking back has shown come again (``ratios``), from a fixed seed, in floats, so
-that the same cut-off always gives the same answer.
+that the same cut-off always gives the same answer; no draw goes beyond the points that are there.
 """
 
 import math
@@ -176,13 +176,16 @@ def prior(cohorts: Sequence[Cohort], of: Pattern, weights: Sequence[float] | Non
 
 
 def estimate(one: Cohort, of: Pattern, expected: Number | None, young: Number = YOUNG) -> Estimate:
-    """What is to come of a cohort: by its own pattern, or, younger than ``young``, by the rate of the others."""
+    """What is to come of a cohort: by its own pattern, or, younger than ``young``, by the rate of the others.
+
+    So goes one of which nothing was redeemed yet: times nothing is nothing, and would call all of it breakage.
+    """
     if not one.open:
         return Estimate(one, OVER, [])
     share = of.share(one.age)
     if of.tail == UNKNOWN:
         return _all(one)
-    if share and (share >= young or expected is None):
+    if one.at(one.age) and share and (share >= young or expected is None):
         return Estimate(one, CHAIN, _capped(one, of, one.at(one.age) / share - one.at(one.age)))
     if expected is None:
         return _all(one)
@@ -308,8 +311,10 @@ def _drawn(
     chance = random.Random(SEED + draw)  # noqa: S311  # draws a sample, guards nothing  # nosec B311
     weights = {id(one): [chance.expovariate(1.0) for _ in one.cohorts] for one in by.values()}
     _, found = _estimated(cells, by, lives, young, weights)
-    ratio = chance.choice(ratios) if ratios else 1.0
-    return [float(one) * ratio for one in _by_month(found)]
+    ratio, months = chance.choice(ratios) if ratios else 1.0, [float(one) for one in _by_month(found)]
+    there = sum(one.open for cell in cells.values() for one in cell.cohorts)
+    ratio = min(ratio, there / sum(months)) if sum(months) else ratio
+    return [one * ratio for one in months]
 
 
 def _range(value: Number, drawn: Sequence[float]) -> Range:

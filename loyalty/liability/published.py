@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from loyalty.expiry import add_months
 from loyalty.liability.facts import Facts
-from loyalty.liability.journal import booked_by
+from loyalty.liability.journal import Posting, booked_by, postings
 from loyalty.liability.report import Report, as_json
 from storage.database import insert_new_rows
 from storage.tables import PointsForecast, PointsForecastScore
@@ -92,7 +92,8 @@ class Due:
 
 def due(db: Session, today: date) -> list[Due]:
     """All such, the oldest month first."""
-    known = set(db.execute(select(PointsForecastScore.forecast_id, PointsForecastScore.month)).tuples())
+    scored = select(PointsForecastScore.forecast_id, PointsForecastScore.month)
+    known = {(number, month) for number, month in db.execute(scored)}
     this_month, found = today.replace(day=1), []
     for one in db.scalars(select(PointsForecast)):
         for told in one.months:
@@ -161,3 +162,20 @@ def records(db: Session, limit: int = 24) -> list[Record]:
     for one in db.scalars(own.order_by(PointsForecastScore.month)):
         scores[one.forecast_id].append(one)
     return [Record(one, scores[one.id]) for one in rows]
+
+
+# --- what is to be posted --------------------------------------------------------------------------------------------
+
+
+def journal(db: Session, one: Report) -> list[Posting]:
+    """The lines from the last publication before this day to this day; of a published day always the same."""
+    before = latest(db, one.facts.as_of)
+    kept = db.scalars(select(PointsForecast).where(PointsForecast.as_of == one.facts.as_of)).one_or_none()
+    now = kept.positions if kept is not None else booked_by(one)
+    return list(postings(one.facts.as_of, now, before.positions if before is not None else []))
+
+
+def journal_of(db: Session, row: PointsForecast) -> list[Posting]:
+    """The lines that a publication posted."""
+    before = latest(db, row.as_of)
+    return list(postings(row.as_of, row.positions, before.positions if before is not None else []))

@@ -154,6 +154,18 @@ def test_without_a_single_redemption_nothing_is_concluded() -> None:
     assert found.total.value == 3_000
 
 
+def test_a_cohort_of_which_nothing_was_redeemed_goes_by_the_others_however_old_it_is() -> None:
+    """Its own pattern would make nothing of it, and all of its part of the sales revenue at once."""
+    old = Cohort(date(2024, 1, 1), 1_000, (100, 300, 500, 500))
+    late = Cohort(date(2024, 2, 1), 1_000, (0, 0, 0), dies={4: 1_000})
+    found = forecast({"all": Cell([old, late])}, 4).cells["all"][1]
+    assert found.method == OTHERS
+    slow = Cohort(date(2024, 3, 1), 1_000, (0, 0), dies={4: 1_000})
+    of = pattern([old], 4)
+    assert estimate(slow, of, Fraction(1, 2)).ultimate == Fraction(1, 2) * 1_000 * (1 - of.share(2)) == 200
+    assert estimate(slow, of, None).method == ALL
+
+
 def test_no_month_takes_more_than_lives_in_it() -> None:
     """300 die at the end of age 2; the pattern would take 600 then and 600 later."""
     old = [Cohort(date(2024, 1, 1), 2_000, (600, 1_200, 1_800), dies={})]
@@ -260,7 +272,8 @@ def test_no_forecast_is_beyond_what_is_there_and_it_is_the_same_again(known: tup
             possible(one)
     assert first.total.value == sum((one.future for some in first.cells.values() for one in some), Fraction())
     assert sum((one.value for one in first.months), Fraction()) == first.total.value
-    assert all(one.low <= one.high for one in (first.total, *first.months))
+    there = 2 * sum(one.open for one in cell.cohorts)
+    assert all(0 <= one.low <= one.high <= there + 0.001 for one in (first.total, *first.months))
 
 
 @given(triangles())
