@@ -281,7 +281,10 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "order_line": "what was bought; by whom stands in shop_order",
         "order_source": "tills and shops",
         "pace": "how many messages a rep was sent",
+        "inbound_door": "other systems",
+        "inbound_seen": "ids of their messages, and how many orders were in each",
         "points_campaign": "for whom, as a filter",
+        "old_balance": "as points_entry",
         "points_counter": "as points_entry",
         "points_day": "sums of a day, of nobody",
         "points_entry": "an account; whose it is stands in points_account",
@@ -306,6 +309,9 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "tag_rule_version": "as tag_rule",
         "tier_change": "an account; whose it is stands in points_account",
         "user": "our own users",
+        "webhook": "other systems",
+        "webhook_message": "names a fact by its row, and whom it is about by an id of ours",
+        "webhook_wish": "as webhook",
     }
 )
 

@@ -34,6 +34,7 @@ from storage.tables import (
     GroupChat,
     GroupMember,
     Handover,
+    InboundDoor,
     Interaction,
     Interval,
     Journey,
@@ -67,6 +68,7 @@ from storage.tables import (
     Unassigned,
     User,
     Verdict,
+    Webhook,
     Welcome,
 )
 from storage.work import Work
@@ -132,6 +134,8 @@ NAMES: tuple[Column, ...] = (
     ShopOrder.claimed_by,
     PointsRules.made_by,
     Campaign.made_by,
+    Webhook.made_by,
+    InboundDoor.made_by,
 )
 """Columns that are a userid (or, where others may act too, can be one)."""
 WITHIN: tuple[tuple[Column, tuple[str, ...]], ...] = (

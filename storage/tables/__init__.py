@@ -17,6 +17,7 @@ from storage.tables.materials import LinkOpen, Material, TrackedLink
 from storage.tables.orders import OrderLine, OrderSource, Refund, ShopOrder
 from storage.tables.organisation import Department, Member
 from storage.tables.outreach import Broadcast, MassTask, RepCard, Touch
+from storage.tables.outside import InboundDoor, InboundSeen, OldBalance, Webhook, WebhookMessage, WebhookWish
 from storage.tables.people import Identity, Interaction, Interval, Person, Relation, RelationFact, is_head
 from storage.tables.points import (
     PointsAccount,
@@ -66,6 +67,8 @@ __all__ = [
     "HandoverRow",
     "IdempotentAnswer",
     "Identity",
+    "InboundDoor",
+    "InboundSeen",
     "InboxRow",
     "Interaction",
     "Interval",
@@ -82,6 +85,7 @@ __all__ = [
     "Material",
     "Media",
     "Member",
+    "OldBalance",
     "OrderLine",
     "OrderSource",
     "OutboxRow",
@@ -133,7 +137,10 @@ __all__ = [
     "User",
     "Verdict",
     "Webhook",
+    "Webhook",
     "WebhookCall",
+    "WebhookMessage",
+    "WebhookWish",
     "WebhookMessage",
     "WebhookWish",
     "Welcome",

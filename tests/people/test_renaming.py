@@ -44,6 +44,7 @@ NAMES_NOBODY = frozenset(
         *("broadcast.repeat", "enrolment.because", "enrolment.entry_key", "journey.read_to", "link_open.once"),
         *("material.contents", "material.open_tags", "rep_card.attachments", "step_run.outcome"),
         *("webhook_call.body", "webhook_call.once"),
+        *("inbound_door.template", "inbound_seen.answer", "inbound_seen.digest", "webhook.events"),
         *("bulk_job.tags", "channel.code", "channel.config_id", "mass_task.attachments", "mass_task.chat_ids"),
         *("mass_task.msgid", "mass_task.reached", "setting.value", "touch.external_userid"),
         "tracked_link.external_userid",
