@@ -102,7 +102,7 @@ def test_the_boss_publishes_a_month_and_it_is_scored_when_the_next_is_over(fresh
     assert f'<td class="num">{scored.actual:,}</td>' in page
 
 
-def test_the_journal_goes_to_the_accountant_and_is_written_down(traded: Counter) -> None:
+def test_the_journal_goes_to_the_accountant(traded: Counter) -> None:
     boss = traded.visitor("zhangsan")
     boss.post(f"{HERE}/parameters", WORTH)
     answer = boss.get(f"{HERE}/journal.csv?as_of=2026-11-15")
@@ -111,7 +111,6 @@ def test_the_journal_goes_to_the_accountant_and_is_written_down(traded: Counter)
     assert {row[0] for row in rows} == {"2026-11-15"}
     debit, credit = (round(sum(float(row[n] or 0) for row in rows), 2) for n in (2, 3))
     assert debit == credit > 0
-    assert traded.audit("liability.journal")[-1].details == {"lines": len(rows)}
 
 
 def test_an_earlier_day_is_shown_and_one_that_is_none_means_today(traded: Counter) -> None:

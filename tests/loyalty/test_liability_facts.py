@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select, update
 
 from loyalty.expiry import add_months
 from loyalty.ledger import earn
@@ -24,7 +24,7 @@ from loyalty.liability.parameters import Parameters
 from loyalty.liability.triangle import Cohort
 from soak import many
 from storage.database import UtcTime, open_engine, transaction
-from storage.tables import PointsEntry, PointsLot, PointsTxn, ShopOrder
+from storage.tables import PointsEntry, PointsLot, PointsLotNow, PointsTxn, ShopOrder
 from storage.tables.orders import reference
 from tests import databases
 from tests.loyalty.books import Books
@@ -124,6 +124,26 @@ def test_points_that_died_are_dead_before_anybody_sweeps_and_what_came_back_live
     january = cohort(after, PURCHASE, JANUARY)
     assert (january.redeemed, january.open, january.dies) == ((40, 10), 30, {3: 30})
     assert len(after.cells[PURCHASE].cohorts) == 1
+
+
+def test_points_whose_end_must_be_told_live_until_it_was(database_url: str) -> None:
+    books = Books(database_url)  # not proved at the end: it is told behind the books' back
+    books.award(100, lives=20)
+    books.award(10, lives=20)
+    with books.work() as work:
+        first = select(func.min(PointsLotNow.lot_id)).scalar_subquery()
+        own = update(PointsLotNow).where(PointsLotNow.lot_id == first)
+        work.db.execute(own.values(notice_days=30), execution_options={"synchronize_session": False})
+    books.to(40)
+    found = facts(books, date(2026, 1, 31))
+    january = cohort(found, PURCHASE, JANUARY)
+    assert (january.open, january.dies, found.gone[PURCHASE, JANUARY]) == (100, {2: 100}, 10)
+    with books.work() as work:
+        told = own.values(not_before=datetime(2026, 3, 10, tzinfo=UTC))
+        work.db.execute(told, execution_options={"synchronize_session": False})
+    assert facts(books, date(2026, 1, 31)) == found  # told later: that day says the same
+    assert cohort(facts(books, date(2026, 3, 31)), PURCHASE, JANUARY).open == 0
+    books.close()
 
 
 def test_an_earlier_day_answers_the_same_whenever_it_is_asked(books: Books) -> None:
