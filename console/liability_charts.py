@@ -48,7 +48,7 @@ def curves(some: Sequence[tuple[str, Sequence[float]]], ages: int) -> Sketch:
         places = [(round(age * step, 3), round(TOP + TALL * (1 - share / most), 1)) for age, share in enumerate(shares)]
         drawn.strokes.extend(Stroke(*one, *other, look) for one, other in pairwise(places))
         if look == "expected" and places:
-            drawn.numbers.append(Mark(min(places[-1][0] + 3, 97), places[-1][1] + 4, f"{100 * shares[-1]:.0f}%"))
+            drawn.numbers.append(Mark(min(places[-1][0], 97), places[-1][1] - 6, f"{100 * shares[-1]:.0f}%"))
     every = max(1, -(-ages // LABELS))
     drawn.labels.extend(
         Mark(round(age * step, 3), TOP + TALL + FOOT - 6, str(age), minor=age % (2 * every) != 0)
