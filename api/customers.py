@@ -13,7 +13,7 @@ from api import here, paging
 from api.operations import Call, Reply
 from api.problems import CONFLICT, Problem, invalid, not_found
 from api.shapes import Asked, Line, Loose, Paged, Prose, Query, Shape, TagId, example
-from loyalty import accounts
+from loyalty import accounts, tiers
 from loyalty.ledger.standing import Standing
 from people import birthdays, blocklist, directory, identities, joining, persons
 from people.cards import Card, cards
@@ -99,7 +99,9 @@ class PointsShape(Shape):
     pending: int = Field(description="Earned, and not to be spent before its time.")
     held: int = Field(description="Set apart for something that is not decided yet.")
     debt: int = Field(description="Owed, because what was refunded had been spent; earned points pay it first.")
-    tier: str | None = Field(description="Null until there are levels.")
+    tier: str = Field(
+        description="The key of their level, the lowest for whoever has not earned another.", examples=["silver"]
+    )
     expiring: list[ExpiryShape]
 
 
@@ -277,39 +279,33 @@ def _customer(db: Session, person: Person) -> CustomerShape:
 
 def all_shown(db: Session, people: Sequence[Person]) -> list[CustomerShape]:
     """These customers as the API shows them, in their order."""
-    points = standings(db, people, here.now())
-    found = cards(db, here.EVERYBODY, people)
-    return [shown(one, here.zone(), points[one.person.id], here.now()) for one in found]
+    points = points_of(db, people, here.now(), here.zone())
+    return [shown(one, here.zone(), points[one.person.id]) for one in cards(db, here.EVERYBODY, people)]
 
 
-def standings(db: Session, people: Sequence[Person], at: datetime) -> dict[int, Standing]:
-    """What these people have in points, each over all their anchors."""
-    ids = [one.id for one in people]
-    anchors: dict[int, list[int]] = {one: [one] for one in ids}
-    for anchor, head in db.execute(select(Person.id, Person.merged_into).where(Person.merged_into.in_(ids))):
-        anchors[head or anchor].append(anchor)
-    return accounts.standings(db, anchors, at)
+def points_of(db: Session, people: Sequence[Person], at: datetime, zone: ZoneInfo) -> dict[int, PointsShape]:
+    """What these people have in points, each over all their anchors, and their levels; a handful of questions."""
+    anchors = persons.anchors_of(db, [one.id for one in people])
+    known = accounts.by_person(db, [one for some in anchors.values() for one in some])
+    own = {head: [known[one] for one in some if one in known] for head, some in anchors.items()}
+    levels = tiers.levels_at(db, [(own[one], at) for one in anchors])
+    found = accounts.standings(db, anchors, at)
+    return {one: points_shown(found[one], level.key, at, zone) for one, level in zip(anchors, levels, strict=True)}
 
 
-def points_of(db: Session, person: Person) -> PointsShape:
-    """What one customer has in points."""
-    standing = accounts.standing_of(db, persons.anchors(db, person.id), here.now())
-    return points_shown(standing, here.now(), here.zone())
-
-
-def points_shown(standing: Standing, at: datetime, zone: ZoneInfo) -> PointsShape:
+def points_shown(standing: Standing, tier: str, at: datetime, zone: ZoneInfo) -> PointsShape:
     """What somebody has in points, as the API shows it."""
     return PointsShape(
         available=standing.available,
         pending=standing.pending,
         held=standing.held,
         debt=standing.debt,
-        tier=None,
+        tier=tier,
         expiring=[ExpiryShape(on=day, points=n) for day, n in standing.ends(at, zone)],
     )
 
 
-def shown(card: Card, zone: ZoneInfo, points: Standing, at: datetime) -> CustomerShape:
+def shown(card: Card, zone: ZoneInfo, points: PointsShape) -> CustomerShape:
     """A customer as the API shows one, with every time in the shop's zone."""
     return CustomerShape(
         id=persons.public_id(card.person.id),
@@ -332,7 +328,7 @@ def shown(card: Card, zone: ZoneInfo, points: Standing, at: datetime) -> Custome
         birthday=birthdays.shown(card.person) or None,
         life_cycle=cast("LifeCycle | None", card.person.life_cycle),
         tags=[_tag(one, zone) for one in card.tags],
-        points=points_shown(points, at, zone),
+        points=points,
         opted_out=card.person.opted_out,
     )
 

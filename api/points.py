@@ -140,7 +140,8 @@ class CaptureAsked(Asked):
 def get_points(call: Call, customer_id: str) -> Reply:
     """What a customer has: what can be spent, what is pending, set apart or owed, and when which points expire."""
     with reading(here.engine()) as db:
-        return Reply(200, points_of(db, person_named(db, customer_id)))
+        person = person_named(db, customer_id)
+        return Reply(200, points_of(db, [person], here.now(), here.zone())[person.id])
 
 
 def list_point_entries(call: Call, customer_id: str, query: EntriesQuery) -> Reply:

@@ -43,8 +43,8 @@ def show(engine: Engine, zone: ZoneInfo, name: str) -> dict[str, Any] | None:
         if person is None:
             return None
         (card,), now = cards(db, ALL, [person]), utc_now()
-        points = customers.standings(db, [person], now)[person.id]
-    return customers.shown(card, zone, points, now).model_dump(mode="json")
+        points = customers.points_of(db, [person], now, zone)[person.id]
+    return customers.shown(card, zone, points).model_dump(mode="json")
 
 
 def as_text(found: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import select
 
 from insight import segments
-from loyalty import campaigns, order_points, tiers
+from loyalty import accounts, campaigns, order_points, tiers
 from loyalty.earning import ONE
 from loyalty.ledger import bulk
 from loyalty.order_points import Paid, Returned
@@ -68,10 +68,10 @@ def _whose(work: Work, given: Iterable[GivenOrder | GivenRefund]) -> dict[Who, t
 
 def _earn(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]) -> dict[str, int]:
     """Let orders earn in the order they were paid, and tell of them."""
-    accounts = bulk.open_accounts(work, {anchor for _, _, (_, anchor) in bought})
+    own = bulk.open_accounts(work, {anchor for _, _, (_, anchor) in bought})
     in_time = sorted(bought, key=lambda one: (one[1].paid_at, one[0]))
     meant, levels = _meant(work, in_time), _levels(work, in_time)
-    paid = [_paid(one, accounts[anchor], meant[head], level)
+    paid = [_paid(one, own[anchor], meant[head], level)
             for (_, one, (head, anchor)), level in zip(in_time, levels, strict=True)]  # fmt: skip
     points = order_points.earn(work, paid)
     orders.tell(work, [_bought(one, whose, points) for _, one, whose in in_time])
@@ -93,9 +93,11 @@ def _meant(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]
 
 def _levels(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]) -> list[Level]:
     """The level that held when each of these was paid; all accounts of a person count together."""
+    if not tiers.multiplies(work.db):
+        return [tiers.scheme(work.db).levels[0]] * len(bought)
     anchors = persons.anchors_of(work.db, {head for _, _, (head, _) in bought})
-    accounts = order_points.accounts_of(work.db, {one for some in anchors.values() for one in some})
-    own = {head: [accounts[one] for one in some if one in accounts] for head, some in anchors.items()}
+    known = accounts.by_person(work.db, {one for some in anchors.values() for one in some})
+    own = {head: [known[one] for one in some if one in known] for head, some in anchors.items()}
     return tiers.levels_at(work.db, [(own[head], one.paid_at) for _, one, (head, _) in bought])
 
 
@@ -123,7 +125,7 @@ def _look_at_levels(work: Work, heads: Collection[int]) -> None:
     if len(heads) > FEW:
         return
     for some in persons.anchors_of(work.db, heads).values():
-        if own := order_points.accounts_of(work.db, some):
+        if own := accounts.by_person(work.db, some):
             tiers.look(work, list(own.values()))
 
 

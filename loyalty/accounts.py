@@ -4,7 +4,7 @@ So nothing is rewritten when two turn out to be one person, or one turns out to 
 anchors of a person are, ``people.persons.anchors`` says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -19,6 +19,11 @@ from storage.work import Work
 def accounts_of(db: Session, person_ids: Sequence[int]) -> Sequence[int]:
     """The ids of the accounts of these people, in ascending order; empty when none was opened."""
     return list(_whose(db, person_ids))
+
+
+def by_person(db: Session, person_ids: Collection[int]) -> dict[int, int]:
+    """The accounts there are of these anchors, by anchor."""
+    return {person_id: account_id for account_id, person_id in _whose(db, sorted(person_ids)).items()}
 
 
 def _whose(db: Session, person_ids: Sequence[int]) -> Mapping[int, int]:

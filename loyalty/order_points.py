@@ -3,7 +3,7 @@
 The award of an order holds why it is so many (``result.because``); a refund works from that, never from today's rules.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -17,7 +17,7 @@ from loyalty.ledger import bulk, claw, spend
 from loyalty.ledger.book import REDEEMED, About
 from loyalty.ledger.earn import Grant
 from loyalty.programme import Rules
-from storage.tables import PointsAccount, PointsEntry, PointsTxn
+from storage.tables import PointsEntry, PointsTxn
 from storage.work import Work
 
 ACTOR = "orders"
@@ -38,12 +38,6 @@ class Paid:
     """Campaigns with an audience that has this person."""
     tier: str = ""
     tier_factor: int = earning.ONE
-
-
-def accounts_of(db: Session, person_ids: Collection[int]) -> dict[int, int]:
-    """The accounts there are of these people (anchors), by person."""
-    own = select(PointsAccount.person_id, PointsAccount.id).where(PointsAccount.person_id.in_(person_ids))
-    return {person_id: account_id for person_id, account_id in db.execute(own) if person_id is not None}
 
 
 def earn(work: Work, orders: Sequence[Paid]) -> dict[str, int]:

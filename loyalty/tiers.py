@@ -287,7 +287,7 @@ def levels_at(db: Session, asked: Sequence[tuple[Sequence[int], datetime]]) -> l
     ids = {account_id for accounts, _ in asked for account_id in accounts}
     own = select(TierChange).where(TierChange.account_id.in_(ids)).order_by(TierChange.at, TierChange.id)
     changes: dict[int, list[TierChange]] = {}
-    for one in db.scalars(own) if any(one.factor != ONE for one in set_here.levels) else ():
+    for one in db.scalars(own):
         changes.setdefault(one.account_id, []).append(one)
     found = []
     for accounts, moment in asked:
@@ -299,6 +299,11 @@ def levels_at(db: Session, asked: Sequence[tuple[Sequence[int], datetime]]) -> l
 
 def _newest(changes: Sequence[TierChange], moment: datetime) -> TierChange | None:
     return next((one for one in reversed(changes) if one.at <= moment), None)
+
+
+def multiplies(db: Session) -> bool:
+    """Whether any tier makes orders earn more."""
+    return any(one.factor != ONE for one in scheme(db).levels)
 
 
 def history(db: Session, account_ids: Sequence[int]) -> Sequence[TierChange]:

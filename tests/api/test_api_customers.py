@@ -55,7 +55,7 @@ def test_a_customer_has_the_shape_others_build_on(shop: Shop, api: Caller, rain:
             }
         ],
         "life_cycle": None,
-        "points": {"available": 0, "pending": 0, "held": 0, "debt": 0, "tier": None, "expiring": []},
+        "points": {"available": 0, "pending": 0, "held": 0, "debt": 0, "tier": "silver", "expiring": []},
         "opted_out": False,
     }
 

@@ -53,7 +53,7 @@ def test_a_customer_has_points_pending_ones_and_days_on_which_they_end(api: Call
         "pending": 30,
         "held": 0,
         "debt": 0,
-        "tier": None,
+        "tier": "silver",
         "expiring": [{"on": f"{last:%Y-%m-%d}", "points": 100}],
     }
     assert api.get(f"/customers/{rain}/points") == points
