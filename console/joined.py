@@ -42,6 +42,8 @@ SOURCE_WORDS: Mapping[str, str] = {
     "remark": N_("成员备注"),
     "asked": N_("成员想绑定"),
     "api": N_("接口"),
+    "confirmed": N_("客户确认"),
+    "wechat": N_("微信登录"),
 }
 WHAT_WORDS: Mapping[str, str] = {
     "interaction": N_("经过"),

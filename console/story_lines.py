@@ -57,6 +57,7 @@ KINDS: Mapping[str, Kind] = {
     "did": Kind(N_("在 %(source)s%(sign)s%(what)s"), "stars"),
     "merged": Kind(N_("和 %(customer)s 是同一位客户，已合并"), "union"),
     "separated": Kind(N_("和 %(customer)s 不是同一位客户，已拆开"), "subtract", "warn"),
+    "confirmed": Kind(N_("%(by)s 确认了是客户本人"), "patch-check", "good"),
     "handed_over": Kind(N_("由 %(by)s 转交给 %(to)s"), "arrow-left-right"),
 }
 SPOKEN = frozenset({"note", "welcomed", "kf_in", "kf_out", "forwarded", "card_sent", "task", "task_done"})
@@ -77,6 +78,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
             "deleted_by_customer",
             "transferred",
             "transfer_failed",
+            "confirmed",
         ),
     ),
     "chat": (N_("聊天"), ("kf_in", "kf_out", "kf_event", "forwarded", "card_sent")),

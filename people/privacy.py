@@ -48,6 +48,8 @@ from storage.tables import (
     LifecycleChange,
     LinkOpen,
     OutboxRow,
+    OwnPage,
+    OwnVisit,
     Person,
     PersonalTag,
     PersonTag,
@@ -190,6 +192,10 @@ def _links(one: Traces) -> ColumnElement[bool]:
     return or_(TrackedLink.person_id.in_(one.people), TrackedLink.external_userid.in_(one.externals))
 
 
+def _visits(one: Traces) -> ColumnElement[bool]:
+    return OwnVisit.page_id.in_(select(OwnPage.id).where(OwnPage.person_id.in_(one.people)))
+
+
 def _bulk_rows(one: Traces) -> ColumnElement[bool]:
     """Also lines that were refused because whoever sent the file may not see this person."""
     asked = [value for _, value in one.identities]
@@ -229,6 +235,8 @@ HOLDINGS: tuple[Holding, ...] = (
     Holding(TrackedLink, _links),
     Holding(RepCard, _own(RepCard.person_id)),
     Holding(Touch, _own(Touch.person_id)),
+    Holding(OwnVisit, _visits),
+    Holding(OwnPage, _own(OwnPage.person_id)),
     Holding(SegmentMember, _own(SegmentMember.person_id)),
     Holding(LifecycleChange, _own(LifecycleChange.person_id)),
     Holding(PointsAccount, _own(PointsAccount.person_id), RELEASE),

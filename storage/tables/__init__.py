@@ -18,6 +18,7 @@ from storage.tables.orders import OrderLine, OrderSource, Refund, ShopOrder
 from storage.tables.organisation import Department, Member
 from storage.tables.outreach import Broadcast, MassTask, RepCard, Touch
 from storage.tables.outside import InboundDoor, InboundSeen, OldBalance, Webhook, WebhookMessage, WebhookWish
+from storage.tables.own_pages import OwnPage, OwnVisit
 from storage.tables.people import Identity, Interaction, Interval, Person, Relation, RelationFact, is_head
 from storage.tables.points import (
     PointsAccount,
@@ -89,6 +90,8 @@ __all__ = [
     "OrderLine",
     "OrderSource",
     "OutboxRow",
+    "OwnPage",
+    "OwnVisit",
     "Pace",
     "Person",
     "PersonTag",

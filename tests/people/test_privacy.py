@@ -33,6 +33,7 @@ from storage.tables import (
     KfAccount,
     Material,
     OutboxRow,
+    OwnPage,
     Person,
     Relation,
     RuleHit,
@@ -82,6 +83,10 @@ class House:
         self.keys |= {"handover": plan.id, "api_key": key.id, "interaction": line.id, "kf_account": "wk1"}
         self.keys["segment"] = segment.id
         self.keys |= on_the_way
+        page = OwnPage(person_id=self.person.id, token=f"m{self.person.id}", made_at=NOW, revoked_at=NOW)
+        db.add(page)
+        db.flush()
+        self.keys["own_page"] = page.id
 
     def _on_the_way(self, db: Session) -> dict[str, Any]:
         """A journey this person is on, and a link that was made for them."""

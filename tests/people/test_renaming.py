@@ -47,7 +47,7 @@ NAMES_NOBODY = frozenset(
         *("inbound_door.template", "inbound_seen.answer", "inbound_seen.digest", "webhook.events"),
         *("bulk_job.tags", "channel.code", "channel.config_id", "mass_task.attachments", "mass_task.chat_ids"),
         *("mass_task.msgid", "mass_task.reached", "setting.value", "touch.external_userid"),
-        "tracked_link.external_userid",
+        *("own_visit.digest", "tracked_link.external_userid"),
         *("channel.name", "channel.tags", "channel.welcome", "conversation.external_userid", "conversation.open_kfid"),
         *("erasure.counts", "erasure.digests", "gate.api", "group_chat.chat_id", "group_chat.version"),
         *("group_member.chat_id", "handover.moved", "handover_row.external_userid", "idempotent_answer.request_digest"),
