@@ -14,7 +14,7 @@ from console.books import FILL_WORDS
 from console.cursors import read_cursor, write_cursor
 from console.doors import guarded
 from console.words import N_, _
-from people import alarms, persons, reviews, tasks, today
+from people import alarms, match_rates, persons, reviews, tasks, today
 from people.access import Sight
 from storage import inbox, outbox, sheets
 from storage.tables import Channel, Person, Progress, Task
@@ -69,6 +69,9 @@ def show() -> str:
             "alarms": alarms.standing(db) if here.may("see_operations") else [],
             "follow_ups": (due := _follow_ups(db)),
             "about": _about(db, sight, due),
+            "by_store": match_rates.by_store(db, sight, day, zone),
+            "by_rep": (by_rep := match_rates.by_rep(db, sight, day, zone)),
+            "rep_names": rep_names(db, sight, [one.name for one in by_rep]),
             "has_channels": db.scalar(select(Channel.id).limit(1)) is not None,
         }
     return render_template(

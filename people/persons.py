@@ -47,10 +47,10 @@ def head_of(db: Session, person: Person) -> Person:
 
 def anchors_of(db: Session, heads: Collection[int]) -> dict[int, list[int]]:
     """The anchors of several people at once, the head of each first."""
-    found = {one: [one] for one in heads}
+    found: dict[int | None, list[int]] = {one: [one] for one in heads}
     for anchor, head in db.execute(select(Person.id, Person.merged_into).where(Person.merged_into.in_(found))):
         found[head].append(anchor)
-    return found
+    return {one: some for one, some in found.items() if one is not None}
 
 
 def anchors(db: Session, person_id: int) -> list[int]:
