@@ -6,7 +6,7 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, func, select, update
 
@@ -124,6 +124,34 @@ def test_points_that_died_are_dead_before_anybody_sweeps_and_what_came_back_live
     january = cohort(after, PURCHASE, JANUARY)
     assert (january.redeemed, january.open, january.dies) == ((40, 10), 30, {3: 30})
     assert len(after.cells[PURCHASE].cohorts) == 1
+
+
+def test_what_is_set_apart_does_not_die_with_its_lot(books: Books) -> None:
+    books.award(100, lives=20)
+    hold = books.hold(40, days=60)
+    books.to(45)
+    found = facts(books, date(2026, 1, 31))
+    january = cohort(found, PURCHASE, JANUARY)
+    assert (january.open, january.dies, found.gone[PURCHASE, JANUARY]) == (40, {2: 40}, 60)
+    books.sweep()
+    assert facts(books, date(2026, 1, 31)) == found
+    books.capture(hold)
+    assert cohort(facts(books, date(2026, 2, 28)), PURCHASE, JANUARY).redeemed == (0, 40)
+
+
+def test_points_count_where_they_began_however_often_they_changed_hands_and_lots(books: Books) -> None:
+    books.award(100, lives=20)
+    books.transfer(15)
+    spent = books.redeem(15, who=1)
+    books.to(50)
+    books.give_back(spent, 15, grace=30)  # a lot that came of a lot that came of the first
+    books.redeem(5, who=1)
+    found = facts(books, date(2026, 2, 28))
+    (january,) = found.cells[PURCHASE].cohorts
+    assert found.cells[OTHER].cohorts == []
+    assert (january.month, january.issued, january.redeemed) == (JANUARY, 100, (15, 5))
+    assert (january.open, january.taken_back, found.gone[PURCHASE, JANUARY]) == (10, 0, 85)
+    assert found.cells[PURCHASE].redeemers == 1
 
 
 def test_points_whose_end_must_be_told_live_until_it_was(database_url: str) -> None:
@@ -322,7 +350,7 @@ def play(books: Books, doings: list[tuple[str, int, int]]) -> None:
 
 
 @given(doings=DOINGS, days=st.integers(0, 60))
-@settings(max_examples=many(12, 500), deadline=None)
+@settings(max_examples=many(12, 500), deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_whatever_happens_every_point_is_accounted_for_as_of_any_day(
     tmp_path_factory: pytest.TempPathFactory, sqlite_template: object, doings: list[tuple[str, int, int]], days: int
 ) -> None:
