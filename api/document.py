@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api import webhooks
 from api.operations import Operation
 from api.problems import (
     BAD_METHOD,
@@ -46,6 +47,8 @@ PATH_VALUES = {
     "broadcast_id": ("The broadcast's id.", "b_3"),
     "journey_id": ("The journey's id.", "j_3"),
     "approval_id": ("The approval's id.", "a_7"),
+    "webhook_id": ("The webhook's id.", "w_3"),
+    "message_id": ("The message's id.", "msg_3_17"),
     "hold_id": ("The hold's id.", "h_878398122012345"),
 }
 ABOUT = f"""\
@@ -53,7 +56,8 @@ Customers, channel codes, tags, segments, the library, broadcasts and journeys o
 
 **Keys.** Send `Authorization: Bearer KEY`. A key is made in the console or by `scrm key create NAME --scope SCOPE` \
 and shown once. Scopes: `all`, a subject (`customers`, `channels`, `tags`, `segments`, `materials`, `broadcasts`, \
-`journeys`, `reports`), or one half of it (`customers:read`, `channels:write`). Cookies never count.
+`journeys`, `reports`, `orders`, `points`, `events`, `webhooks`), or one half of it (`customers:read`, \
+`channels:write`). Cookies never count.
 
 **Errors** are problem documents (RFC 9457). Programs look at `type`; each is explained at its own address, all at \
 [/api/v1/problems](/api/v1/problems).
@@ -90,6 +94,7 @@ def _document() -> dict[str, Any]:
         "security": [{"key": []}],
         "tags": [{"name": one} for one in dict.fromkeys(operation.subject for operation in OPERATIONS)],
         "paths": paths,
+        "webhooks": webhooks.described(),
         "components": {
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}},
             "schemas": definitions,

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import cast
 from zoneinfo import ZoneInfo
 
+from cryptography.fernet import Fernet
 from flask import current_app, request
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -66,6 +67,16 @@ def home() -> str:
 def pending_days() -> int:
     """How long points of an order wait."""
     return cast(int, current_app.extensions["pending_days"])
+
+
+def cipher() -> Fernet:
+    """Seals and opens secrets of others that we keep."""
+    return cast(Fernet, current_app.extensions["cipher"])
+
+
+def private_networks() -> bool:
+    """Whether calls may lead into private networks."""
+    return bool(current_app.extensions["private_networks"])
 
 
 def bell() -> Bell:

@@ -1,12 +1,13 @@
 """Builds every long-lived part, once. This is the only place where they meet."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import requests
+from cryptography.fernet import Fernet
 from sqlalchemy import Engine, make_url
 
 from bot.settings import Receiver, Settings, WeComSettings
@@ -60,6 +61,11 @@ class Parts:
         quiet = Quiet(own.quiet_from, own.quiet_to)
         return Rules(own.quota, timedelta(hours=own.min_gap_hours), quiet, own.second_above)
 
+    @property
+    def cipher(self) -> Fernet:
+        """Seals and opens secrets of others that we keep."""
+        return cipher_from(self.settings.web.secret_key.get_secret_value())
+
     def envelopes(self) -> dict[str, Envelope]:
         """One envelope for each receiver, by the last part of its address."""
         wecom = self.settings.wecom
@@ -84,7 +90,8 @@ class Parts:
         watch = self.settings.wecom.watch
         days = self.settings.privacy.keep_text_days
         home = self.settings.web.home
-        return Hands(self.engine, self.gateway, self.clock, self.zone, watch, ring, stopping, self.rules, days, home)
+        hands = Hands(self.engine, self.gateway, self.clock, self.zone, watch, ring, stopping, self.rules, days, home)
+        return replace(hands, cipher=self.cipher, private=self.settings.webhooks.private_networks)
 
     def loop(self, ring: Callable[[], None], stopping: Callable[[], bool]) -> Loop:
         """Keeps the timetable."""

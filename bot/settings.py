@@ -179,6 +179,12 @@ class PointsSettings(Section):
     pending_days: int = Field(default=7, ge=0)
 
 
+class WebhookSettings(Section):
+    """Calls of other systems' addresses."""
+
+    private_networks: bool = False
+
+
 class WebSettings(Section):
     """Where we listen and how we are reached from outside."""
 
@@ -214,6 +220,7 @@ class Settings(BaseSettings):
     contact: ContactSettings = ContactSettings()
     privacy: PrivacySettings = PrivacySettings()
     points: PointsSettings = PointsSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     web: WebSettings
 
     @classmethod

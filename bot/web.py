@@ -62,6 +62,8 @@ def _looked_up_in_views(parts: Parts) -> dict[str, Any]:
         "home": parts.settings.web.home,
         "intake": parts.intake,
         "bell": parts.bell,
+        "cipher": parts.cipher,
+        "private_networks": parts.settings.webhooks.private_networks,
         "base_url": parts.settings.web.base_url,
         "corp_id": wecom.corp_id,
         "agent_id": wecom.agent_id,

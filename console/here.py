@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import Any, NoReturn, cast
 from zoneinfo import ZoneInfo
 
+from cryptography.fernet import Fernet
 from flask import abort, current_app, g, request
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -74,6 +75,16 @@ def home() -> str:
 def intake() -> Intake:
     """Keeps events durably: what a customer's page tells takes the road that WeCom's events take."""
     return cast(Intake, current_app.extensions["intake"])
+
+
+def cipher() -> Fernet:
+    """Seals and opens secrets of others that we keep."""
+    return cast(Fernet, current_app.extensions["cipher"])
+
+
+def private_networks() -> bool:
+    """Whether calls may lead into private networks."""
+    return bool(current_app.extensions["private_networks"])
 
 
 def bell() -> Bell:

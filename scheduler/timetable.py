@@ -9,10 +9,12 @@ from datetime import date, datetime, time, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
+from cryptography.fernet import Fernet
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from outreach import opens
+from outreach import webhooks as told
 from outreach.budget import Rules
 from people import alarms, kf_accounts, persons, profiles, retention, tasks
 from scheduler import (
@@ -28,6 +30,7 @@ from scheduler import (
     loop,
     mass_jobs,
     order_jobs,
+    outgoing,
     points_jobs,
     reconcile,
     rep_days,
@@ -77,6 +80,10 @@ class Hands:
     """So long what people wrote is kept; 0: for ever."""
     home: str = ""
     """Where customers' own pages are."""
+    cipher: Fernet | None = None
+    """Opens what is sealed in the database: the secrets of webhooks."""
+    private: bool = False
+    """Whether calls may lead into private networks."""
 
     def work(self, db: Session, cause: str) -> Work:
         """Work inside an open transaction."""
@@ -434,7 +441,7 @@ def tidy(hands: Hands) -> str:
         answers.forget_old(db, now)
     events = _forget_in_turns(hands, inbox.forget_old)
     calls = _forget_in_turns(hands, outbox.forget_old)
-    while not hands.stopping() and _forget_a_bulk_job(hands):
+    while not hands.stopping() and (_forget_a_bulk_job(hands) or _forget_told(hands)):
         pass
     runs = loop.forget_old_runs(hands.engine, now)
     return f"removed: {events} events, {calls} calls, {runs} job runs"
@@ -443,6 +450,11 @@ def tidy(hands: Hands) -> str:
 def _forget_a_bulk_job(hands: Hands) -> int:
     with transaction(hands.engine) as db:
         return bulk.forget_old(db, hands.clock() - KEEP_HANDLED, FORGET_A_TURN)
+
+
+def _forget_told(hands: Hands) -> int:
+    with transaction(hands.engine) as db:
+        return told.forget_old(db, hands.clock(), FORGET_A_TURN)
 
 
 def _forget_in_turns(hands: Hands, forget: Callable[[Session, datetime, int], int]) -> int:
@@ -481,6 +493,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("look at tiers", Every(timedelta(seconds=30)), tier_jobs.look_at_tiers),
     Job("tend approvals", Every(timedelta(seconds=10)), approval_jobs.tend_approvals),
     Job("call webhooks", Every(timedelta(seconds=10)), webhooks.call_webhooks),
+    Job("send webhooks", Every(timedelta(seconds=5)), outgoing.send),
     Job("keep days", Every(timedelta(minutes=1)), journey_jobs.keep_days),
     Job("look into segments", Every(timedelta(minutes=15)), journey_jobs.look_into_segments),
     Job("end cards", Every(timedelta(seconds=30)), rep_jobs.end_cards),

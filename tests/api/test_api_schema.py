@@ -56,6 +56,8 @@ def named(shop: Shop) -> dict[str, list[str]]:
         "broadcast_id": ["b_1"],
         "approval_id": ["a_1"],
         "journey_id": ["j_1"],
+        "webhook_id": ["w_1"],
+        "message_id": ["msg_1_1"],
         "hold_id": [_hold(shop), "h_1"],
         "code": [one["code"] for one in caller.get("/channels", limit=5)["items"]] or ["c1"],
     }

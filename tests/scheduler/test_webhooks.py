@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from scheduler import webhooks
-from scheduler.webhooks import NotThere, look_up
+from scheduler import calling, webhooks
+from scheduler.calling import NotThere, look_up
 from storage.tables import WebhookCall
 from tests.shop import Shop
 
@@ -40,7 +40,7 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     Receiver.answers, Receiver.heard = [], []
     server = HTTPServer(("127.0.0.1", 0), Receiver)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(webhooks, "is_outside", lambda ip: ip == "127.0.0.1")
+    monkeypatch.setattr(calling, "is_outside", lambda ip: ip == "127.0.0.1")
     yield f"http://127.0.0.1:{server.server_port}/hook?a=1"
     server.shutdown()
     server.server_close()
@@ -57,6 +57,8 @@ def planned(shop: Shop, url: str) -> None:
     [
         *("127.0.0.1", "localhost", "[::1]", "169.254.169.254", "10.1.2.3", "192.168.0.1", "172.16.0.9", "0.0.0.0"),
         *("0177.0.0.1", "0x7f000001", "2130706433", "127.1", "[::ffff:127.0.0.1]", "[fd00::1]", "224.0.0.1"),
+        *("[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[::ffff:a9fe:a9fe]", "[fe80::1]", "[::]", "0"),
+        *("100.64.0.1", "198.18.0.1", "240.0.0.1", "0x7f.1", "017700000001", "[2001:0:7f00:1::]", "100.100.100.200"),
     ],
 )
 def test_an_address_that_leads_inside_is_not_called_however_it_is_spelt(host: str) -> None:
