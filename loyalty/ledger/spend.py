@@ -47,22 +47,22 @@ def _take(draft: Draft, ids: Sequence[int], points: int, fits: Fits = anything) 
     return take([lot for one in ids for lot in draft.of(one)], points, draft.about.at, fits)
 
 
-def redeem(work: Work, accounts: Accounts, points: int, about: About) -> PointsTxn:
-    """Spend points at once. Raises ``NotEnough``, ``InDebt``, ``Conflict``; then nothing has changed."""
-    return _out(work, accounts, points, about, REDEEMED)
+def redeem(work: Work, accounts: Accounts, points: int, about: About, fits: Fits = anything) -> PointsTxn:
+    """Spend points of lots that fit at once. Raises ``NotEnough``, ``InDebt``, ``Conflict``; nothing changed then."""
+    return _out(work, accounts, points, about, REDEEMED, fits)
 
 
-def donate(work: Work, accounts: Accounts, points: int, about: About) -> PointsTxn:
+def donate(work: Work, accounts: Accounts, points: int, about: About, fits: Fits = anything) -> PointsTxn:
     """Give points to a cause (``about.source`` names it); that cannot be taken back."""
-    return _out(work, accounts, points, about, DONATED)
+    return _out(work, accounts, points, about, DONATED, fits)
 
 
-def _out(work: Work, accounts: Accounts, points: int, about: About, into: str) -> PointsTxn:
+def _out(work: Work, accounts: Accounts, points: int, about: About, into: str, fits: Fits) -> PointsTxn:
     ids = book.several(accounts)
     draft = book.begin(work, about, *ids)
     if isinstance(draft, PointsTxn):
         return draft
-    for lot, n in _take(draft, ids, points):
+    for lot, n in _take(draft, ids, points, fits):
         draft.take_out(lot, into, n)
     return book.write(draft, {"points": points})
 
@@ -70,7 +70,9 @@ def _out(work: Work, accounts: Accounts, points: int, about: About, into: str) -
 # --- in two steps ----------------------------------------------------------------------------------------------------
 
 
-def hold(work: Work, accounts: Accounts, points: int, deadline: datetime, about: About) -> PointsTxn:
+def hold(
+    work: Work, accounts: Accounts, points: int, deadline: datetime, about: About, fits: Fits = anything
+) -> PointsTxn:
     """Set points apart until it is decided; they do not die meanwhile. Its id is that of the transaction.
 
     Of several accounts it stands with the first; its entries say what it took from which.
@@ -79,7 +81,7 @@ def hold(work: Work, accounts: Accounts, points: int, deadline: datetime, about:
     draft = book.begin(work, about, *ids)
     if isinstance(draft, PointsTxn):
         return draft
-    for lot, n in _take(draft, ids, points):
+    for lot, n in _take(draft, ids, points, fits):
         draft.take_out(lot, HELD, n)
     txn = book.write(draft, {"points": points})
     row = {"id": txn.id, "account_id": ids[0], "amount": points, "deadline": deadline, "state": "open"}
@@ -226,8 +228,8 @@ def transfer(work: Work, sender: Accounts, receiver: int, points: int, about: Ab
     for lot, n in _take(draft, ids, points, lambda one: one.lot_id not in handed_on):
         draft.take_out(lot, TRANSIT, n)
         facts = {**_facts(work.db, lot.lot_id), "origin": "transfer", "origin_lot": lot.lot_id}
-        lives = {"activates_at": lot.activates_at, "expires_at": lot.expires_at, "notice_days": lot.notice_days}
-        draft.issue(receiver, n, AVAILABLE, TRANSIT, **facts, **lives)
+        lives = {"activates_at": lot.activates_at, "expires_at": lot.expires_at}
+        draft.issue(receiver, n, AVAILABLE, TRANSIT, notice_days=lot.notice_days, **facts, **lives)
     draft.repay(receiver)
     return book.write(draft, {"points": points})
 

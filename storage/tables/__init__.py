@@ -34,6 +34,7 @@ from storage.tables.points import (
     has_died,
 )
 from storage.tables.programme import Approval, ApprovalLine, ApprovalWord, TierChange
+from storage.tables.rewards import Gift, GroupBuy, GroupSeat, Redemption, Reward, RewardCode, Settlement
 from storage.tables.road import Alarm, Gate, InboxRow, JobRun, Lease, OutboxRow, Pace, Progress, Sealed
 from storage.tables.tags import PersonalTag, PersonTag, RelationTag, RuleHit, Tag, TagGround, TagRule, TagRuleVersion
 from storage.tables.tasks import BulkJob, BulkRow, Erasure, Handover, HandoverRow, SyncRun, Task, Unassigned
@@ -62,8 +63,11 @@ __all__ = [
     "Erasure",
     "Evidence",
     "Gate",
+    "Gift",
+    "GroupBuy",
     "GroupChat",
     "GroupMember",
+    "GroupSeat",
     "Handover",
     "HandoverRow",
     "IdempotentAnswer",
@@ -111,6 +115,7 @@ __all__ = [
     "PointsSealed",
     "PointsTxn",
     "Progress",
+    "Redemption",
     "Refund",
     "Relation",
     "RelationFact",
@@ -118,11 +123,14 @@ __all__ = [
     "RepCard",
     "RepDay",
     "Review",
+    "Reward",
+    "RewardCode",
     "RuleHit",
     "Sealed",
     "Segment",
     "SegmentMember",
     "Setting",
+    "Settlement",
     "ShopOrder",
     "SignIn",
     "SignInLink",
@@ -140,10 +148,7 @@ __all__ = [
     "User",
     "Verdict",
     "Webhook",
-    "Webhook",
     "WebhookCall",
-    "WebhookMessage",
-    "WebhookWish",
     "WebhookMessage",
     "WebhookWish",
     "Welcome",

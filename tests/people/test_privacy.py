@@ -35,7 +35,9 @@ from storage.tables import (
     OutboxRow,
     OwnPage,
     Person,
+    PointsAccount,
     Relation,
+    Reward,
     RuleHit,
     Segment,
     SyncRun,
@@ -83,10 +85,20 @@ class House:
         self.keys |= {"handover": plan.id, "api_key": key.id, "interaction": line.id, "kf_account": "wk1"}
         self.keys["segment"] = segment.id
         self.keys |= on_the_way
+        self.keys |= self._in_the_books(db)
         page = OwnPage(person_id=self.person.id, token=f"m{self.person.id}", made_at=NOW, revoked_at=NOW)
         db.add(page)
         db.flush()
         self.keys["own_page"] = page.id
+
+    def _in_the_books(self, db: Session) -> dict[str, Any]:
+        """A reward, and an account that is nobody's."""
+        account = PointsAccount(name=f"公益{self.person.id}", made_at=NOW)
+        facts = {"name": "杯子", "kind": "goods", "points": 1, "stores": [], "days": 1, "state": "live"}
+        reward = Reward(**facts, made_by="boss", made_at=NOW)
+        db.add_all([account, reward])
+        db.flush()
+        return {"points_account": account.id, "reward": reward.id}
 
     def _on_the_way(self, db: Session) -> dict[str, Any]:
         """A journey this person is on, and a link that was made for them."""

@@ -62,6 +62,7 @@ NAMES_NOBODY = frozenset(
         *("order_line.category", "order_line.sku", "order_source.name", "points_counter.key", "points_txn.result"),
         *("refund.digest", "refund.order_no", "refund.refund_no", "refund.source", "shop_order.digest"),
         *("shop_order.order_no", "shop_order.source", "shop_order.store"),
+        *("redemption.confirmed", "redemption.store", "reward.stores"),
         *("progress.name", "relation.external_userid", "relation.remark_phones", "relation.source_state"),
         *("relation_fact.source_state", "rule_hit.evidence", "rule_hit.given", "rule_hit.once", "sign_in.address"),
         *("sign_in.digest", "sign_in_link.digest", "sync_run.at", "tag.wecom_group_id", "tag.wecom_id"),
