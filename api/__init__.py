@@ -4,7 +4,7 @@ from functools import partial
 
 from flask import Blueprint, Flask, Response, request
 
-from api import docs, operations, problems
+from api import docs, inbound, operations, problems
 from api.rate import Rate
 from api.reading import MAX_BODY
 from api.table import OPERATIONS
@@ -28,6 +28,7 @@ def _blueprint() -> Blueprint:
         view = partial(_run, operation)
         rule = operation.path.replace("{", "<").replace("}", ">")
         api.add_url_rule(rule, operation.name, view, methods=[operation.method])
+    api.add_url_rule("/inbound/<name>", "receive", inbound.receive, methods=["POST"])
     return api
 
 

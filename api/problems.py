@@ -56,6 +56,12 @@ NO_KEY = Kind(
     "A valid API key is needed",
     "Send `Authorization: Bearer KEY`. The key is missing, unknown, expired or revoked; cookies do not count.",
 )
+NO_SIGNATURE = Kind(
+    "no-valid-signature",
+    401,
+    "The message is not signed as it should be",
+    "Sign it as Standard Webhooks says, with the secret of this door; see detail. The door may be shut or not be there.",
+)
 NO_SCOPE = Kind("missing-scope", 403, "The key lacks the scope", "Ask for a key with the scope that detail names.")
 FORBIDDEN = Kind("not-yours-to-decide", 403, "Not yours to do", "See detail; somebody else has to do it.")
 NOT_FOUND = Kind("not-found", 404, "There is no such thing", "The address is wrong, or what it names is not there.")
@@ -114,6 +120,7 @@ KINDS = (
     MALFORMED,
     BAD_CURSOR,
     NO_KEY,
+    NO_SIGNATURE,
     NO_SCOPE,
     FORBIDDEN,
     NOT_FOUND,

@@ -19,7 +19,7 @@ from standardwebhooks import Webhook as Signer
 
 from people import alarms
 from storage.shared import unseal
-from storage.tables import Webhook, WebhookMessage, WebhookWish
+from storage.tables import InboundSeen, Webhook, WebhookMessage, WebhookWish
 from storage.work import Work
 
 ON, OFF = "on", "off"
@@ -31,6 +31,7 @@ BOTH_HOLD = timedelta(hours=24)
 MOST = 20
 KEEP = timedelta(days=30)
 """So long what was sent can be looked at and sent again."""
+KEEP_SEEN = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,8 @@ def replay(work: Work, webhook_id: int, message_id: int) -> WebhookMessage | Non
 
 
 def forget_old(db: Session, now: datetime, limit: int) -> int:
-    """Remove what was settled long ago; how many."""
+    """Remove what was settled long ago (how many), and the ids of what was pushed to us: too old to come again."""
+    db.execute(delete(InboundSeen).where(InboundSeen.at < now - KEEP_SEEN))
     over = (WebhookMessage.tried_at < now - KEEP, WebhookMessage.state != WAITING)
     ids = db.scalars(select(WebhookMessage.id).where(*over).limit(limit)).all()
     db.execute(delete(WebhookMessage).where(WebhookMessage.id.in_(ids)))
