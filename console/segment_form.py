@@ -22,6 +22,7 @@ ALL, ANY, NONE = MODES = ("all", "any", "none")
 MAX_BLOCKS, MAX_LINES = 8, 20
 MAX_JSON = 20_000
 FIRST_OPS = {Names: "", Since: "<=", Times: ">=", Yes: "is"}
+FIRST_NUMBERS = {"times": "1", "yuan": "500", "points": "100"}
 WHOLE = {"has": "has_any", "is": "in"}
 """One thing is shown as a list of one."""
 
@@ -61,9 +62,15 @@ class Line:
         if isinstance(form, Yes):
             return self.yes
         if isinstance(form, Times):
-            kinds = {"kinds": list(self.names)} if form.kinds else {}
-            return {**kinds, "times": _number(self.times), "days": _number(self.days)}
+            return self._counted(form)
         return {"from": self.first, "to": self.last} if self.op == BETWEEN else _number(self.days)
+
+    def _counted(self, form: Times) -> dict[str, Any]:
+        told: dict[str, Any] = {"kinds": list(self.names)} if form.kinds else {}
+        told |= {form.unit: _number(self.times)} | ({"days": _number(self.days)} if form.dated else {})
+        if not form.hours:
+            return told
+        return {**told, "weekdays": [*map(_number, self.names)], "from": _number(self.first), "to": _number(self.last)}
 
 
 def _number(typed: str) -> Any:
@@ -74,7 +81,8 @@ def first_line(name: str) -> Line:
     """A new condition on this field."""
     form = BY_NAME[name].form
     op = FIRST_OPS[type(form)] or next(one for one in form.ops if one not in WHOLE)
-    return Line(name, op, days="30", times="1", yes=False)
+    line = Line(name, op, days="30", times=FIRST_NUMBERS[form.unit] if isinstance(form, Times) else "1", yes=False)
+    return replace(line, names=("6", "7"), first="18", last="22") if isinstance(form, Times) and form.hours else line
 
 
 def line_of(leaf: Mapping[str, Any]) -> Line:
@@ -87,7 +95,9 @@ def line_of(leaf: Mapping[str, Any]) -> Line:
     if isinstance(form, Yes):
         return replace(line, yes=bool(value))
     if isinstance(form, Times):
-        return replace(line, names=tuple(value.get("kinds", ())), times=str(value["times"]), days=str(value["days"]))
+        names = tuple(map(str, value.get("kinds", value.get("weekdays", ()))))
+        line = replace(line, names=names, times=str(value[form.unit]), days=str(value.get("days", "30")))
+        return replace(line, first=str(value["from"]), last=str(value["to"])) if form.hours else line
     if op == BETWEEN:
         return replace(line, first=value["from"], last=value["to"])
     return line if op in form.bare else replace(line, days=str(value))
@@ -152,7 +162,7 @@ class SegmentForm:
         if not dash:
             return False
         one = self.blocks[int(block)].lines[int(line)]
-        chooses = isinstance(one.form, Names) or place[-1] == "kinds"
+        chooses = isinstance(one.form, Names) or place[-1] in ("kinds", "weekdays")
         return chooses and not one.names
 
     def _places(self) -> Iterator[tuple[Place, str]]:

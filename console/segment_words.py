@@ -10,10 +10,12 @@ from flask import Flask
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from console.broadcast_words import WEEKDAYS
 from console.shown import day
 from console.words import N_, _, listed, mark, said
 from insight.fields import BY_NAME
 from insight.values import BETWEEN, EVER, NEVER, Names, Since, Times, number_of
+from loyalty import tiers
 from storage.tables import Channel, Department, Member, Segment, Tag
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -45,6 +47,8 @@ BEHAVIOUR_WORDS: Mapping[str, str] = {
     "group_left": N_("离开客户群"),
     "opted_out": N_("表示不再接收消息"),
     "opted_in": N_("表示愿意接收消息"),
+    "bought": N_("下单"),
+    "refunded": N_("退款"),
 }
 FIELD_WORDS: Mapping[str, str] = {
     "tag": N_("标签"),
@@ -63,6 +67,16 @@ FIELD_WORDS: Mapping[str, str] = {
     "behaviour": N_("做过什么"),
     "region": N_("手机号归属地"),
     "list": N_("在名单里"),
+    "last_order_days": N_("下过单"),
+    "first_order_days": N_("第一次下单"),
+    "orders": N_("下单几次"),
+    "order_sum": N_("消费多少"),
+    "order_hours": N_("在什么时候下单"),
+    "order_store": N_("在哪家店买过"),
+    "order_category": N_("买过哪类东西"),
+    "points": N_("可用积分"),
+    "points_expiring": N_("快过期的积分"),
+    "tier": N_("等级"),
     "opted_out": N_("是否愿意接收"),
 }
 NAMED_OPS: Mapping[str, str] = {
@@ -117,6 +131,26 @@ SINCE_SENTENCES: Mapping[str, Mapping[str, str]] = {
         "<": N_("不到 %(n)s 天前说过话"),
         ">=": N_("说过话，最近一次在 %(n)s 天前或更早"),
     },
+    "last_order_days": {
+        "<=": N_("最近 %(n)s 天里下过单"),
+        "not_in_last": N_("最近 %(n)s 天里没有下过单"),
+        ">": N_("下过单，最近一次在 %(n)s 天以前"),
+        "between": N_("%(first)s 到 %(last)s 之间下过单"),
+        "ever": N_("下过单"),
+        "never": N_("从来没有下过单"),
+        "<": N_("不到 %(n)s 天前下过单"),
+        ">=": N_("下过单，最近一次在 %(n)s 天前或更早"),
+    },
+    "first_order_days": {
+        "<=": N_("第一次下单就在最近 %(n)s 天里"),
+        "not_in_last": N_("最近 %(n)s 天里没有第一次下单"),
+        ">": N_("第一次下单在 %(n)s 天以前"),
+        "between": N_("第一次下单在 %(first)s 到 %(last)s 之间"),
+        "ever": N_("有过第一次下单"),
+        "never": N_("还没有第一次下单"),
+        "<": N_("第一次下单不到 %(n)s 天"),
+        ">=": N_("第一次下单在 %(n)s 天前或更早"),
+    },
 }
 TIMES_SENTENCES: Mapping[str, str] = {
     "messages": N_("最近 %(days)s 天里说的话%(op)s %(times)s 条"),
@@ -124,6 +158,11 @@ TIMES_SENTENCES: Mapping[str, str] = {
     "opens": N_("最近 %(days)s 天里打开链接%(op)s %(times)s 次"),
     "rhythm": N_("%(days)s 天没有说话，%(op)s是平时间隔的 %(times)s 倍"),
     "behaviour": N_("最近 %(days)s 天里%(op)s %(times)s 次：%(kinds)s"),
+    "orders": N_("最近 %(days)s 天里下单%(op)s %(times)s 次"),
+    "order_sum": N_("最近 %(days)s 天里消费%(op)s %(times)s 元（已减去退款）"),
+    "order_hours": N_("最近 %(days)s 天里，在%(weekdays)s的 %(first)s–%(last)s 点下单%(op)s %(times)s 次"),
+    "points": N_("可用积分%(op)s %(times)s 分"),
+    "points_expiring": N_("%(days)s 天内过期的积分%(op)s %(times)s 分"),
 }
 GROUP_WORDS: Mapping[str, str] = {
     "all": N_("以下都符合"),
@@ -163,6 +202,7 @@ FAULTS = (
     N_("应是 true 或 false"),
     N_("应写作 %(example)s"),
     N_("应是 %(span)s 的整数"),
+    N_("两个时刻不能一样"),
     N_("要比“多久没有往来算沉睡”更长；不按沉默算流失请填 0"),
     N_("应是%(what)s"),
 )
@@ -208,6 +248,7 @@ LOOK_UPS = {
     "tags": _of_numbers("t_", Tag, Tag.group_name, Tag.name),
     "departments": _of_numbers("d_", Department, Department.name),
     "lists": _of_numbers("s_", Segment, Segment.name),
+    "tiers": lambda db, values: {one.key: one.name for one in tiers.scheme(db).levels if one.key in values},
     "channels": _of_texts(Channel.code, Channel.name),
     "members": _of_texts(Member.userid, Member.name),
 }
@@ -240,6 +281,8 @@ def word_of(form: str, field_name: str, value: str, names: Called) -> str:
         return _(RELATION_WORDS.get(value, value))
     if form == "regions":
         return value.replace("/", "")
+    if form in ("order_stores", "order_categories"):
+        return value
     return names.get(form, {}).get(value) or _("%(name)s（已不在）", name=value)
 
 
@@ -293,8 +336,8 @@ def sentence(leaf: Mapping[str, Any], names: Called) -> str:
             return _(told, first=value["from"], last=value["to"])
         return _(told) if op in (EVER, NEVER) else _(told, n=value)
     if isinstance(asked.form, Times):
-        kinds = listed(_(BEHAVIOUR_WORDS[one]) for one in value.get("kinds", ()))
-        return _(
-            TIMES_SENTENCES[asked.name], days=value["days"], times=value["times"], op=_(TIMES_OPS[op]), kinds=kinds
-        )
+        values = {"op": _(TIMES_OPS[op]), "times": f"{value[asked.form.unit]:,}", "days": value.get("days", "")}
+        values["kinds"] = listed(_(BEHAVIOUR_WORDS[one]) for one in value.get("kinds", ()))
+        values["weekdays"] = listed((_(WEEKDAYS[one - 1]) for one in value.get("weekdays", ())), mark("、"))
+        return _(TIMES_SENTENCES[asked.name], **values, first=value.get("from", ""), last=value.get("to", ""))
     return _("不再接收消息") if value else _("愿意接收消息")

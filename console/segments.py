@@ -11,9 +11,10 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from console import exports, here, segment_form
+from console.broadcast_words import WEEKDAYS
 from console.customers import STAGES
 from console.doors import guarded
 from console.layout import back_to, say
@@ -40,14 +41,28 @@ from insight import lifecycle, segments
 from insight.fields import FIELDS, LIFE, Question
 from insight.lifecycle import Rules, WrongRules
 from insight.segments import LIVE, STATIC, WrongFilter
+from loyalty import tiers
 from people import cards
 from people.access import Sight
-from storage.tables import Channel, Department, LifecycleChange, Member, Person, Segment, Tag, is_head
+from storage.tables import (
+    Channel,
+    Department,
+    LifecycleChange,
+    Member,
+    OrderLine,
+    Person,
+    Segment,
+    ShopOrder,
+    Tag,
+    is_head,
+)
 
 pages = Blueprint("segments", __name__, url_prefix="/segments")
 
 PAGE, MEMBERS, STEPS = 100, 50, 20
 COUNTS = Pace(120, timedelta(minutes=1))
+NEWEST_ORDERS = 5_000
+"""Stores and categories are offered that these name."""
 KIND_WORDS = {LIVE: (N_("随条件变化"), "info"), STATIC: (N_("固定名单"), "quiet")}
 MODE_WORDS = {"all": N_("同时符合"), "any": N_("符合任何一个"), "none": N_("一个也不符合")}
 RULE_WORDS: Mapping[str, tuple[str, str]] = {
@@ -242,8 +257,20 @@ def _options(db: Session) -> dict[str, dict[str, str]]:
         "owner": dict(members),
         "behaviour": {one: _(words) for one, words in BEHAVIOUR_WORDS.items()},
         "region": _regions([(province, city) for province, city in db.execute(places)]),
+        "order_store": _of_orders(db, ShopOrder.store),
+        "order_category": _of_orders(db, OrderLine.category),
+        "order_hours": {str(n): _(words) for n, words in enumerate(WEEKDAYS, 1)},
+        "tier": {one.key: one.name for one in tiers.scheme(db).levels},
         "list": {f"s_{number}": name for number, name in db.execute(lists.order_by(Segment.id.desc()))},
     }
+
+
+def _of_orders(db: Session, column: InstrumentedAttribute[str]) -> dict[str, str]:
+    """What the newest orders say in this column, each once."""
+    newest = select(ShopOrder.id).order_by(ShopOrder.id.desc()).limit(NEWEST_ORDERS)
+    own = ShopOrder.id if column.class_ is ShopOrder else OrderLine.order_id
+    asked = select(column).where(own.in_(newest), column != "").distinct().order_by(column)
+    return {one: one for one in db.scalars(asked.limit(200))}
 
 
 def _regions(places: Sequence[tuple[str | None, str | None]]) -> dict[str, str]:

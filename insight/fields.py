@@ -19,6 +19,7 @@ from sqlalchemy import (
     Integer,
     Select,
     and_,
+    case,
     cast,
     exists,
     false,
@@ -29,7 +30,7 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from insight.values import (
     AT_LEAST,
@@ -58,19 +59,27 @@ from insight.values import (
     numbered,
     words,
 )
+from storage import shop_settings
 from storage.tables import (
     Channel,
     Department,
     Interaction,
     Interval,
     Member,
+    OrderLine,
     Person,
     PersonTag,
+    PointsAccount,
+    PointsLotNow,
     Relation,
     Segment,
     SegmentMember,
+    ShopOrder,
     Tag,
+    TierChange,
+    has_died,
 )
+from storage.tables.points import HAS_POINTS
 
 LIFE = PROSPECT, NEW, ACTIVE, LOYAL, DORMANT, LOST = ("prospect", "new", "active", "loyal", "dormant", "lost")
 """潜在 → 新客 → 活跃 → 忠诚 → 沉睡 → 流失; ``insight.lifecycle`` says who is where."""
@@ -82,7 +91,14 @@ TALK = ("kf_in", "forwarded")
 """A customer's own words, as far as they reach us: in 微信客服, and passed on by a rep."""
 KF_EVENT, KF_OPENED = "kf_event", "enter_session"
 OPENED = "opened"
+TIERS_SETTING, FIRST_TIERS = "points_tiers", ("silver", "gold", "black")
+"""Where the shop's tiers stand, and those there are before it has set any: the same as ``loyalty.tiers`` says."""
+MAX_YUAN, MAX_POINTS = 10_000_000, 1_000_000_000
 YEAR = 365
+HOUR, HOURS, DAY_SECONDS, FEN = 3_600, 24, 86_400, 100
+THURSDAY = "3"
+"""The day of the week, counted from Monday, of 1 January 1970."""
+BUYER: Any = ShopOrder.person_id
 RHYTHM_DAYS = 4
 """On so many days of a year somebody has to have talked before one may speak of their rhythm."""
 BEHAVIOURS = (
@@ -99,6 +115,8 @@ BEHAVIOURS = (
     "group_left",
     "opted_out",
     "opted_in",
+    "bought",
+    "refunded",
 )
 """Kinds of the story that can be counted."""
 
@@ -110,6 +128,8 @@ class Question:
     dialect: str
     now: datetime
     zone: ZoneInfo
+    levels: Callable[[], Sequence[str]] = lambda: FIRST_TIERS
+    """The shop's tiers, the lowest first."""
     walks: bool = False
     """Whether people are looked at one after the other until a page is full, rather than all of them."""
 
@@ -173,11 +193,15 @@ def has_often(
     if question.dialect == "sqlite" and question.walks:
         own: Select[Any] = select(literal_column("1")).where(person == Person.id, *where)
         return exists(own.limit(1).offset(least - 1))
-    often = select(person).where(*where).group_by(person).having(func.count() >= least)
-    if question.at_once:
-        return Person.id.in_(often)
-    counted = often.subquery()
-    return Has(select(literal_column("1")).select_from(counted).where(counted.c[0] == Person.id), often)
+    return _among(question, select(person).where(*where).group_by(person).having(func.count() >= least))
+
+
+def _among(question: Question, owners: Select[Any]) -> ColumnElement[bool]:
+    """That the person is among those whose ids a question selects, each once."""
+    if question.dialect == "sqlite":
+        return Person.id.in_(owners)
+    found = owners.subquery()
+    return Has(select(literal_column("1")).select_from(found).where(found.c[0] == Person.id), owners)
 
 
 def _chosen(op: str, value: Any) -> Sequence[Any]:
@@ -225,12 +249,15 @@ def _times(
     question: Question, op: str, value: Any, person: InstrumentedAttribute[int], *where: ColumnElement[bool]
 ) -> ColumnElement[bool]:
     """How many of these rows there are."""
-    times = value["times"]
-    least = partial(has_often, question, person)
+    return _compared(op, value["times"], lambda least: has_often(question, person, least, *where))
+
+
+def _compared(op: str, number: int, at_least: Callable[[int], ColumnElement[bool]]) -> ColumnElement[bool]:
+    """A comparison of something of which can be asked whether it is at least so much."""
     if op in (AT_LEAST, MORE):
-        return least(times + (op == MORE), *where)
-    few = not_(least(times + (op != LESS), *where))
-    return and_(least(times, *where), few) if op == EQUAL else few
+        return at_least(number + (op == MORE))
+    few = not_(at_least(number + (op != LESS)))
+    return and_(at_least(number), few) if op == EQUAL else few
 
 
 # --- the conditions --------------------------------------------------------------------------------------------------
@@ -329,11 +356,7 @@ def _rhythm(question: Question, op: str, value: Any) -> ColumnElement[bool]:
     quiet = last <= now - value["days"] * 86_400
     longer = (now - last) * (days - 1) >= value["times"] * (last - first)
     own = select(Interaction.person_id).where(*lately).group_by(Interaction.person_id)
-    silent = own.having(days >= RHYTHM_DAYS, quiet, longer)
-    if question.dialect == "sqlite":
-        return Person.id.in_(silent)
-    counted = silent.subquery()
-    return Has(select(literal_column("1")).select_from(counted).where(counted.c[0] == Person.id), silent)
+    return _among(question, own.having(days >= RHYTHM_DAYS, quiet, longer))
 
 
 def _epoch(dialect: str, at: ColumnElement[Any]) -> ColumnElement[int]:
@@ -358,6 +381,159 @@ def _list(question: Question, op: str, value: Any) -> ColumnElement[bool]:
 
 def _opted_out(question: Question, op: str, value: Any) -> ColumnElement[bool]:
     return Person.opted_out.is_(value)
+
+
+# --- orders ----------------------------------------------------------------------------------------------------------
+
+
+OWNED = ShopOrder.person_id.is_not(None)
+"""Orders of nobody are left out by name: among the ids of all others, NULL would make every NOT IN unknown."""
+
+
+def _bought(question: Question, *where: ColumnElement[bool]) -> ColumnElement[bool]:
+    return has(question, BUYER, OWNED, *where)
+
+
+def _last_order(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    return _since(question, op, value, BUYER, ShopOrder.paid_at.expression, OWNED)
+
+
+def _first_order(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    """When the first order was: nothing before a moment, and something after it."""
+    some = partial(_bought, question)
+    ever = some()
+    if op in (EVER, NEVER):
+        return ever if op == EVER else not_(ever)
+    if op == BETWEEN:
+        begins, ends = _bounds(question, value)
+        within = some(ShopOrder.paid_at >= begins, ShopOrder.paid_at < ends)
+        return and_(within, not_(some(ShopOrder.paid_at < begins)))
+    edge = question.ago(value)
+    before = some(ShopOrder.paid_at <= edge if op in (LESS, AT_LEAST) else ShopOrder.paid_at < edge)
+    if op in (LESS, AT_MOST):
+        return and_(ever, not_(before))
+    return or_(before, not_(ever)) if op == NOT_IN_LAST else before
+
+
+def _orders(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    return _times(question, op, value, BUYER, OWNED, ShopOrder.paid_at >= question.ago(value["days"]))
+
+
+def _order_sum(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    """What they paid for orders of these days, less what came back of them."""
+    own = select(BUYER).where(OWNED, ShopOrder.paid_at >= question.ago(value["days"])).group_by(BUYER)
+    total = func.sum(ShopOrder.amount - ShopOrder.refunded)
+
+    def at_least(fen: int) -> ColumnElement[bool]:
+        return true() if fen <= 0 else _among(question, own.having(total >= fen))
+
+    return _compared(op, value["yuan"] * FEN, at_least)
+
+
+def _order_store(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    return _unless(op, _bought(question, ShopOrder.store.in_(_chosen(op, value))))
+
+
+def _order_category(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    line = exists().where(OrderLine.order_id == ShopOrder.id, OrderLine.category.in_(_chosen(op, value)))
+    return _unless(op, _bought(question, line))
+
+
+def _order_hours(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    """Orders by the shop's weekdays and hours; what is over midnight belongs to the day on which it began."""
+    first, last = value["from"], value["to"]
+    since = question.ago(value["days"])
+    local = _epoch(question.dialect, ShopOrder.paid_at.expression) + _offset(question, since)
+    shifted = local - literal_column(str(first * HOUR), Integer)
+    day_length = literal_column(str(DAY_SECONDS), Integer)
+    weekday = (shifted // day_length + literal_column(THURSDAY, Integer)) % literal_column("7", Integer)
+    span = (last - first) % HOURS
+    within = [shifted % day_length < literal_column(str(span * HOUR), Integer)] if span else []
+    days = weekday.in_([one - 1 for one in value["weekdays"]])
+    return _times(question, op, value, BUYER, OWNED, ShopOrder.paid_at >= since, days, *within)
+
+
+def _offset(question: Question, since: datetime) -> ColumnElement[int]:
+    """Seconds by which the shop's clock is ahead of UTC when an order is paid: not the same all the year everywhere."""
+    at = question.now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    whens: list[tuple[ColumnElement[bool], ColumnElement[int]]] = []
+    while at > since:
+        before = at - timedelta(days=1)
+        ahead = _ahead(question, at)
+        if _ahead(question, before) != ahead:
+            while _ahead(question, at - timedelta(hours=1)) == ahead:
+                at -= timedelta(hours=1)
+            whens.append((ShopOrder.paid_at >= at, literal_column(str(ahead), Integer)))
+        at = before
+    earliest = literal_column(str(_ahead(question, at)), Integer)
+    return case(*whens, else_=earliest) if whens else earliest
+
+
+def _ahead(question: Question, at: datetime) -> int:
+    offset = at.astimezone(question.zone).utcoffset()
+    return int(offset.total_seconds()) if offset is not None else 0
+
+
+# --- points ----------------------------------------------------------------------------------------------------------
+
+
+def _points(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    """What they can spend now, as time says, over all that turned out to be them, less what they owe."""
+    alive = (PointsLotNow.activates_at <= question.now, not_(has_died(question.now)))
+    return _compared(op, value["points"], partial(_has_points, question, alive))
+
+
+def _points_expiring(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    """What of it dies within so many days; what they owe is taken off."""
+    lot, now, edge = PointsLotNow, question.now, question.now + timedelta(days=value["days"])
+    ahead = or_(lot.expires_at > now, and_(lot.not_before.is_not(None), lot.not_before > now))
+    soon = and_(lot.expires_at <= edge, or_(lot.not_before.is_(None), lot.not_before <= edge))
+    return _compared(op, value["points"], partial(_has_points, question, (lot.activates_at <= now, ahead, soon)))
+
+
+def _has_points(question: Question, where: Sequence[ColumnElement[bool]], least: int) -> ColumnElement[bool]:
+    """That what is left of these lots comes to at least so many, debts taken off."""
+    if least <= 0:
+        return true()
+    lot, account, anchor = PointsLotNow, PointsAccount, aliased(Person)
+    left = (
+        select(lot.account_id, func.sum(lot.pending + lot.available).label("points"))
+        .where(literal_column(HAS_POINTS), *where)
+        .group_by(lot.account_id)
+        .subquery()
+    )
+    head = func.coalesce(anchor.merged_into, anchor.id)
+    own = (
+        select(head)
+        .select_from(account)
+        .outerjoin(left, left.c.account_id == account.id)
+        .join(anchor, anchor.id == account.person_id)
+        .where(or_(left.c.points.is_not(None), account.debt > 0))
+        .group_by(head)
+        .having(func.coalesce(func.sum(left.c.points), 0) - func.sum(account.debt) >= least)
+    )
+    return _among(question, own)
+
+
+def _tier(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    """The highest tier of all that turned out to be them; whoever has an account and no tier yet has the lowest."""
+    levels = list(question.levels())
+    places = [levels.index(one) for one in _chosen(op, value) if one in levels]
+    later, change, account, anchor = aliased(TierChange), TierChange, PointsAccount, aliased(Person)
+    newer = or_(later.at > change.at, and_(later.at == change.at, later.id > change.id))
+    superseded = exists().where(later.account_id == change.account_id, later.at <= question.now, newer)
+    now = (change.account_id == account.id) & (change.at <= question.now) & ~superseded
+    rank = case(*[(change.after == one, place) for place, one in enumerate(levels)], else_=0)
+    head = func.coalesce(anchor.merged_into, anchor.id)
+    own = (
+        select(head)
+        .select_from(account)
+        .join(anchor, anchor.id == account.person_id)
+        .outerjoin(change, now)
+        .group_by(head)
+        .having(func.max(rank).in_(places))
+    )
+    return _unless(op, _among(question, own))
 
 
 # --- what exists -----------------------------------------------------------------------------------------------------
@@ -388,6 +564,24 @@ def _channels_known(db: Session, named: Collection[Any]) -> set[Any]:
 
 def _members_known(db: Session, named: Collection[Any]) -> set[Any]:
     return set(db.scalars(select(Member.userid).where(Member.userid.in_(named))))
+
+
+def _stores_known(db: Session, named: Collection[Any]) -> set[Any]:
+    return set(db.scalars(select(ShopOrder.store).where(ShopOrder.store.in_(named)).distinct()))
+
+
+def _categories_known(db: Session, named: Collection[Any]) -> set[Any]:
+    return set(db.scalars(select(OrderLine.category).where(OrderLine.category.in_(named)).distinct()))
+
+
+def tiers(db: Session) -> Sequence[str]:
+    """The keys of the shop's tiers, the lowest first."""
+    found = shop_settings.read(db, TIERS_SETTING)
+    return [str(one["key"]) for one in found["levels"]] if found else FIRST_TIERS
+
+
+def _tiers_known(db: Session, named: Collection[Any]) -> set[Any]:
+    return set(tiers(db)) & set(named)
 
 
 def _is_region(value: Any) -> bool:
@@ -456,6 +650,33 @@ FIELDS: tuple[Field, ...] = (
         _list,
         partial(_numbered, "s_", _lists_known),
     ),
+    Field("last_order_days", "最近一次下单", Since("since", AGO, ALONE), _last_order),
+    Field("first_order_days", "第一次下单", Since("since", AGO, ALONE), _first_order),
+    Field("orders", "下单次数", Times("times", COMPARISONS), _orders),
+    Field("order_sum", "消费金额", Times("times", COMPARISONS, unit="yuan", most=MAX_YUAN), _order_sum),
+    Field("order_hours", "下单的星期和钟点", Times("times", COMPARISONS, hours=True), _order_hours),
+    Field(
+        "order_store",
+        "在哪家店买过",
+        Names("order_stores", HOLD, right="订单里的门店名，例如 上海静安店", sample="上海静安店"),
+        _order_store,
+        _stores_known,
+    ),
+    Field(
+        "order_category",
+        "买过的类别",
+        Names("order_categories", HOLD, right="订单里的类别，例如 咖啡", sample="咖啡"),
+        _order_category,
+        _categories_known,
+    ),
+    Field("points", "可用积分", Times("times", COMPARISONS, unit="points", most=MAX_POINTS, dated=False), _points),
+    Field(
+        "points_expiring",
+        "快过期的积分",
+        Times("times", COMPARISONS, unit="points", most=MAX_POINTS),
+        _points_expiring,
+    ),
+    Field("tier", "等级", Names("tiers", CHOOSE, right="等级的代号，例如 gold", sample="gold"), _tier, _tiers_known),
     Field("opted_out", "不再接收", Yes("yes", (IS,)), _opted_out, own=True),
 )
 """In the order in which they are offered."""

@@ -11,6 +11,7 @@ which goes beside it (``people.access.Sight.people``):
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from sqlalchemy import ColumnElement, Select, and_, false, func, insert, literal
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Session
 
+from insight import fields
 from insight.fields import BY_NAME, FIELDS, Has, Question, has
 from insight.values import Fault, Place
 from storage.tables import Person, Segment, SegmentMember, is_head
@@ -141,7 +143,8 @@ def question(db: Session, now: datetime, zone: ZoneInfo, *, paged: int | None = 
 
     ``paged``: about how many people fit, where only a page of them is wanted; of many it is found by walking.
     """
-    return Question(db.get_bind().dialect.name, now, zone, walks=paged is not None and paged >= WALK_FROM)
+    walks = paged is not None and paged >= WALK_FROM
+    return Question(db.get_bind().dialect.name, now, zone, partial(fields.tiers, db), walks)
 
 
 def condition(tree: Mapping[str, Any], asked: Question) -> ColumnElement[bool]:

@@ -15,6 +15,8 @@ MAX_DAYS = 3650
 MAX_TIMES = 1000
 MAX_VALUES = 200
 MAX_TEXT = 100
+WEEK = ("1", "2", "3", "4", "5", "6", "7")
+"""Days of the week, from Monday."""
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 HAS, HAS_ANY, HAS_NONE = "has", "has_any", "has_none"
@@ -135,26 +137,41 @@ def day(value: Any) -> date | None:
 
 @dataclass(frozen=True)
 class Times(Form):
-    """How often something was in the last days: ``{"times": 3, "days": 30}``; with ``kinds``, which of them count."""
+    """How often, or how much, in the last days: ``{"times": 3, "days": 30}``.
+
+    ``kinds``: which of them count. ``hours``: on which days of the week (1 is Monday) and from which to which hour, as
+    in ``{"weekdays": [6, 7], "from": 18, "to": 22}``; from a later to an earlier hour is over midnight.
+    """
 
     kinds: tuple[str, ...] = ()
+    unit: str = "times"
+    """What is counted: times, yuan, points."""
+    most: int = MAX_TIMES
+    dated: bool = True
+    """Whether days are named; else it is as of now."""
+    hours: bool = False
 
     def faults(self, op: str, value: Any) -> Iterator[Fault]:
         """Not these members, numbers out of bounds, kinds that there are not."""
-        wanted = {"times", "days", *(("kinds",) if self.kinds else ())}
-        if not isinstance(value, Mapping) or set(value) != wanted:
+        if not isinstance(value, Mapping) or set(value) != set(self.example(op)):
             yield (), f"应写作 {json.dumps(self.example(op))}"
             return
-        if not _whole(value["times"], 0, MAX_TIMES):
-            yield ("times",), f"应是次数：0–{MAX_TIMES} 的整数"
-        if not _whole(value["days"], 1, MAX_DAYS):
+        if not _whole(value[self.unit], 0, self.most):
+            right = f"0–{self.most} 的整数"
+            yield (self.unit,), f"应是次数：{right}" if self.unit == "times" else f"应是 {right}"
+        if self.dated and not _whole(value["days"], 1, MAX_DAYS):
             yield ("days",), f"应是天数：1–{MAX_DAYS} 的整数"
         if self.kinds:
             yield from self._kind_faults(value["kinds"])
+        if self.hours:
+            yield from _hour_faults(value)
 
     def example(self, op: str) -> Any:
         """Three times in thirty days."""
-        return {**({"kinds": [self.kinds[0]]} if self.kinds else {}), "times": 3, "days": 30}
+        found: dict[str, Any] = {"kinds": [self.kinds[0]]} if self.kinds else {}
+        found |= {self.unit: 3 if self.unit == "times" else 500}
+        found |= {"days": 30} if self.dated else {}
+        return found | ({"weekdays": [6, 7], "from": 18, "to": 22} if self.hours else {})
 
     def _kind_faults(self, value: Any) -> Iterator[Fault]:
         if not isinstance(value, list) or not 0 < len(value) <= len(self.kinds):
@@ -163,6 +180,17 @@ class Times(Form):
         for number, one in enumerate(value):
             if one not in self.kinds:
                 yield ("kinds", number), f"应是其中之一：{'、'.join(self.kinds)}"
+
+
+def _hour_faults(value: Mapping[str, Any]) -> Iterator[Fault]:
+    days = value["weekdays"]
+    if not isinstance(days, list) or not 0 < len(days) <= len(WEEK) or not all(_whole(one, 1, 7) for one in days):
+        yield ("weekdays",), f"应是列表，至少一项：{'、'.join(WEEK)}"
+    for name, most in (("from", 23), ("to", 24)):
+        if not _whole(value[name], 0, most):
+            yield (name,), f"应是 0–{most} 的整数"
+    if value["from"] == value["to"]:
+        yield ("to",), "两个时刻不能一样"
 
 
 def _whole(value: Any, least: int, most: int) -> bool:

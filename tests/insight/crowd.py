@@ -1,7 +1,7 @@
 """A crowd made by chance, kept as plain values and as rows; and the filter tree, evaluated in plain Python."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,12 +16,19 @@ from storage.tables import (
     Interaction,
     Interval,
     Member,
+    OrderLine,
     Person,
     PersonTag,
+    PointsAccount,
+    PointsLot,
+    PointsLotNow,
+    PointsTxn,
     Relation,
     Segment,
     SegmentMember,
+    ShopOrder,
     Tag,
+    TierChange,
 )
 
 NOW = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
@@ -33,8 +40,58 @@ PARENTS = {1: None, 2: 1, 3: 1, 4: 3, 5: 4}
 LISTS = (1, 2)
 STATES = ("active", "half", "ended_by_rep", "ended_by_customer", "ended_by_both", "transferred", "unknown")
 REGIONS = (("江苏", "南京"), ("江苏", "苏州"), ("上海", "上海"), ("浙江", None))
+STORES = ("静安店", "徐汇店", "网店")
+CATEGORIES = ("咖啡", "豆子", "")
+TIERS = ("silver", "gold", "black")
+MERGED = 1_000
+"""Whoever turned out to be the first of some has this much more in their id."""
 SPANS = (0, 1, 7, 29, 30, 31, 90, 400)
 """Days ago at which things happen, to the second or a little beside."""
+
+
+@dataclass
+class Bought:
+    """One order: fen."""
+
+    at: datetime
+    amount: int
+    refunded: int
+    store: str
+    categories: set[str]
+
+
+@dataclass
+class Lot:
+    """Points that came together."""
+
+    points: int
+    activates_at: datetime
+    expires_at: datetime | None
+    notice_days: int
+    not_before: datetime | None
+
+    @property
+    def ends_at(self) -> datetime | None:
+        if self.expires_at is None or not self.notice_days:
+            return self.expires_at
+        return max(self.expires_at, self.not_before) if self.not_before else None
+
+    def alive(self) -> bool:
+        return self.activates_at <= NOW and (self.ends_at is None or self.ends_at > NOW)
+
+    def soon(self, days: int) -> bool:
+        """Whether it dies within so many days, by its own day or by when it was told."""
+        last = max(one for one in (self.expires_at, self.not_before) if one) if self.expires_at else None
+        return self.activates_at <= NOW and last is not None and NOW < last <= NOW + timedelta(days=days)
+
+
+@dataclass
+class Account:
+    """Points of one anchor."""
+
+    lots: list[Lot]
+    debt: int
+    tiers: list[tuple[datetime, str]]
 
 
 @dataclass
@@ -52,6 +109,9 @@ class Somebody:
     arrivals: list[tuple[datetime | None, int | None]] = field(default_factory=list)
     lines: list[tuple[str, datetime, str]] = field(default_factory=list)
     """(kind, at, the type in its details)."""
+    orders: list[Bought] = field(default_factory=list)
+    accounts: list[Account] = field(default_factory=list)
+    """Their own, and of who turned out to be them."""
 
 
 def _moment(chance: random.Random) -> datetime:
@@ -80,8 +140,32 @@ def crowd(seed: int, size: int = 60) -> list[Somebody]:
         for _ in range(chance.randrange(8)):
             kind = chance.choice((*BEHAVIOURS, "opened", "kf_event", "kf_in", "kf_in", "note"))
             one.lines.append((kind, _moment(chance), chance.choice(("enter_session", "text"))))
+        one.orders = [_bought(chance) for _ in range(chance.choice((0, 0, 1, 2, 4)))]
+        one.accounts = [_account(chance) for _ in range(chance.choice((0, 1, 1, 2)))]
         found.append(one)
     return found
+
+
+def _bought(chance: random.Random) -> Bought:
+    amount = chance.choice((0, 100, 9_950, 50_000, 120_000))
+    categories = {one for one in CATEGORIES if chance.random() < 0.4}
+    return Bought(
+        _moment(chance), amount, chance.choice((0, 0, amount // 2, amount)), chance.choice(STORES), categories
+    )
+
+
+def _account(chance: random.Random) -> Account:
+    lots = [_lot(chance) for _ in range(chance.randrange(4))]
+    changes = [(_moment(chance), chance.choice(TIERS)) for _ in range(chance.choice((0, 0, 1, 2)))]
+    return Account(lots, chance.choice((0, 0, 0, 30)), changes)
+
+
+def _lot(chance: random.Random) -> Lot:
+    expires = None if chance.random() < 0.2 else NOW + timedelta(days=chance.choice((-8, 0, 1, 7, 30, 31, 90)))
+    told = expires is not None and chance.random() < 0.5
+    not_before = NOW + timedelta(days=chance.choice((-30, -1, 0, 7, 30))) if told else None
+    began = NOW - timedelta(days=chance.choice((-3, 0, 40)))
+    return Lot(chance.choice((0, 1, 20, 40, 500)), began, expires, chance.choice((0, 7)) if expires else 0, not_before)
 
 
 def keep(db: Session, people: list[Somebody]) -> None:
@@ -104,6 +188,44 @@ def keep(db: Session, people: list[Somebody]) -> None:
     db.flush()
     for one in people:
         _keep_one(db, one)
+        _keep_points(db, one)
+    db.add(ShopOrder(source="till", order_no="nobody's", paid_at=NOW, amount=100, digest="", received_at=NOW))
+
+
+def _keep_points(db: Session, one: Somebody) -> None:
+    for number, order in enumerate(one.orders):
+        told = {"source": "till", "order_no": f"{one.id}-{number}", "digest": "", "received_at": NOW}
+        own = ShopOrder(person_id=one.id, paid_at=order.at, amount=order.amount, refunded=order.refunded, **told)
+        own.store = order.store
+        db.add(own)
+        db.flush()
+        for place, category in enumerate(sorted(order.categories)):
+            db.add(OrderLine(order_id=own.id, number=place, category=category, quantity=1000, amount=0))
+    for number, account in enumerate(one.accounts):
+        if number:
+            db.add(Person(id=MERGED + one.id, merged_into=one.id, first_seen_at=NOW, last_seen_at=NOW))
+            db.flush()
+        _keep_account(db, one.id + number * MERGED, account)
+
+
+def _keep_account(db: Session, anchor: int, account: Account) -> None:
+    row = PointsAccount(person_id=anchor, debt=account.debt, made_at=NOW)
+    db.add(row)
+    db.flush()
+    for number, lot in enumerate(account.lots):
+        lot_id = anchor * 100 + number
+        txn = {"kind": "award", "key": str(lot_id), "request_hash": "", "actor": "", "content_hash": ""}
+        db.add(PointsTxn(id=lot_id, effective_at=NOW, recorded_at=NOW, **txn))
+        db.flush()
+        facts = {"account_id": row.id, "activates_at": lot.activates_at, "expires_at": lot.expires_at}
+        db.add(PointsLot(id=lot_id, txn_id=lot_id, issued=lot.points, origin="purchase", **facts))
+        db.flush()
+        terms = {"notice_days": lot.notice_days, "not_before": lot.not_before}
+        db.add(PointsLotNow(lot_id=lot_id, pending=0, available=lot.points, **facts, **terms))
+    for at, tier in account.tiers:
+        told = {"why": "up", "before": "silver", "points": 0, "recorded_at": NOW}
+        db.add(TierChange(account_id=row.id, after=tier, at=at, **told))
+        db.flush()
 
 
 def _keep_one(db: Session, one: Somebody) -> None:
@@ -135,6 +257,20 @@ def fits(tree: Mapping[str, Any], one: Somebody) -> bool:
 
 
 def _leaf(name: str, op: str, value: Any, one: Somebody) -> bool:
+    if name in ("last_order_days", "orders"):
+        moments = [order.at for order in one.orders]
+        return _since(op, value, moments) if name == "last_order_days" else _times(op, value, moments)
+    if name == "first_order_days":
+        return _first(op, value, [order.at for order in one.orders])
+    if name == "order_sum":
+        lately = [order for order in one.orders if order.at >= NOW - timedelta(days=value["days"])]
+        return _compared(op, sum(order.amount - order.refunded for order in lately), value["yuan"] * 100)
+    if name == "order_hours":
+        return _times(op, value, [order.at for order in one.orders if _is_at(value, order.at)])
+    if name == "points":
+        return _compared(op, _left(one, lambda lot: lot.alive()), value["points"])
+    if name == "points_expiring":
+        return _compared(op, _left(one, lambda lot: lot.soon(value["days"])), value["points"])
     if name in ("arrival_days", "last_talk_days"):
         moments = [at for at, _ in one.arrivals] if name == "arrival_days" else _said(one, TALK)
         return _since(op, value, [at for at in moments if at is not None])
@@ -174,11 +310,36 @@ def _since(op: str, value: Any, moments: list[datetime]) -> bool:
     return {**answers, "not_in_last": latest < edge}[op]
 
 
+def _first(op: str, value: Any, moments: list[datetime]) -> bool:
+    if op in ("ever", "never", "between") or not moments:
+        return _since(op, value, [min(moments)] if moments else [])
+    return _since(op, value, [min(moments)])
+
+
+def _is_at(value: Any, at: datetime) -> bool:
+    """Whether an order lies in these hours of these weekdays; those after midnight belong to the evening before."""
+    local = at.astimezone(ZONE)
+    begins, ends = value["from"], value["to"]
+    if begins < ends:
+        within, day = begins <= local.hour < ends, local.isoweekday()
+    else:
+        late = local.hour >= begins
+        within, day = late or local.hour < ends, (local if late else local - timedelta(days=1)).isoweekday()
+    return within and day in value["weekdays"]
+
+
+def _left(one: Somebody, counts: Callable[[Lot], bool]) -> int:
+    points = sum(lot.points for account in one.accounts for lot in account.lots if counts(lot))
+    return max(0, points - sum(account.debt for account in one.accounts))
+
+
 def _times(op: str, value: Any, moments: list[datetime]) -> bool:
-    count = sum(at >= NOW - timedelta(days=value["days"]) for at in moments)
-    times = value["times"]
-    answers = {"<": count < times, "<=": count <= times, "=": count == times, ">=": count >= times, ">": count > times}
-    return answers[op]
+    return _compared(op, sum(at >= NOW - timedelta(days=value["days"]) for at in moments), value["times"])
+
+
+def _compared(op: str, count: int, number: int) -> bool:
+    answers = {"<": count < number, "<=": count <= number, "=": count == number, ">=": count >= number}
+    return {**answers, ">": count > number}[op]
 
 
 def _silent(value: Any, moments: list[datetime]) -> bool:
@@ -196,6 +357,12 @@ def _names(name: str, one: Somebody) -> set[str]:
     living = {rep for rep, state in one.relations.items() if state in ("active", "half")}
     if name == "tag":
         return {f"t_{tag}" for tag in one.tags}
+    if name == "order_store":
+        return {order.store for order in one.orders}
+    if name == "order_category":
+        return {category for order in one.orders for category in order.categories}
+    if name == "tier":
+        return {_tier(one)} if one.accounts else set()
     if name == "life_cycle":
         return {one.life_cycle} - {None} if one.life_cycle else set()
     if name == "relation":
@@ -212,6 +379,15 @@ def _names(name: str, one: Somebody) -> set[str]:
         province, city = one.region or ("", None)
         return ({province} if province else set()) | ({f"{province}/{city}"} if city else set())
     return {f"s_{own}" for own in one.lists}
+
+
+def _tier(one: Somebody) -> str:
+    last = [
+        max(enumerate(known), key=lambda pair: (pair[1][0], pair[0]))[1][1]
+        for account in one.accounts
+        if (known := [change for change in account.tiers if change[0] <= NOW])
+    ]
+    return max(last, key=TIERS.index, default="silver")
 
 
 def _relation(states: set[str]) -> str:

@@ -1,5 +1,6 @@
 """Segments: a tree means the same to both databases as to plain Python; wrong ones are refused at the exact place."""
 
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,7 @@ from storage.tables import Person, Segment, SegmentMember
 from storage.work import Work
 from tests import databases
 from tests.insight.crowd import NOW, ZONE, Somebody, crowd, fits, keep
-from tests.insight.trees import NAMES, trees
+from tests.insight.trees import NAMES, some_value, trees
 
 EXAMPLES = 3000 if FULL else 150
 TAG = {"field": "tag", "op": "has", "value": "t_1"}
@@ -234,3 +235,17 @@ def test_a_segment_needs_a_name(place: Place) -> None:
             with pytest.raises(WrongFilter, match="name"):
                 segments.create(work_in(db), name, TAG, by="boss")
         assert db.scalars(select(Segment).where(Segment.kind == "live")).all() == []
+
+
+def test_every_comparison_of_orders_and_points_means_the_same(place: Place) -> None:
+    asked = [one for one in FIELDS if one.name.startswith(("order", "points", "first_order", "last_order"))]
+    chance = random.Random(11)
+    met = set()
+    for field in asked:
+        for op in field.form.ops:
+            for _ in range(6):
+                tree = {"field": field.name, "op": op, **some_value(field, op, chance)}
+                wanted = {one.id for one in place.people if fits(tree, one)}
+                assert place.found(tree) == wanted, tree
+                met |= {(field.name, one.id in wanted) for one in place.people}
+    assert met == {(one.name, found) for one in asked for found in (True, False)}
