@@ -153,6 +153,9 @@ class DryRunShape(Shape):
     left_out: dict[str, int] = Field(description="Why others would not: no_fit, opted_out, no_relation, again.")
     walked: int = Field(description="For so many of them, the latest, the way was walked.")
     steps: dict[str, int] = Field(description="Of these, how many come to each step.")
+    ways: dict[str, int] = Field(
+        description="By which way the first step that says something would reach how many of them now; `none`: by none."
+    )
     cut_off: bool = Field(description="Whether there was more than is looked at.")
 
 
@@ -246,6 +249,7 @@ def try_on_last_month(call: Call, journey_id: str) -> Reply:
             left_out=dict(found.left_out),
             walked=found.walked,
             steps=dict(found.steps),
+            ways=dict(found.ways),
             cut_off=found.cut_off,
         ),
     )

@@ -387,6 +387,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "points.tiers": N_("提交修改等级"),
         "liability.parameters": N_("修改一分积分值多少"),
         "liability.publish": N_("公布积分兑换预测"),
+        "points_labels.change": N_("修改积分标签的规则"),
         "points.staff": N_("修改自己人的名单"),
         "approval.approve": N_("同意审批"),
         "approval.reject": N_("驳回审批"),

@@ -26,8 +26,24 @@ EVERYBODY, KEPT = "everybody", "kept"
 MOST_PARTS = 10
 """Ways of a branch, and arms of a split, that a page may send."""
 LONGEST_TEXT, LONGEST_JSON = 20_000, 20_000
-PLAIN = ("unit", "number", "at", "from", "to", "days", "then", "otherwise", "next", "late", "late_hours", "url")
+PLAIN = (
+    "unit",
+    "number",
+    "at",
+    "from",
+    "to",
+    "days",
+    "then",
+    "otherwise",
+    "next",
+    "late",
+    "late_hours",
+    "url",
+    "points",
+    "reason",
+)
 """Fields of steps that are one short text each."""
+LONG = {"url": 2000, "reason": 100}
 LISTS = ("kinds", "add", "remove")
 PERCENT = re.compile(r"\d{1,3}(\.\d{1,2})?", re.ASCII)
 NEW: Mapping[str, Typed] = {
@@ -39,6 +55,7 @@ NEW: Mapping[str, Typed] = {
     "send": {"ways": ["card"], "text": "", "late_hours": "72", "late": shape.NEXT_WINDOW},
     "task": {"text": "", "days": "0"},
     "tag": {},
+    "give": {"points": "50", "reason": ""},
     "webhook": {"url": ""},
     "goal": {},
     "end": {},
@@ -95,6 +112,13 @@ class JourneyForm:
     around: str = "on"
     """A birthday: ``before``, ``on`` it, ``after``."""
     around_days: str = "0"
+    date: str = "birthday"
+    threshold: str = "1000"
+    """Points."""
+    amount: str = ""
+    stores: str = ""
+    categories: str = ""
+    """Of an order: yuan at least, and names with commas between them."""
     at: str = "10:00"
     every: str = "day"
     weekdays: tuple[int, ...] = ()
@@ -137,16 +161,30 @@ class JourneyForm:
 
     def _trigger(self) -> dict[str, Any]:
         own = {
-            "event": {"kinds": list(self.kinds)} | ({"material": number(self.material)} if self.material else {}),
+            "event": {"kinds": list(self.kinds)} | self._order(),
             "segment": {"segment": number(self.segment), "first": self.first},
             "stage": {"to": list(self.stages)},
-            "date": {"date": "birthday", "days": self._around(), "at": self.at},
+            "date": {"date": self.date, "days": self._around(), "at": self.at} | self._threshold(),
             "schedule": {"every": self.every, "at": self.at} | self._days(),
         }
         return {"on": self.on, **own.get(self.on, {})}
 
+    def _order(self) -> dict[str, Any]:
+        """Which of them: the link's, the order's."""
+        told: dict[str, Any] = {"material": number(self.material)} if self.material else {}
+        told |= {"amount": number(self.amount)} if self.amount else {}
+        named = {"stores": _names(self.stores), "categories": _names(self.categories)}
+        return told | {name: some for name, some in named.items() if some}
+
+    def _threshold(self) -> dict[str, Any]:
+        return {"points": number(self.threshold)} if self.date == "near_points" else {}
+
     def _around(self) -> Any:
         days = number(self.around_days)
+        if self.date == "near_points":
+            return 0
+        if self.date != "birthday":
+            return -days if self.date != "last_order" and isinstance(days, int) else days
         if self.around == "on":
             return 0
         return -days if self.around == "before" and isinstance(days, int) else days
@@ -185,6 +223,12 @@ class JourneyForm:
         place = len(self.steps) if at is None else min(at, len(self.steps))
         new = {"id": name, "do": do, **json.loads(json.dumps(NEW[do]))}
         return replace(self, steps=(*self.steps[:place], new, *self.steps[place:]), opened=place)
+
+
+def _names(typed: str) -> list[str]:
+    """What stands between commas, of either kind."""
+    parts = typed.replace("，", ",").replace("、", ",").split(",")
+    return list(dict.fromkeys(one.strip() for one in parts if one.strip()))
 
 
 def _share(typed: str) -> Any:
@@ -310,6 +354,7 @@ def _send(typed: Typed, _choices: Choices) -> Typed:
     hours, late = typed.get("late_hours", ""), typed.get("late", "")
     own |= {"late_hours": number(hours)} if hours not in ("", "72") else {}
     own |= {"late": late} if late not in ("", shape.NEXT_WINDOW) else {}
+    own |= {"mass_text": typed["mass_text"]} if typed.get("mass_text") else {}
     return own | ({"attachments": typed["attachments"]} if typed.get("attachments") else {})
 
 
@@ -320,6 +365,10 @@ def _task(typed: Typed, _choices: Choices) -> Typed:
 
 def _tag(typed: Typed, _choices: Choices) -> Typed:
     return {name: typed[name] for name in ("add", "remove") if typed.get(name)}
+
+
+def _give(typed: Typed, _choices: Choices) -> Typed:
+    return {"points": number(typed.get("points", "")), "reason": typed.get("reason", "")}
 
 
 def _webhook(typed: Typed, _choices: Choices) -> Typed:
@@ -339,6 +388,7 @@ _OF_STEPS: Mapping[str, Callable[[Typed, Choices], Typed]] = {
     "send": _send,
     "task": _task,
     "tag": _tag,
+    "give": _give,
     "webhook": _webhook,
     "goal": _nothing,
     "end": _nothing,
@@ -384,6 +434,11 @@ def of_journey(name: str, definition: shape.Definition, version: int, choices: C
         segment=str(trigger.get("segment", "")),
         first=bool(trigger.get("first")),
         stages=tuple(trigger["to"]) if trigger["on"] == "stage" else (),
+        date=trigger.get("date", "birthday"),
+        threshold=str(trigger.get("points", 1000)),
+        amount=str(trigger.get("amount", "")),
+        stores="，".join(trigger.get("stores", ())),
+        categories="，".join(trigger.get("categories", ())),
         around="before" if around < 0 else "after" if around else "on",
         around_days=str(abs(around)),
         at=trigger.get("at", "10:00"),
@@ -421,6 +476,11 @@ def read(sent: MultiDict[str, str]) -> JourneyForm:
         first=sent.get("first") == "1",
         stages=_several(sent, "stages"),
         around=_short(sent, "around"),
+        date=_short(sent, "date") or "birthday",
+        threshold=_short(sent, "threshold"),
+        amount=_short(sent, "amount"),
+        stores=sent.get("stores", "").strip()[:500],
+        categories=sent.get("categories", "").strip()[:500],
         around_days=_short(sent, "around_days"),
         at=_short(sent, "at"),
         every=_short(sent, "every"),
@@ -457,9 +517,10 @@ def _sent_step(sent: MultiDict[str, str], place: int) -> Typed:
 
     do = own("do") if own("do") in NEW else "end"
     typed: Typed = {"id": own("id")[:20], "do": do}
-    typed |= {name: own(name)[: 2000 if name == "url" else 20] for name in PLAIN if f"s{place}-{name}" in sent}
+    typed |= {name: own(name)[: LONG.get(name, 20)] for name in PLAIN if f"s{place}-{name}" in sent}
     typed |= {name: list(_several(sent, f"s{place}-{name}")) for name in LISTS}
     typed["text"] = sent.get(f"s{place}-text", "").replace("\r\n", "\n")[:LONGEST_TEXT]
+    typed["mass_text"] = sent.get(f"s{place}-mass_text", "").replace("\r\n", "\n")[:LONGEST_TEXT]
     typed["working_days"] = own("working_days") == "1"
     if do == "send":
         typed["ways"] = [one for one in (own(f"way{n}") for n in range(len(shape.WAYS))) if one]
@@ -507,6 +568,8 @@ def brief(step: Typed) -> str:
         more = f"{step.get('number', '')} {_(UNITS[str(unit)])} {at}".strip()
     elif do == "window":
         more = f"{step.get('from', '')}–{step.get('to', '')}"
+    elif do == "give":
+        more = str(step.get("points", ""))
     elif do in ("send", "task"):
         text = " ".join(str(step.get("text", "")).split())
         more = f"{text[:BRIEF]}…" if len(text) > BRIEF else text

@@ -11,7 +11,7 @@ from console.broadcast_seen import rules
 from console.broadcast_words import EVERY_WORDS, WEEKDAYS, rule_words
 from console.broadcast_words import FROM_BELOW as OF_BROADCASTS
 from console.segment_words import BEHAVIOUR_WORDS, FAULTS, LIFE_WORDS, Called, called, on_one_line, sentences
-from console.words import N_, _, listed, said
+from console.words import N_, _, listed, mark, said
 from insight.values import Place
 from outreach.arms import BUCKETS
 from outreach.journeys import definition as shape
@@ -32,13 +32,21 @@ ROUND_WORDS: Mapping[str, tuple[str, str]] = {
     rounds.GOAL: (N_("达成目标"), "good"),
     rounds.LEFT: (N_("已离开"), "warn"),
 }
-KIND_WORDS: Mapping[str, str] = {**BEHAVIOUR_WORDS, "opened": N_("打开我们的链接")}
+KIND_WORDS: Mapping[str, str] = {**BEHAVIOUR_WORDS, "opened": N_("打开我们的链接"), shape.EARNED: N_("得到积分")}
 """What happens with a customer, as a thing they do."""
+DATE_WORDS: Mapping[str, str] = {
+    "birthday": N_("生日"),
+    "points_end": N_("积分过期"),
+    "tier_end": N_("等级到期，眼看保不住"),
+    "last_order": N_("一直没有下单"),
+    "near_points": N_("积分接近一个门槛"),
+}
+"""Days that a journey can wait for."""
 TRIGGER_WORDS: Mapping[str, str] = {
     "event": N_("发生了一件事"),
     "segment": N_("进入一个分层"),
     "stage": N_("到了一个生命周期阶段"),
-    "date": N_("生日前后"),
+    "date": N_("到了客户的日子：生日、积分过期、多久没下单……"),
     "schedule": N_("到了固定的时间"),
     "api": N_("其他系统通过接口通知"),
 }
@@ -56,6 +64,7 @@ STEP_WORDS: Mapping[str, tuple[str, str]] = {
     "send": (N_("对客户说"), "chat-left-text"),
     "task": (N_("给成员记待办"), "check2-square"),
     "tag": (N_("打标签"), "tag"),
+    "give": (N_("送积分"), "coin"),
     "webhook": (N_("通知其他系统"), "box-arrow-up-right"),
     "goal": (N_("看看目标达成没有"), "flag"),
     "end": (N_("到此结束"), "stop-circle"),
@@ -116,6 +125,9 @@ CAME_OF: Mapping[str, tuple[str, str]] = {
     "gap": (N_("离上一条太近"), "warn"),
     "time": (N_("等不到合适的时段"), "warn"),
     "skipped": (N_("跳过"), "quiet"),
+    "gone": (N_("积分已经没有了，不用说"), "quiet"),
+    "told": (N_("几天前说过了，这些积分都在里面"), "quiet"),
+    "points_budget": (N_("今天能送的积分已送完"), "warn"),
 }
 """What came of a step; why it was skipped; of one that says something how that stands (``results.steps``)."""
 WAITS_WORDS: Mapping[str, str] = {
@@ -144,6 +156,14 @@ READY_WORDS = (
     N_("打开了链接、两天内没有说话：提醒成员问一句"),
     N_("比自己的节奏沉默"),
     N_("沉默超过自己平时间隔的两倍、且至少 10 天：给成员记一个待办"),
+    N_("积分快过期了"),
+    N_("到期前 30、7、1 天，每人一次说清哪天过期多少；先微信客服，再成员卡片，最后群发任务"),
+    N_("就差一点能换了"),
+    N_("可用积分到了门槛的八成、还没到：告诉客户还差一点，30 天内最多一次"),
+    N_("等级快保不住了"),
+    N_("等级到期前 30 天、按现在的积分会降级：成员一键提醒"),
+    N_("两周没下单，送点积分"),
+    N_("14 天没有下单：先送积分，再告诉客户；下了单就不再打扰"),
     N_("售后满意度"),
     N_("订单完成 3 天后问满不满意，没有回音就请成员跟一下；由接口告诉我们哪一单"),
 )
@@ -171,7 +191,10 @@ FROM_BELOW = (
     N_("写上加哪个标签（add），或去掉哪个（remove）"),
     N_("写一段文字，最多 %(n)s 字节"),
     N_("%(what)s：群发任务对所有人是同一段文字，只能用 {rep}"),
-    N_("%(what)s：可以用 {name}、{rep}，链接写作 {link:编号}"),
+    N_("%(what)s：可以用 {name}、{rep}、{points}、{expiring}、{me}，链接写作 {link:编号}"),
+    N_("没有用到群发任务，这里不用写"),
+    N_("写 1–100 个字"),
+    N_("应是名称的列表，1–50 项，和订单里写的一样"),
     N_("素材库里没有链接 %(number)s；请在“素材”里找到它的编号"),
     N_("微信客服的消息最多 %(n)s 字节（约 %(m)s 个汉字）"),
     N_("微信客服只发文字：去掉附件，或不选微信客服"),
@@ -195,6 +218,9 @@ FROM_BELOW = (
     N_("应是 %(span)s 的整数（最多晚多少小时）"),
     N_("应是 %(span)s 的整数（几天后到期）"),
     N_("应是 %(span)s 的整数（素材的编号）"),
+    N_("应是 %(span)s 的整数（至少多少元）"),
+    N_("应是 %(span)s 的整数（门槛是多少积分）"),
+    N_("应是 %(span)s 的整数（送多少积分）"),
 )
 """What ``outreach.journeys`` says is wrong; the more particular before the more general."""
 SHORT = 60
@@ -292,11 +318,17 @@ def trigger(definition: Definition, names: Names) -> str:
 
 
 def _by_event(asked: Mapping[str, Any], names: Names) -> str:
-    words = _("客户一%(what)s就出发", what=kinds(asked["kinds"]))
-    if "material" not in asked:
-        return words
-    name = names.materials.get(asked["material"]) or _("（已删除的素材）")
-    return listed((words, _("只算素材“%(name)s”的链接", name=name)), "，")
+    parts = [_("客户一%(what)s就出发", what=kinds(asked["kinds"]))]
+    if "material" in asked:
+        name = names.materials.get(asked["material"]) or _("（已删除的素材）")
+        parts.append(_("只算素材“%(name)s”的链接", name=name))
+    if "amount" in asked:
+        parts.append(_("至少 %(n)s 元", n=f"{asked['amount']:,}"))
+    if "stores" in asked:
+        parts.append(_("在%(stores)s", stores=listed(asked["stores"], "、")))
+    if "categories" in asked:
+        parts.append(_("买了%(what)s", what=listed(asked["categories"], "、")))
+    return listed(parts, "，")
 
 
 def _by_segment(asked: Mapping[str, Any], names: Names) -> str:
@@ -311,6 +343,14 @@ def _by_stage(asked: Mapping[str, Any], _names: Names) -> str:
 
 def _by_date(asked: Mapping[str, Any], _names: Names) -> str:
     days, at = asked["days"], asked["at"]
+    if asked["date"] == "points_end":
+        return _("有积分在 %(n)s 天后过期的，%(at)s 出发", n=-days, at=at)
+    if asked["date"] == "tier_end":
+        return _("等级还有 %(n)s 天到期、按现在的积分会降级的，%(at)s 出发", n=-days, at=at)
+    if asked["date"] == "last_order":
+        return _("%(n)s 天没有下单的，%(at)s 出发", n=days, at=at)
+    if asked["date"] == "near_points":
+        return _("可用积分有 %(points)s 分的八成、还不到的，%(at)s 出发", points=f"{asked['points']:,}", at=at)
     if not days:
         return _("生日当天 %(at)s 出发", at=at)
     return (
@@ -399,6 +439,7 @@ def _step(step: Step, place: int, numbers: Mapping[str, int], names: Names) -> S
         words = listed((words, _("然后%(to)s", to=to(step["next"], numbers))), "；")
     icon = STEP_WORDS[step["do"]][1]
     text = str(step.get("text", "")) if step["do"] in ("send", "task") else ""
+    text += f"\n\n{_('群发任务里说')}{mark('：')}{step['mass_text']}" if step.get("mass_text") else ""
     return StepSaid(place, str(step["id"]), str(step["do"]), icon, words, text, below)
 
 
@@ -486,6 +527,10 @@ def _tag(step: Step, _numbers: Mapping[str, int], names: Names) -> _Words:
     return listed(parts, "，"), ()
 
 
+def _give(step: Step, _numbers: Mapping[str, int], _names: Names) -> _Words:
+    return _("送 %(n)s 积分：%(why)s", n=f"{step['points']:,}", why=step["reason"]), ()
+
+
 def _webhook(step: Step, _numbers: Mapping[str, int], _names: Names) -> _Words:
     return _("通知其他系统：%(url)s", url=step["url"]), ()
 
@@ -507,6 +552,7 @@ _OF_STEPS = {
     "send": _send,
     "task": _task,
     "tag": _tag,
+    "give": _give,
     "webhook": _webhook,
     "goal": _goal,
     "end": _end,
@@ -528,10 +574,24 @@ def because(why: Mapping[str, Any], segment_names: Mapping[int, str]) -> str:
         after = str(why.get("to"))
         return _("成为%(stage)s", stage=_(LIFE_WORDS[after][0]) if after in LIFE_WORDS else after)
     if on == "date":
-        return _("生日")
+        return _since_day(why)
     if on == "schedule":
         return _("到了固定的时间（%(day)s）", day=str(why.get("turn", "")).removeprefix("turn:"))
     return _("其他系统点名（%(who)s）", who=str(why.get("by", "")).removeprefix("key:"))
+
+
+def _since_day(why: Mapping[str, Any]) -> str:
+    """Whose day it was, and which."""
+    day_, what = str(why.get("day", "")), why.get("date")
+    if what == "points_end":
+        return _("积分在 %(day)s 过期", day=day_)
+    if what == "tier_end":
+        return _("等级到 %(day)s 为止", day=day_)
+    if what == "last_order":
+        return _("%(day)s 以后没有下单", day=day_)
+    if what == "near_points":
+        return _("积分接近 %(n)s 分", n=f"{why.get('points', 0):,}")
+    return _("生日")
 
 
 def left(because_of: str, act: str | None = None) -> str:

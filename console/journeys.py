@@ -22,6 +22,7 @@ from console.doors import guarded
 from console.journey_form import Choices, JourneyForm
 from console.journey_words import (
     AGAIN_WORDS,
+    DATE_WORDS,
     KIND_WORDS,
     LATE_WORDS,
     ROUND_WORDS,
@@ -35,7 +36,7 @@ from console.layout import back_to, say
 from console.pace import Pace
 from console.segment_words import LIFE_WORDS, called, on_one_line, sentences
 from console.shown import day
-from console.words import _
+from console.words import N_, _
 from insight import segments
 from insight.segments import WrongFilter
 from outreach import contents, materials
@@ -249,6 +250,8 @@ def _form(db: Session, form: JourneyForm, journey: Journey | None = None) -> str
 _FORM_WORDS: Mapping[str, Any] = {
     "kind_words": KIND_WORDS,
     "kinds": shape.KINDS,
+    "trigger_kinds": shape.TRIGGER_KINDS,
+    "date_words": DATE_WORDS,
     "lives": LIFE_WORDS,
     "trigger_words": TRIGGER_WORDS,
     "again_words": AGAIN_WORDS,
@@ -305,9 +308,15 @@ def _previews(steps: Sequence[Mapping[str, Any]]) -> list[tuple[int, Preview]]:
     return [(place, _preview(one)) for place, one in enumerate(steps, 1) if one["do"] == "send"]
 
 
+SAMPLES = {"{points}": "1,280", "{expiring}": "12月31日 120 分、1月5日 30 分", "{me}": "https://…/me/…"}
+"""What stands in a preview for what is each customer's own."""
+
+
 def _preview(step: Mapping[str, Any]) -> Preview:
     rep = here.my_name()
     text = with_addresses(str(step.get("text", ""))).replace("{rep}", rep).replace("{name}", CUSTOMER)
+    for put, shown in SAMPLES.items():
+        text = text.replace(put, shown)
     rows = [one for one in step.get("attachments", ()) if isinstance(one, dict)]
     return Preview(rep, text, tuple(rows))
 
@@ -511,6 +520,7 @@ def try_on_last_month(journey_id: int) -> Any:
             chart=_chart(found) if found is not None else None,
             steps=journey_words.steps(definition, journey_words.names_of(db, [definition])),
             why_not=WHY_NOT,
+            way_words={**WAY_WORDS, dry_run.NO_WAY: N_("哪种方式都够不着")},
             trigger=definition["trigger"]["on"],
             days=dry_run.DAYS,
         )

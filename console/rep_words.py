@@ -16,8 +16,10 @@ FROM_BELOW = (
     N_("客户今天生日"),
     N_("旅程安排的一步"),
     N_("新加的客户还没聊过"),
+    N_("客户的积分快过期"),
     N_("很久没有往来"),
     N_("今天生日"),
+    N_("%(n)s 积分早该过期了，还没告诉客户"),
     N_("打开了“%(name)s”"),
     N_("旅程“%(name)s”"),
     N_("%(day)s加的你，还没聊过"),
@@ -33,6 +35,7 @@ FROM_BELOW = (
     N_("请填一个整数"),
 )
 QUIET = N_("%(day)s起沉睡：%(why)s")
+DYING, DIES = N_("%(n)s 积分%(day)s起过期"), re.compile(r"(\d+) 积分(\d{1,2}月\d{1,2}日)起过期")
 TURNED, ADDED = "起沉睡：", "加的你"
 DAY = re.compile(r"(\d{1,2})月(\d{1,2})日")
 
@@ -42,6 +45,8 @@ def worded(text: str) -> str:
     day, quiet, why = text.partition(TURNED)
     if quiet:
         return _(QUIET, day=_day(day), why=because(why))
+    if dies := DIES.fullmatch(text):
+        return _(DYING, n=dies[1], day=_day(dies[2]))
     day, added, rest = text.partition(ADDED)
     text = f"{_day(day)}{added}{rest}" if added else text
     told = said(text, [(one, one) for one in FROM_BELOW])

@@ -50,6 +50,13 @@ BEHAVIOUR_WORDS: Mapping[str, str] = {
     "bought": N_("下单"),
     "refunded": N_("退款"),
 }
+REWARD_WORDS: Mapping[str, str] = {
+    "goods": N_("实物"),
+    "coupon": N_("券"),
+    "experience": N_("体验"),
+    "donation": N_("捐赠"),
+}
+KIND_WORDS: Mapping[str, str] = {**BEHAVIOUR_WORDS, **REWARD_WORDS}
 FIELD_WORDS: Mapping[str, str] = {
     "tag": N_("标签"),
     "life_cycle": N_("生命周期"),
@@ -76,6 +83,7 @@ FIELD_WORDS: Mapping[str, str] = {
     "order_category": N_("买过哪类东西"),
     "points": N_("可用积分"),
     "points_expiring": N_("快过期的积分"),
+    "redemptions": N_("换过几次奖品"),
     "tier": N_("等级"),
     "opted_out": N_("是否愿意接收"),
 }
@@ -161,6 +169,7 @@ TIMES_SENTENCES: Mapping[str, str] = {
     "orders": N_("最近 %(days)s 天里下单%(op)s %(times)s 次"),
     "order_sum": N_("最近 %(days)s 天里消费%(op)s %(times)s 元（已减去退款）"),
     "order_hours": N_("最近 %(days)s 天里，在%(weekdays)s的 %(first)s–%(last)s 点下单%(op)s %(times)s 次"),
+    "redemptions": N_("最近 %(days)s 天里换奖品%(op)s %(times)s 次：%(kinds)s"),
     "points": N_("可用积分%(op)s %(times)s 分"),
     "points_expiring": N_("%(days)s 天内过期的积分%(op)s %(times)s 分"),
 }
@@ -337,7 +346,7 @@ def sentence(leaf: Mapping[str, Any], names: Called) -> str:
         return _(told) if op in (EVER, NEVER) else _(told, n=value)
     if isinstance(asked.form, Times):
         values = {"op": _(TIMES_OPS[op]), "times": f"{value[asked.form.unit]:,}", "days": value.get("days", "")}
-        values["kinds"] = listed(_(BEHAVIOUR_WORDS[one]) for one in value.get("kinds", ()))
+        values["kinds"] = listed(_(KIND_WORDS[one]) for one in value.get("kinds", ()))
         values["weekdays"] = listed((_(WEEKDAYS[one - 1]) for one in value.get("weekdays", ())), mark("、"))
         return _(TIMES_SENTENCES[asked.name], **values, first=value.get("from", ""), last=value.get("to", ""))
     return _("不再接收消息") if value else _("愿意接收消息")

@@ -54,6 +54,7 @@ KINDS: Mapping[str, Kind] = {
     "opened": Kind(N_("打开了“%(what)s”"), "link-45deg", "good"),
     "bought": Kind(N_("买了 %(amount)s 元"), "bag-check", "good"),
     "refunded": Kind(N_("退了 %(amount)s 元"), "bag-dash", "warn"),
+    "points_given": Kind(N_("得到 %(amount)s 积分"), "coin", "good"),
     "did": Kind(N_("在 %(source)s%(sign)s%(what)s"), "stars"),
     "merged": Kind(N_("和 %(customer)s 是同一位客户，已合并"), "union"),
     "separated": Kind(N_("和 %(customer)s 不是同一位客户，已拆开"), "subtract", "warn"),
@@ -86,7 +87,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "note": (N_("备注"), ("note",)),
     "task": (N_("待办"), ("task", "task_done")),
     "group": (N_("客户群"), ("group_joined", "group_left")),
-    "orders": (N_("订单"), ("bought", "refunded", "did")),
+    "orders": (N_("订单"), ("bought", "refunded", "points_given", "did")),
     "by_hand": (N_("标签和修改"), ("tagged", "untagged", "owner_given", "birthday", "edited")),
 }
 
@@ -129,7 +130,7 @@ def line_of(row: Interaction, names: Mapping[str, str], again: bool, cause: str 
         "tag": details.get("tag") or "",
         "what": details.get("name") or details.get("url") or "",
         "group": details.get("name") or _("（没有名字的群）"),
-        "amount": details.get("amount") or "",
+        "amount": details.get("amount") or details.get("points") or "",
         "customer": details.get("customer") or "",
         "source": details.get("source") or "",
         "sign": mark("："),
@@ -157,6 +158,8 @@ def _aside(row: Interaction, names: Mapping[str, str]) -> str:
         return chat_lines.happened(row.details, names)
     if row.kind in ("bought", "refunded"):
         return " · ".join(_of_order(row))
+    if row.kind == "points_given":
+        return str(row.details.get("because") or "")
     if row.kind == "merged":
         return _by_what(row.details)
     if row.kind == "transfer_failed":

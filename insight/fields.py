@@ -71,7 +71,9 @@ from storage.tables import (
     PersonTag,
     PointsAccount,
     PointsLotNow,
+    Redemption,
     Relation,
+    Reward,
     Segment,
     SegmentMember,
     ShopOrder,
@@ -93,6 +95,8 @@ KF_EVENT, KF_OPENED = "kf_event", "enter_session"
 OPENED = "opened"
 TIERS_SETTING, FIRST_TIERS = "points_tiers", ("silver", "gold", "black")
 """Where the shop's tiers stand, and those there are before it has set any: the same as ``loyalty.tiers`` says."""
+REWARDS = ("goods", "coupon", "experience", "donation")
+REDEEMED = ("open", "used")
 MAX_YUAN, MAX_POINTS = 10_000_000, 1_000_000_000
 YEAR = 365
 HOUR, HOURS, DAY_SECONDS, FEN = 3_600, 24, 86_400, 100
@@ -515,6 +519,25 @@ def _has_points(question: Question, where: Sequence[ColumnElement[bool]], least:
     return _among(question, own)
 
 
+def _redemptions(question: Question, op: str, value: Any) -> ColumnElement[bool]:
+    """How many rewards of these kinds they redeemed and did not give back."""
+    account, anchor = PointsAccount, aliased(Person)
+    head = func.coalesce(anchor.merged_into, anchor.id)
+    own = (
+        select(head)
+        .select_from(Redemption)
+        .join(Reward, Reward.id == Redemption.reward_id)
+        .join(account, account.id == Redemption.account_id)
+        .join(anchor, anchor.id == account.person_id)
+        .where(Reward.kind.in_(value["kinds"]), Redemption.state.in_(REDEEMED))
+        .where(Redemption.made_at >= question.ago(value["days"]))
+        .group_by(head)
+    )
+    return _compared(
+        op, value["times"], lambda least: _among(question, own.having(func.count() >= least)) if least > 0 else true()
+    )
+
+
 def _tier(question: Question, op: str, value: Any) -> ColumnElement[bool]:
     """The highest tier of all that turned out to be them; whoever has an account and no tier yet has the lowest."""
     levels = list(question.levels())
@@ -676,6 +699,7 @@ FIELDS: tuple[Field, ...] = (
         Times("times", COMPARISONS, unit="points", most=MAX_POINTS),
         _points_expiring,
     ),
+    Field("redemptions", "换过几次奖品", Times("times", COMPARISONS, kinds=REWARDS), _redemptions),
     Field("tier", "等级", Names("tiers", CHOOSE, right="等级的代号，例如 gold", sample="gold"), _tier, _tiers_known),
     Field("opted_out", "不再接收", Yes("yes", (IS,)), _opted_out, own=True),
 )

@@ -31,8 +31,15 @@ def reward(work: Work, person_id: int, act: str, *, key: str, at: datetime) -> i
     )
     own = rules.programme
     lives_until = (own.bonus_expiry or own.expiry).ends(work.now, work.zone)
-    told = {"jurisdiction": own.jurisdiction, "notice_days": own.told_before}
-    grant = Grant(points, work.now, lives_until, "marketing", channel="act", **told)
+    grant = Grant(
+        points,
+        work.now,
+        lives_until,
+        "marketing",
+        channel="act",
+        jurisdiction=own.jurisdiction,
+        notice_days=own.told_before,
+    )
     account_id = bulk.open_accounts(work, [person_id])[person_id]
     earn.award(work, account_id, [grant], about, {"act": act})
     return points

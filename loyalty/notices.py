@@ -1,4 +1,4 @@
-"""That people are told before points of theirs die, and the proof of it (docs/decisions/0013).
+"""That people are told before points of theirs die, and the proof of it (docs/decisions/0012).
 
 Points whose rules ask for it (``Programme.notice_days``, and what the law of their place asks) live until their end was
 told and so many days have passed. Told is: sent to them, shown to their rep on a card, or shown on their own page. The

@@ -32,6 +32,7 @@ PLACES: Mapping[str, str] = MappingProxyType(
         OPENED: "客户打开了你发的内容",
         occasions.BIRTHDAY: "客户今天生日",
         JOURNEY: "旅程安排的一步",
+        occasions.POINTS: "客户的积分快过期",
         occasions.NEW: "新加的客户还没聊过",
         occasions.QUIET: "很久没有往来",
     }

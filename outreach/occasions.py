@@ -1,4 +1,4 @@
-"""Standing occasions for a rep's card: a friend nobody has spoken to, a birthday, somebody gone quiet.
+"""Standing occasions for a rep's card: a friend nobody has spoken to, a birthday, points about to die, somebody quiet.
 
 Each run of the job looks anew and makes what is missing; the key of a card says which occasion it is of, so nothing
 comes twice. Whoever the customer hears from gets it (``outreach.senders``); a newcomer's, the rep they came to.
@@ -8,20 +8,36 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, select
 
 from insight.fields import DORMANT, TALK
+from loyalty import accounts
+from loyalty.ledger.book import HAS_POINTS
+from loyalty.ledger.standing import INSTANT
 from outreach import cards, hours, senders
 from outreach.budget import Rules
 from outreach.cards import Draft
-from people import consent
-from storage.tables import Interaction, Interval, LifecycleChange, Person, Relation, RepCard, is_head
+from people import consent, persons
+from storage.tables import (
+    Interaction,
+    Interval,
+    LifecycleChange,
+    Person,
+    PointsAccount,
+    PointsLotNow,
+    Relation,
+    RepCard,
+    is_head,
+)
 from storage.work import Work
 
-NEW, BIRTHDAY, QUIET = "new", "birthday", "quiet"
+NEW, BIRTHDAY, QUIET, POINTS = "new", "birthday", "quiet", "points"
 NEW_FOR = timedelta(days=3)
 """So long after an arrival a first word is still a first word."""
 QUIET_FOR = timedelta(days=7)
+POINTS_AHEAD = timedelta(days=14)
+"""So long before points die a rep is asked to tell of it, where nothing else has told of it before."""
+POINTS_AGAIN = timedelta(days=14)
 AT_ONCE = 500
 """So many of an occasion in one run; the next run goes on with the rest."""
 LATELY = 50_000
@@ -37,7 +53,7 @@ def make_all(work: Work, rules: Rules) -> Counter[str]:
 
 def wanted(work: Work) -> list[Draft]:
     """The cards there is reason for now, by person; changes nothing."""
-    return sorted((*_new(work), *_birthdays(work), *_quiet(work)), key=lambda one: one.person_id)
+    return sorted((*_new(work), *_birthdays(work), *_points(work), *_quiet(work)), key=lambda one: one.person_id)
 
 
 def make(work: Work, drafts: Sequence[Draft], rules: Rules) -> Counter[str]:
@@ -137,6 +153,42 @@ def _birthdays(work: Work) -> list[Draft]:
         for one in people
         if one.id in reps
     ]
+
+
+def _points(work: Work) -> list[Draft]:
+    """Whose points die soon, or should have died, and who has not been told (docs/decisions/0012)."""
+    head = func.coalesce(Person.merged_into, Person.id)
+    lot, edge = PointsLotNow, work.now + POINTS_AHEAD
+    untold = and_(HAS_POINTS, lot.notice_days > 0, lot.not_before.is_(None), lot.expires_at <= edge)
+    heads = select(head).join(PointsAccount, PointsAccount.person_id == Person.id)
+    heads = heads.join(lot, lot.account_id == PointsAccount.id).where(untold)
+    reachable = (is_head(), consent.wanting(), _without_card(POINTS, work.now - POINTS_AGAIN))
+    asked = select(Person).where(Person.id.in_(heads), *reachable).order_by(Person.id).limit(AT_ONCE)
+    people = work.db.scalars(asked).all()
+    reps = senders.reps_of(work.db, [one.id for one in people])
+    return [_points_card(work, one, reps[one.id], edge) for one in people if one.id in reps]
+
+
+def _points_card(work: Work, person: Person, userid: str, edge: datetime) -> Draft:
+    found = accounts.standing_of(work.db, persons.anchors(work.db, person.id), work.now)
+    dying = [one for one in found.lots if one.points and one.expires_at is not None and one.expires_at <= edge]
+    last = max(*(one.expires_at for one in dying if one.expires_at), work.now) - INSTANT
+    first = min(one.expires_at for one in dying if one.expires_at)
+    points, day = sum(one.points for one in dying), _day(first - INSTANT, work)
+    because = f"{points} 积分{day}起过期" if first > work.now else f"{points} 积分早该过期了，还没告诉客户"
+    greeting = f"{person.name}，" if person.name else ""
+    when = f"，最早的到{day}为止" if first > work.now else ""
+    return Draft(
+        userid=userid,
+        person_id=person.id,
+        kind=POINTS,
+        source="standing:points",
+        once=f"points:{person.id}:{last.astimezone(work.zone).date().isoformat()}",
+        because=because,
+        text=f"{greeting}您有 {points} 积分快到期了{when}。想换点什么，我帮您看看。",
+        due_at=work.now,
+        until=work.now + POINTS_AGAIN,
+    )
 
 
 def _quiet(work: Work) -> list[Draft]:

@@ -13,11 +13,12 @@ from typing import Any
 from sqlalchemy import exists, select
 
 from insight import segments
+from loyalty import giving
 from outreach import budget, cards, links, senders
 from outreach.arms import CONTROL, GHOSTS, arm_of
 from outreach.budget import Rules
+from outreach.journeys import days, moments, own_page, slots
 from outreach.journeys import definition as shape
-from outreach.journeys import moments, slots
 from outreach.journeys.definition import CARD, END, KF, MASS, Definition, Step
 from people import consent, conversations, persons, tasks
 from people.conversations import CannotSend, Message
@@ -30,6 +31,8 @@ from tagging.tags import Ground
 CARD_LIVES = timedelta(days=3)
 """What a rep has not sent by then, nobody waits for any more."""
 PATIENCE_HOURS = 72
+TOGETHER = timedelta(days=3)
+"""Points that die on several days are told of together: one message names them all, and within this time is enough."""
 TOLD = "journey"
 
 
@@ -147,6 +150,8 @@ def send(at: At) -> Went | Stays:
         return Went(at.onwards, {"skipped": late})
     if not consent.may_start(at.work.db, at.person.id):
         return Went(at.onwards, {"skipped": "opted_out"})
+    if pointless := _pointless(at):
+        return Went(at.onwards, {"skipped": pointless})
     budget.hold(at.work.db)
     why: dict[str, str] = {}
     put_off: list[Stays] = []
@@ -164,6 +169,24 @@ def send(at: At) -> Went | Stays:
     if first.until > _due(at) + _patience(at):
         return Went(at.onwards, {"skipped": first.outcome.get("waits", "late")})
     return first
+
+
+def _pointless(at: At) -> str:
+    """Why there is nothing to say any more: what they set out for is gone, or was said today of another day."""
+    because = at.enrolment.because
+    if not days.still(at.work, because, at.person.id):
+        return "gone"
+    if because.get("date") != days.POINTS_END:
+        return ""
+    lately = (Touch.at > at.work.now - TOGETHER, Touch.at < at.work.now + TOGETHER, Touch.state.in_(budget.TAKEN))
+    others = (
+        select(Touch.id)
+        .join(StepRun, StepRun.touch_id == Touch.id)
+        .join(Enrolment, Enrolment.id == StepRun.enrolment_id)
+        .where(Touch.person_id == at.person.id, *lately)
+        .where(Enrolment.journey_id == at.journey.id, Enrolment.id != at.enrolment.id)
+    )
+    return "told" if at.work.db.scalar(others.limit(1)) is not None else ""
 
 
 def _due(at: At) -> datetime:
@@ -313,7 +336,19 @@ def _personal(at: At, userid: str | None) -> tuple[str, list[dict[str, Any]]]:
     files = at.step.get("attachments") or ()
     text, attachments = links.personal(at.work, at.step["text"], files, at.person, at.source, userid, again=at.key)
     text = text.replace("{rep}", persons.rep_name(at.work.db, userid) if userid else "")
+    text = _about_points(at, text)
     return text.replace("{name}", at.person.name.strip() or "您"), attachments
+
+
+def _about_points(at: At, text: str) -> str:
+    """What a text says of their points, as they are at this moment: amounts by date, the soonest first."""
+    if "{me}" in text:
+        text = text.replace("{me}", own_page.address(at.work, at.person))
+    if "{points}" not in text and "{expiring}" not in text:
+        return text
+    found = days.points_of(at.work, at.person.id)
+    ends = "、".join(f"{day.month}月{day.day}日 {points:,} 分" for day, points in found.ends)
+    return text.replace("{points}", f"{found.available:,}").replace("{expiring}", ends)
 
 
 # --- doing something -------------------------------------------------------------------------------------------------
@@ -351,6 +386,19 @@ def _tags(at: At, name: str) -> list[Tag]:
     ids = [int(one.removeprefix("t_")) for one in at.step.get(name) or ()]
     own = select(Tag).where(Tag.id.in_(ids), Tag.deleted_at.is_(None)).order_by(Tag.id)
     return list(at.work.db.scalars(own)) if ids else []
+
+
+def give(at: At) -> Went:
+    """Give them points, once; as many in a day as the shop's limits let one hand give."""
+    if at.is_control:
+        return Went(at.onwards, {"would": "give"})
+    points, journey = int(at.step["points"]), f"journey:{at.journey.id}"
+    asked = giving.Gift(at.person.id, points, journey, at.wish, str(at.step["reason"]))
+    if not giving.give(at.work, asked):
+        return Went(at.onwards, {"skipped": "points_budget"})
+    told = {"points": points, "journey": at.journey.id, "because": str(at.step["reason"])}
+    persons.tell(at.work, at.person.id, shape.GIVEN, at.work.now, once=f"{shape.GIVEN}:{at.key}", details=told)
+    return Went(at.onwards, {"did": "give"})
 
 
 def webhook(at: At) -> Went:

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from insight import segments
 from insight.fields import BEHAVIOURS, LIFE
 from insight.values import Fault, Place
+from loyalty import authority
 from outreach import contents
 from outreach.arms import BUCKETS
 from tagging import placeholders
@@ -40,8 +41,25 @@ SEND_NOW, NEXT_WINDOW, SKIP = LATENESS = ("send_now", "next_window", "skip")
 KINDS = (*BEHAVIOURS, "opened")
 """Kinds of the story on which somebody can set out, or which end a wait."""
 TRIGGERS = ("event", "segment", "stage", "date", "schedule", "api")
-DATES = ("birthday",)
+EARNED = "points_earned"
+"""What lets somebody set out beside the kinds of the story: an order that earned, or points that were given."""
+TRIGGER_KINDS = (*KINDS, EARNED)
+ORDER_KINDS = ("bought", "refunded")
+DATES: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {
+        "birthday": (-60, 60),
+        "points_end": (-90, -1),
+        "tier_end": (-90, -1),
+        "last_order": (1, 365),
+        "near_points": (0, 0),
+    }
+)
+"""Days a journey can wait for, and from how many days before (negative) to how many after it can begin."""
 EVERY = ("day", "week", "month")
+GIVEN = "points_given"
+"""The kind of the story line that says that a journey gave points."""
+LINES_OF: Mapping[str, tuple[str, ...]] = MappingProxyType({EARNED: ("bought", GIVEN)})
+"""By which lines of the story something is seen that is no kind of line itself."""
 MAX_STEPS = 50
 MAX_VISITS = 20
 """So often one round may come to the same step; then it is a circle without end, and is left."""
@@ -55,8 +73,10 @@ KF_TEXT_AT_MOST = 1800
 NAME = re.compile(r"[a-z0-9_]{1,20}", re.ASCII)
 CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 PLACEHOLDER = re.compile(r"\{(\w*)\}")
-PERSONAL = ("name", "rep")
+PERSONAL = ("name", "rep", "points", "expiring", "me")
 """What a text to one person may name besides links; one text for many only names the rep."""
+COMMON = ("rep",)
+MOST_GIVEN = 10_000
 TARGETS = ("next", "then", "otherwise")
 """What of a step names another."""
 EMPTY: Definition = MappingProxyType(
@@ -118,7 +138,7 @@ def listens_to(definition: Definition) -> frozenset[str]:
     """The kinds of the story that concern it: who sets out, who has got there, who leaves, who waits for it."""
     kinds = set(definition["exits"].get("kinds") or ())
     if definition["trigger"]["on"] == "event":
-        kinds |= set(definition["trigger"]["kinds"])
+        kinds |= {each for one in definition["trigger"]["kinds"] for each in LINES_OF.get(one, (one,))}
     if definition["goal"]:
         kinds |= set(definition["goal"]["kinds"])
     for step in definition["steps"]:
@@ -198,10 +218,10 @@ def _members(value: Any, place: Place, needed: Sequence[str], free: Sequence[str
         yield (*place, name), "没有这一项"
 
 
-def _kind_faults(value: Any, place: Place, *, least: int = 1) -> Iterator[Fault]:
-    right = isinstance(value, list) and least <= len(value) <= len(KINDS) and all(one in KINDS for one in value)
+def _kind_faults(value: Any, place: Place, *, least: int = 1, kinds: Sequence[str] = KINDS) -> Iterator[Fault]:
+    right = isinstance(value, list) and least <= len(value) <= len(kinds) and all(one in kinds for one in value)
     if not right:
-        yield place, f"应是列表{'，至少一项' if least else ''}：{'、'.join(KINDS)}"
+        yield place, f"应是列表{'，至少一项' if least else ''}：{'、'.join(kinds)}"
 
 
 def _clock_faults(value: Any, place: Place) -> Iterator[Fault]:
@@ -220,9 +240,19 @@ def _trigger_faults(db: Session, trigger: Any) -> Iterator[Fault]:
 
 
 def _event_faults(_: Session, trigger: Mapping[str, Any]) -> Iterator[Fault]:
-    yield from _kind_faults(trigger["kinds"], ("trigger", "kinds"))
+    yield from _kind_faults(trigger["kinds"], ("trigger", "kinds"), kinds=TRIGGER_KINDS)
     if "material" in trigger:
         yield from _number(trigger["material"], 1, 10**15, ("trigger", "material"), "素材的编号")
+    if "amount" in trigger:
+        yield from _number(trigger["amount"], 1, 10**7, ("trigger", "amount"), "至少多少元")
+    for name in ("stores", "categories"):
+        if name in trigger and not _is_texts(trigger[name]):
+            yield ("trigger", name), "应是名称的列表，1–50 项，和订单里写的一样"
+
+
+def _is_texts(value: Any) -> bool:
+    right = isinstance(value, list) and 0 < len(value) <= 50
+    return right and all(isinstance(one, str) and 0 < len(one) <= 64 and one.isprintable() for one in value)
 
 
 def _segment_faults(db: Session, trigger: Mapping[str, Any]) -> Iterator[Fault]:
@@ -243,7 +273,13 @@ def _stage_faults(_: Session, trigger: Mapping[str, Any]) -> Iterator[Fault]:
 def _date_faults(_: Session, trigger: Mapping[str, Any]) -> Iterator[Fault]:
     if trigger["date"] not in DATES:
         yield ("trigger", "date"), f"应是其中之一：{'、'.join(DATES)}"
-    yield from _number(trigger["days"], -60, 60, ("trigger", "days"), "提前（负数）或推后多少天")
+        return
+    least, most = DATES[trigger["date"]]
+    yield from _number(trigger["days"], least, most, ("trigger", "days"), "提前（负数）或推后多少天")
+    if trigger["date"] == "near_points":
+        yield from _number(trigger.get("points"), 1, 10**9, ("trigger", "points"), "门槛是多少积分")
+    elif "points" in trigger:
+        yield ("trigger", "points"), "没有这一项"
     yield from _clock_faults(trigger["at"], ("trigger", "at"))
 
 
@@ -266,10 +302,10 @@ def _nothing_more(_: Session, __: Mapping[str, Any]) -> Iterator[Fault]:
 _OF_TRIGGERS: Mapping[str, tuple[Sequence[str], Sequence[str], Callable[[Session, Any], Iterator[Fault]]]] = (
     MappingProxyType(
         {
-            "event": (("kinds",), ("material",), _event_faults),
+            "event": (("kinds",), ("material", "amount", "stores", "categories"), _event_faults),
             "segment": (("segment", "first"), (), _segment_faults),
             "stage": (("to",), (), _stage_faults),
-            "date": (("date", "days", "at"), (), _date_faults),
+            "date": (("date", "days", "at"), ("points",), _date_faults),
             "schedule": (("every", "at"), ("days",), _schedule_faults),
             "api": ((), (), _nothing_more),
         }
@@ -430,16 +466,11 @@ def _send_faults(db: Session, step: Step, place: Place) -> Iterator[Fault]:
     if not isinstance(text, str) or not text.strip() or "\0" in text or placeholders.size_of(text) > TEXT_AT_MOST:
         yield (*place, "text"), f"写一段文字，最多 {TEXT_AT_MOST} 字节"
         return
-    allowed = ("rep",) if MASS in ways else PERSONAL
-    if wrong := sorted(set(PLACEHOLDER.findall(text)) - set(allowed)):
-        named = "、".join("{" + one + "}" for one in wrong)
-        why = (
-            "群发任务对所有人是同一段文字，只能用 {rep}"
-            if MASS in ways
-            else "可以用 {name}、{rep}，链接写作 {link:编号}"
-        )
-        yield (*place, "text"), f"{named}：{why}"
-    yield from (((*place, "text"), words) for words in placeholders.problems(db, text))
+    common = step.get("mass_text")
+    if common is not None:
+        yield from _mass_text_faults(db, step, place)
+    allowed = COMMON if MASS in ways and common is None else PERSONAL
+    yield from _placeholder_faults(db, text, allowed, (*place, "text"))
     if KF in ways and len(text.encode()) > KF_TEXT_AT_MOST:
         yield (*place, "text"), f"微信客服的消息最多 {KF_TEXT_AT_MOST} 字节（约 {KF_TEXT_AT_MOST // 3} 个汉字）"
     if KF in ways and step.get("attachments"):
@@ -450,6 +481,36 @@ def _send_faults(db: Session, step: Step, place: Place) -> Iterator[Fault]:
     if step.get("late", NEXT_WINDOW) not in LATENESS:
         yield (*place, "late"), f"应是其中之一：{'、'.join(LATENESS)}"
     yield from _attachment_faults(db, step.get("attachments", []), (*place, "attachments"))
+
+
+def _placeholder_faults(db: Session, text: str, allowed: Sequence[str], place: Place) -> Iterator[Fault]:
+    if wrong := sorted(set(PLACEHOLDER.findall(text)) - set(allowed)):
+        named = "、".join("{" + one + "}" for one in wrong)
+        many = "群发任务对所有人是同一段文字，只能用 {rep}"
+        one_by_one = "可以用 {name}、{rep}、{points}、{expiring}、{me}，链接写作 {link:编号}"
+        yield place, f"{named}：{many if tuple(allowed) == COMMON else one_by_one}"
+    yield from ((place, words) for words in placeholders.problems(db, text))
+
+
+def _mass_text_faults(db: Session, step: Step, place: Place) -> Iterator[Fault]:
+    """What the mass task says where the others say something of the person's own."""
+    text = step["mass_text"]
+    if MASS not in step["ways"]:
+        yield (*place, "mass_text"), "没有用到群发任务，这里不用写"
+    elif not isinstance(text, str) or not text.strip() or "\0" in text or placeholders.size_of(text) > TEXT_AT_MOST:
+        yield (*place, "mass_text"), f"写一段文字，最多 {TEXT_AT_MOST} 字节"
+    else:
+        yield from _placeholder_faults(db, text, COMMON, (*place, "mass_text"))
+
+
+def _give_faults(db: Session, step: Step, place: Place) -> Iterator[Fault]:
+    """So many at once as the shop's limits let one hand give without another's word."""
+    yield from _number(
+        step["points"], 1, min(MOST_GIVEN, authority.limits(db).person), (*place, "points"), "送多少积分"
+    )
+    reason = step["reason"]
+    if not isinstance(reason, str) or not 0 < len(reason.strip()) <= 100 or not reason.isprintable():
+        yield (*place, "reason"), "写 1–100 个字"
 
 
 def _attachment_faults(db: Session, rows: Any, place: Place) -> Iterator[Fault]:
@@ -496,7 +557,8 @@ _OF_STEPS: Mapping[str, tuple[Sequence[str], Sequence[str], _StepFaults]] = Mapp
         "wait_for": (("kinds", "days"), ("then", "otherwise"), _wait_for_faults),
         "branch": (("ways",), ("otherwise",), _branch_faults),
         "split": (("arms",), (), _split_faults),
-        "send": (("ways", "text"), ("at", "late_hours", "late", "attachments"), _send_faults),
+        "send": (("ways", "text"), ("at", "late_hours", "late", "attachments", "mass_text"), _send_faults),
+        "give": (("points", "reason"), (), _give_faults),
         "task": (("text",), ("days",), _task_faults),
         "tag": ((), ("add", "remove"), _tag_faults),
         "webhook": (("url",), (), _webhook_faults),

@@ -16,11 +16,12 @@ from sqlalchemy import and_, func, select
 from insight import segments
 from outreach import hours, senders
 from outreach.arms import arm_of
+from outreach.journeys import days, desk, entries
 from outreach.journeys import definition as shape
-from outreach.journeys import desk, entries
-from outreach.journeys.definition import END, Definition, Step
+from outreach.journeys.definition import CARD, END, KF, MASS, Definition, Step
 from people import consent, persons
-from storage.tables import Interaction, LifecycleChange, Person, is_head
+from people.conversations import cannot_send
+from storage.tables import Conversation, Interaction, LifecycleChange, Person
 from storage.work import Work
 
 DAYS = 30
@@ -44,6 +45,8 @@ class DryRun:
     """For so many of them the way was walked."""
     steps: Mapping[str, int]
     """Of these, how many come to each step."""
+    ways: Mapping[str, int]
+    """By which way the first step that says something would reach how many of them now; ``none``: by none."""
     cut_off: bool = False
     """Whether there was more than is looked at."""
 
@@ -74,7 +77,9 @@ def dry_run(work: Work, definition: Definition, journey_id: int = 0) -> DryRun:
     by_day = Counter(one.at.astimezone(work.zone).date() for one in out)
     sample = out[-WALKED:]
     steps = Counter(step for one in sample for step in _way(work, definition, one, journey_id))
-    return DryRun(dict(sorted(by_day.items())), len(out), dict(left_out), len(sample), steps, len(begins) == MOST)
+    ways = _ways(work, definition, {one.person_id for one in out})
+    days_ = dict(sorted(by_day.items()))
+    return DryRun(days_, len(out), dict(left_out), len(sample), steps, ways, len(begins) == MOST)
 
 
 def _not_again(again: Mapping[str, Any], one: _Begin, before: Mapping[int, _Begin], keys: set[tuple[int, str]]) -> str:
@@ -97,12 +102,11 @@ def _begins(work: Work, definition: Definition) -> Iterable[_Begin]:
 
 def _by_event(work: Work, definition: Definition) -> Iterator[_Begin]:
     trigger = definition["trigger"]
-    own = select(Interaction.person_id, Interaction.id, Interaction.at, Interaction.details).where(
-        Interaction.kind.in_(trigger["kinds"]), Interaction.at >= work.now - timedelta(days=DAYS)
-    )
-    for person_id, line, at, details in work.db.execute(own.order_by(Interaction.at.desc()).limit(MOST)):
-        if "material" not in trigger or details.get("material") == trigger["material"]:
-            yield _Begin(person_id, f"line:{line}", at)
+    kinds = {each for one in trigger["kinds"] for each in shape.LINES_OF.get(one, (one,))}
+    own = select(Interaction).where(Interaction.kind.in_(kinds), Interaction.at >= work.now - timedelta(days=DAYS))
+    for line in work.db.scalars(own.order_by(Interaction.at.desc()).limit(MOST)):
+        if entries.is_about(work.db, trigger, line):
+            yield _Begin(line.person_id, f"line:{line.id}", line.at)
 
 
 def _by_segment(work: Work, definition: Definition) -> Iterator[_Begin]:
@@ -123,12 +127,14 @@ def _by_stage(work: Work, definition: Definition) -> Iterator[_Begin]:
 
 
 def _by_date(work: Work, definition: Definition) -> Iterator[_Begin]:
+    """Whose day it was, by what is known of them now."""
     trigger = definition["trigger"]
-    for day in _days(work):
-        numbers = hours.birthdays_on(day - timedelta(days=trigger["days"]))
+    for day in _days(work)[-1:] if trigger["date"] == days.NEAR_POINTS else _days(work):
         at = hours.instant(day, shape.clock(trigger["at"]), work.zone)
-        for one in work.db.scalars(select(Person.id).where(is_head(), Person.birthday.in_(numbers)).limit(MOST)):
-            yield _Begin(one, f"birthday:{day.year}", at)
+        after: int | None = 0
+        while after is not None:
+            some, after = days.who(work, trigger, day, after, PORTION)
+            yield from (_Begin(one.person_id, one.key, at) for one in some)
 
 
 def _by_schedule(work: Work, definition: Definition) -> Iterator[_Begin]:
@@ -179,6 +185,29 @@ def _reasons(work: Work, definition: Definition, ids: Iterable[int]) -> dict[int
             words = ((OPTED_OUT, not wanting), (NO_RELATION, lost), (NO_FIT, not fitting))
             found[person_id] = next((why for why, holds in words if holds), "")
     return {one: found.get(one, NO_FIT) for one in everybody}
+
+
+# --- by which way ----------------------------------------------------------------------------------------------------
+
+NO_WAY = "none"
+
+
+def _ways(work: Work, definition: Definition, ids: Iterable[int]) -> dict[str, int]:
+    """Each person once, by the first way that is open to them now; nothing where no step says anything."""
+    step = next((one for one in definition["steps"] if one["do"] == "send"), None)
+    if step is None:
+        return {}
+    found = Counter(dict.fromkeys([*step["ways"], NO_WAY], 0))
+    everybody = sorted(ids)
+    for first in range(0, len(everybody), PORTION):
+        some = everybody[first : first + PORTION]
+        chats = select(Conversation).where(Conversation.person_id.in_(some))
+        open_to = {one.person_id for one in work.db.scalars(chats) if cannot_send(one, work.now) is None}
+        reps = senders.reps_of(work.db, some)
+        for one in some:
+            opens = {KF: one in open_to, CARD: one in reps, MASS: one in reps}
+            found[next((way for way in step["ways"] if opens[way]), NO_WAY)] += 1
+    return dict(found)
 
 
 # --- how far ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ what comes by the clock comes once, however often it was missed.
 from calendar import monthrange
 from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import delete, exists, func, insert, literal, not_, select
@@ -15,12 +16,21 @@ from sqlalchemy.orm import Session
 
 from insight import lifecycle, segments
 from outreach import hours
+from outreach.journeys import days, desk, goals, rounds, walk
 from outreach.journeys import definition as shape
-from outreach.journeys import desk, goals, rounds, walk
 from outreach.journeys.definition import Definition
 from outreach.journeys.rounds import Candidate
 from storage.database import changed_rows
-from storage.tables import Enrolment, Interaction, Journey, JourneyInside, LifecycleChange, Person, is_head
+from storage.tables import (
+    Enrolment,
+    Interaction,
+    Journey,
+    JourneyInside,
+    LifecycleChange,
+    OrderLine,
+    Person,
+    ShopOrder,
+)
 from storage.work import Work
 
 PORTION = 500
@@ -65,8 +75,7 @@ def read_story(work: Work, after: int) -> tuple[int, int, int]:
         _hold_all(work, {one.person_id for one in lines})
         goals.heed(work, lines, versions)
         begun = sum(
-            len(let_set_out(work, one, definition, _who(one, definition, lines, work.now)))
-            for one, definition in starting
+            len(let_set_out(work, one, definition, _who(work, one, definition, lines))) for one, definition in starting
         )
     return (lines[-1].id if len(lines) == PORTION else max(upto, after)), len(lines), begun
 
@@ -77,9 +86,9 @@ def _hold_all(work: Work, people: Collection[int]) -> None:
     work.db.execute(own).all()
 
 
-def _who(journey: Journey, definition: Definition, lines: Collection[Interaction], now: datetime) -> list[Candidate]:
+def _who(work: Work, journey: Journey, definition: Definition, lines: Collection[Interaction]) -> list[Candidate]:
     trigger = definition["trigger"]
-    since = max(journey.published_at or now, now - STALE)
+    since = max(journey.published_at or work.now, work.now - STALE)
     first = int(journey.read_to.get("after_line", 0))
     return [
         Candidate(
@@ -90,12 +99,38 @@ def _who(journey: Journey, definition: Definition, lines: Collection[Interaction
             one.id,
         )
         for one in lines
-        if one.kind in trigger["kinds"] and one.at >= since and one.id > first and _is_about(trigger, one)
+        if one.at >= since and one.id > first and is_about(work.db, trigger, one, journey.id)
     ]
 
 
-def _is_about(trigger: Any, line: Interaction) -> bool:
-    return "material" not in trigger or line.details.get("material") == trigger["material"]
+def is_about(db: Session, trigger: Any, line: Interaction, journey_id: int = 0) -> bool:
+    """Whether a line of a story is what a trigger waits for; what the journey itself gave never is."""
+    if line.kind not in trigger["kinds"] and not (shape.EARNED in trigger["kinds"] and _earned(line, journey_id)):
+        return False
+    if "material" in trigger and line.details.get("material") != trigger["material"]:
+        return False
+    return _is_such_an_order(db, trigger, line)
+
+
+def _earned(line: Interaction, journey_id: int) -> bool:
+    if line.kind == shape.GIVEN:
+        return bool(line.details.get("journey") != journey_id)
+    return line.kind == "bought" and bool(line.details.get("points"))
+
+
+def _is_such_an_order(db: Session, trigger: Any, line: Interaction) -> bool:
+    """Whether an order or a refund is as large, from such a store and of such a category as is asked."""
+    if "amount" in trigger and Decimal(str(line.details.get("amount", "0"))) < trigger["amount"]:
+        return False
+    wanted = {name: trigger[name] for name in ("stores", "categories") if name in trigger}
+    if not wanted:
+        return True
+    own = (ShopOrder.source == line.details.get("source"), ShopOrder.order_no == line.details.get("order_no"))
+    order = db.scalars(select(ShopOrder).where(*own)).one_or_none()
+    if order is None or order.store not in wanted.get("stores", (order.store,)):
+        return False
+    has = select(OrderLine.order_id).where(OrderLine.order_id == order.id)
+    return "categories" not in wanted or db.scalar(has.where(OrderLine.category.in_(wanted["categories"]))) is not None
 
 
 # --- segments --------------------------------------------------------------------------------------------------------
@@ -197,7 +232,7 @@ def keep_dates(work: Work) -> tuple[int, bool]:
     for journey, definition in _live(work.db, "date"):
         day = next(_days_due(work, journey, definition), None)
         if day is not None:
-            begun = _on_birthdays(work, journey, definition, day)
+            begun = _on_day(work, journey, definition, day)
             journey.read_to = {**journey.read_to, "day": day.isoformat()}
             return begun, True
     return 0, False
@@ -216,21 +251,17 @@ def _days_due(work: Work, journey: Journey, definition: Definition) -> Iterator[
         day += timedelta(days=1)
 
 
-def _on_birthdays(work: Work, journey: Journey, definition: Definition, due: date) -> int:
-    """Everybody for whose birthday this day is meant; of 29 February on the 28th where there is none."""
+def _on_day(work: Work, journey: Journey, definition: Definition, due: date) -> int:
+    """Everybody for whose day this one is meant."""
     trigger = definition["trigger"]
-    day, at = due - timedelta(days=trigger["days"]), hours.instant(due, shape.clock(trigger["at"]), work.zone)
-    numbers = hours.birthdays_on(day)
-    after, begun = 0, 0
-    while True:
-        own = select(Person.id).where(is_head(), Person.birthday.in_(numbers), Person.id > after).order_by(Person.id)
-        ids = list(work.db.scalars(own.limit(PORTION)))
-        because = {"on": "date", "date": "birthday", "day": day.isoformat()}
-        who = [Candidate(one, f"birthday:{day.year}", because, at) for one in ids]
+    at = hours.instant(due, shape.clock(trigger["at"]), work.zone)
+    after: int | None = 0
+    begun = 0
+    while after is not None:
+        some, after = days.who(work, trigger, due, after, PORTION)
+        who = [Candidate(one.person_id, one.key, one.because, at) for one in some]
         begun += len(let_set_out(work, journey, definition, who))
-        if len(ids) < PORTION:
-            return begun
-        after = ids[-1]
+    return begun
 
 
 def keep_schedules(work: Work) -> tuple[int, bool]:

@@ -7,14 +7,14 @@ waiting is off the journey at once, not when the wait is over.
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, exists, false, not_, or_, select, true, update
+from sqlalchemy import ColumnElement, Update, and_, exists, false, not_, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from insight import segments
 from insight.fields import Question
 from outreach import budget, mass, senders
+from outreach.journeys import days, desk, rounds
 from outreach.journeys import definition as shape
-from outreach.journeys import desk, rounds
 from outreach.journeys.definition import Definition
 from people import consent
 from storage.database import changed_rows
@@ -96,8 +96,23 @@ def let_go(work: Work, task_id: int) -> int:
         .where(StepRun.touch_id == Touch.id, Enrolment.state.in_((rounds.LIVE, rounds.DONE)))
         .where(not_(_ended(definition)), _fits(definition, work) if definition["exits"]["no_match"] else true())
     )
-    gone = (Touch.task_id == task.id, Touch.state == budget.HELD, ~wanted.exists())
-    return changed_rows(work.db, update(Touch).where(*gone).values(state="cancelled", reason=mass.LEFT))
+    held = (Touch.task_id == task.id, Touch.state == budget.HELD)
+    leave = update(Touch).values(state="cancelled", reason=mass.LEFT)
+    gone = changed_rows(work.db, leave.where(*held, ~wanted.exists()))
+    return gone + _let_go_of_the_gone(work, definition, held, leave)
+
+
+def _let_go_of_the_gone(
+    work: Work, definition: Definition, held: tuple[ColumnElement[bool], ...], leave: Update
+) -> int:
+    """Leave out who was to hear of points that are there no more, of a tier or a threshold that is none."""
+    if definition["trigger"].get("date") not in days.OCCASIONS:
+        return 0
+    own = select(Touch.id, Enrolment.person_id, Enrolment.because).join(StepRun, StepRun.touch_id == Touch.id)
+    own = own.join(Enrolment, Enrolment.id == StepRun.enrolment_id).where(*held)
+    found = list(work.db.execute(own))
+    ids = [touch_id for touch_id, person_id, because in found if not days.still(work, because, person_id)]
+    return changed_rows(work.db, leave.where(Touch.id.in_(ids))) if ids else 0
 
 
 def _ended(definition: Definition) -> ColumnElement[bool]:

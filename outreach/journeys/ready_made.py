@@ -30,6 +30,12 @@ def _write(text: str, *ways: str) -> dict[str, Any]:
     return {"do": "send", "ways": list(ways or ("kf", "card")), "text": text}
 
 
+def _tell_points(text: str) -> dict[str, Any]:
+    """By the best way that is open; the mass task says the same to everybody, without anybody's points in it."""
+    common = "您有积分快到期了，来店里或发“积分”给我，我帮您查。{rep}"
+    return {**_write(text, "kf", "card", "mass"), "mass_text": common}
+
+
 def _made(*steps: Mapping[str, Any], **more: Any) -> Definition:
     named = [{"id": f"s{number}", **step} for number, step in enumerate(steps, start=1)]
     return {**EMPTY, "control": 500, **more, "steps": named}
@@ -134,6 +140,66 @@ READY: tuple[ReadyMade, ...] = (
             exits=LEFT,
             goal={"kinds": ["kf_in", "forwarded"], "days": 14},
             priority=55,
+        ),
+    ),
+    ReadyMade(
+        "points_end",
+        "积分快过期了",
+        "到期前 30、7、1 天，每人一次说清哪天过期多少；先微信客服，再成员卡片，最后群发任务",
+        _made(
+            _tell_points("{name}，您有积分快到期了：{expiring}。现在一共 {points} 分可用，看看能换什么：{me}"),
+            _wait(23),
+            _tell_points("{name}，提醒您一下，这些积分快到期了：{expiring}。{me}"),
+            _wait(6),
+            _tell_points("{name}，您的积分马上到期：{expiring}。用得上就别浪费：{me}"),
+            trigger={"on": "date", "date": "points_end", "days": -30, "at": "10:00"},
+            again={"rule": "each"},
+            exits=LEFT,
+            goal=None,
+            control=0,
+            service=True,
+            priority=75,
+        ),
+    ),
+    ReadyMade(
+        "near_points",
+        "就差一点能换了",
+        "可用积分到了门槛的八成、还没到：告诉客户还差一点，30 天内最多一次",
+        _made(
+            _write("{name}，您现在有 {points} 分，再攒一点就能换啦。看看：{me}"),
+            trigger={"on": "date", "date": "near_points", "days": 0, "points": 1000, "at": "10:30"},
+            again={"rule": "each"},
+            exits=LEFT,
+            goal={"kinds": ["bought"], "days": 30},
+            priority=50,
+        ),
+    ),
+    ReadyMade(
+        "tier_end",
+        "等级快保不住了",
+        "等级到期前 30 天、按现在的积分会降级：成员一键提醒",
+        _made(
+            _write("{name}，您的会员等级下个月到期，再来一两次就能保住。有什么想看的我先给您留着。", "card"),
+            trigger={"on": "date", "date": "tier_end", "days": -30, "at": "11:00"},
+            again={"rule": "each"},
+            exits=LEFT,
+            goal={"kinds": ["bought"], "days": 30},
+            priority=70,
+        ),
+    ),
+    ReadyMade(
+        "no_order",
+        "两周没下单，送点积分",
+        "14 天没有下单：先送积分，再告诉客户；下了单就不再打扰",
+        _made(
+            {"do": "give", "points": 20, "reason": "好久不见"},
+            _write("{name}，好久不见，给您账上添了 20 积分。这周有新到的，来坐坐吧。"),
+            trigger={"on": "date", "date": "last_order", "days": 14, "at": "10:00"},
+            again={"rule": "after", "days": 60},
+            exits=LEFT,
+            goal={"kinds": ["bought"], "days": 14},
+            control=1000,
+            priority=45,
         ),
     ),
     ReadyMade(

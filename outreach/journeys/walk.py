@@ -40,6 +40,7 @@ DO: Mapping[str, Callable[[At], Went | Stays]] = MappingProxyType(
         "send": actions.send,
         "task": actions.task,
         "tag": actions.tag,
+        "give": actions.give,
         "webhook": actions.webhook,
         "goal": actions.go_on,
         "end": actions.go_on,

@@ -43,7 +43,7 @@ def cut(work: Work, source: str, rules: Rules) -> bool:
     _, journey_id, version, step_name, _ = source.split(":")
     definition = desk.version_of(work.db, int(journey_id), int(version.removeprefix("v")))
     step = shape.steps_of(definition)[step_name]
-    content = Content(str(step["text"]), tuple(step.get("attachments") or ()))
+    content = Content(str(step.get("mass_text") or step["text"]), tuple(step.get("attachments") or ()))
     at = rules.quiet.next_open(work.now, work.zone)
     return mass.cut(work, source, {"": content}, at) is not None
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from insight.fields import BEHAVIOURS, LIFE, TALK
+from insight.fields import BEHAVIOURS, LIFE, REWARDS, TALK
 from storage.tables import (
     Channel,
     Department,
@@ -23,7 +23,9 @@ from storage.tables import (
     PointsLot,
     PointsLotNow,
     PointsTxn,
+    Redemption,
     Relation,
+    Reward,
     Segment,
     SegmentMember,
     ShopOrder,
@@ -92,6 +94,8 @@ class Account:
     lots: list[Lot]
     debt: int
     tiers: list[tuple[datetime, str]]
+    redeemed: list[tuple[str, datetime, str]] = field(default_factory=list)
+    """(kind of the reward, at, state)."""
 
 
 @dataclass
@@ -157,7 +161,9 @@ def _bought(chance: random.Random) -> Bought:
 def _account(chance: random.Random) -> Account:
     lots = [_lot(chance) for _ in range(chance.randrange(4))]
     changes = [(_moment(chance), chance.choice(TIERS)) for _ in range(chance.choice((0, 0, 1, 2)))]
-    return Account(lots, chance.choice((0, 0, 0, 30)), changes)
+    states = ("open", "used", "returned", "released")
+    redeemed = [(chance.choice(REWARDS), _moment(chance), chance.choice(states)) for _ in range(chance.randrange(4))]
+    return Account(lots, chance.choice((0, 0, 0, 30)), changes, redeemed)
 
 
 def _lot(chance: random.Random) -> Lot:
@@ -174,6 +180,10 @@ def keep(db: Session, people: list[Somebody]) -> None:
     db.add_all(Member(userid=one, name=one, departments=inside) for one, inside in REPS.items())
     db.add_all(Tag(id=one, group_name="组", name=f"标签{one}", created_at=NOW) for one in TAGS)
     db.add_all(Channel(id=one, code=code, name=code, created_at=NOW, changed_at=NOW) for one, code in CHANNELS.items())
+    for kind in REWARDS:
+        facts = {"points": 1, "stores": [], "days": 1, "state": "live", "made_by": "", "made_at": NOW}
+        db.add(Reward(name=kind, kind=kind, **facts))
+        db.flush()
     made = {"created_at": NOW, "changed_at": NOW}
     for one in LISTS:
         own = Segment(name=f"名单{one}", kind="static", filter={"all": []}, **made)
@@ -222,6 +232,10 @@ def _keep_account(db: Session, anchor: int, account: Account) -> None:
         db.flush()
         terms = {"notice_days": lot.notice_days, "not_before": lot.not_before}
         db.add(PointsLotNow(lot_id=lot_id, pending=0, available=lot.points, **facts, **terms))
+    for number, (kind, at, state) in enumerate(account.redeemed):
+        told = {"code": f"{anchor}-{number}", "key": f"{anchor}-{number}", "points": 1, "until": NOW, "made_by": ""}
+        reward_id = REWARDS.index(kind) + 1
+        db.add(Redemption(reward_id=reward_id, account_id=row.id, state=state, day=at.date(), made_at=at, **told))
     for at, tier in account.tiers:
         told = {"why": "up", "before": "silver", "points": 0, "recorded_at": NOW}
         db.add(TierChange(account_id=row.id, after=tier, at=at, **told))
@@ -265,6 +279,9 @@ def _leaf(name: str, op: str, value: Any, one: Somebody) -> bool:
     if name == "order_sum":
         lately = [order for order in one.orders if order.at >= NOW - timedelta(days=value["days"])]
         return _compared(op, sum(order.amount - order.refunded for order in lately), value["yuan"] * 100)
+    if name == "redemptions":
+        some = [each for account in one.accounts for each in account.redeemed if each[0] in value["kinds"]]
+        return _times(op, value, [at for _, at, state in some if state in ("open", "used")])
     if name == "order_hours":
         return _times(op, value, [order.at for order in one.orders if _is_at(value, order.at)])
     if name == "points":

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from insight.fields import BEHAVIOURS, FIELDS, LIFE, RELATIONS
+from insight.fields import FIELDS, LIFE, RELATIONS
 from insight.values import Names, Since, Times, Yes
 from tests.insight.crowd import (
     CATEGORIES,
@@ -57,7 +57,7 @@ def _value(field: Any, op: str) -> st.SearchStrategy[Any]:
     if isinstance(form, Yes):
         return st.booleans()
     if isinstance(form, Times):
-        kinds = {"kinds": st.lists(st.sampled_from(BEHAVIOURS), min_size=1, max_size=3)} if form.kinds else {}
+        kinds = {"kinds": st.lists(st.sampled_from(form.kinds), min_size=1, max_size=3)} if form.kinds else {}
         days = {"days": st.sampled_from(SPANS[1:])} if form.dated else {}
         return st.fixed_dictionaries({form.unit: AMOUNTS[form.unit], **days, **kinds, **(HOURS if form.hours else {})})
     assert isinstance(form, Since)
@@ -77,6 +77,7 @@ def some_value(field: Any, op: str, chance: random.Random) -> dict[str, Any]:
     if isinstance(form, Times):
         numbers = {"times": (0, 1, 2, 9), "yuan": (0, 1, 500, 5000), "points": (0, 10, 40, 9000)}[form.unit]
         told = {form.unit: chance.choice(numbers)} | ({"days": chance.choice(SPANS[1:])} if form.dated else {})
+        told |= {"kinds": [chance.choice(form.kinds)]} if form.kinds else {}
         days = [chance.randint(1, 7)]
         return {"value": told | ({"weekdays": days, "from": 9, "to": chance.choice([2, 24])} if form.hours else {})}
     if op == "between":

@@ -102,6 +102,11 @@ class Life:
         with self.db() as db:
             return list(db.scalars(select(table).where(*where).order_by(table.id)))
 
+    def rows_of(self, table: Any) -> list[Any]:
+        """Every row of a table that has a key of its own."""
+        with self.db() as db:
+            return list(db.scalars(select(table).order_by(*table.__table__.primary_key)))
+
     # --- what people do ---
 
     def add_person(self, rep: str) -> int:
