@@ -37,6 +37,7 @@ from console import (
     materials,
     operations,
     orders,
+    outside,
     person,
     planned,
     points,
@@ -94,6 +95,7 @@ PAGES = (
     operations.pages,
     comparing.pages,
     settings.pages,
+    outside.pages,
     materials.pages,
     tracked.pages,
 )

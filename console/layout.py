@@ -66,7 +66,7 @@ PLACES: Sequence[Place] = (
     Place(N_("日历"), "planned.show", "calendar3"),
     Place(N_("素材"), "materials.index", "collection"),
     Place(N_("运行"), "operations.index", "activity", also=("comparing",)),
-    Place(N_("设置"), "settings.index", "sliders", also=("holdout",)),
+    Place(N_("设置"), "settings.index", "sliders", also=("holdout", "outside")),
 )
 ROLE_WORDS = {"boss": N_("老板"), "manager": N_("主管"), "operator": N_("运营"), "rep": N_("普通成员")}
 WATCH_WORDS = {

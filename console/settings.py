@@ -60,6 +60,8 @@ ACTION_WORDS = {
     "organisation": N_("成员和部门"),
     "user": N_("用户"),
     "key": N_("接口密钥"),
+    "webhook": N_("通知外部系统"),
+    "door": N_("订单入口"),
     "calendar": N_("节假日"),
     "audit": N_("操作记录"),
 }
