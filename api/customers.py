@@ -273,6 +273,15 @@ def person_named(db: Session, name: str) -> Person:
     return person
 
 
+def anchor_named(db: Session, name: str, person: Person) -> int:
+    """The very anchor that an address names, whoever speaks for it."""
+    digits = name.removeprefix("p_")
+    if name != digits:
+        return int(digits)
+    own = select(Identity.anchor_id).where(Identity.type == persons.EXTERNAL, Identity.value == name)
+    return db.scalar(own) or person.id
+
+
 def _customer(db: Session, person: Person) -> CustomerShape:
     return all_shown(db, [person])[0]
 

@@ -10,16 +10,16 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy.orm import Session
 
 from api import here, paging
-from api.customers import person_named, points_of
+from api.customers import anchor_named, person_named, points_of
 from api.operations import Call, Reply
-from api.problems import HOLD_SETTLED, IN_DEBT, NOT_ENOUGH, Problem, invalid, not_found
+from api.problems import HOLD_SETTLED, IN_DEBT, NOT_CONFIRMED, NOT_ENOUGH, Problem, invalid, not_found
 from api.shapes import Asked, Line, Paged, Shape, example, optional
 from loyalty import accounts
 from loyalty.ledger import history, spend
 from loyalty.ledger.book import About
 from loyalty.ledger.history import Happening
 from loyalty.ledger.lots import NotEnough
-from people import persons
+from people import joining, persons
 from storage.database import reading
 from storage.tables import Person, PointsAccount, PointsHold
 from storage.tables.orders import reference
@@ -202,9 +202,18 @@ def _refused() -> Iterator[None]:
 
 
 def _own(work: Work, customer_id: str, points: int) -> tuple[Person, Sequence[int]]:
-    """Who it is and their accounts. Raises ``Problem`` and ``NotEnough``."""
+    """Who it is, and the accounts they may spend from. Raises ``Problem`` and ``NotEnough``.
+
+    What only a rep's word has joined to whoever is named is not spent (``joining.confirmed``).
+    """
     person = persons.head_of(work.db, person_named(work.db, customer_id))
-    if not (own := _accounts(work.db, person)):
+    sure = sorted(joining.confirmed(work.db, anchor_named(work.db, customer_id, person)))
+    everybody = persons.anchors(work.db, person.id)
+    if len(sure) < len(everybody):
+        left = accounts.standing_of(work.db, sure, work.now).available
+        if left < points <= accounts.standing_of(work.db, everybody, work.now).available:
+            raise Problem(NOT_CONFIRMED, more={"available": left})
+    if not (own := accounts.accounts_of(work.db, sure)):
         raise NotEnough(points, 0)
     return person, own
 

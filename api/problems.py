@@ -82,6 +82,13 @@ IN_DEBT = Kind(
     "Points are owed",
     "Until as many as `debt` says are earned nothing can be spent; nothing was changed.",
 )
+NOT_CONFIRMED = Kind(
+    "not-confirmed",
+    409,
+    "Some points wait for the customer's own word",
+    "A rep has bound the member they belong to; until the customer has confirmed it (POST /points/confirmations, or "
+    "on their own page) only `available` can be spent; nothing was changed.",
+)
 HOLD_SETTLED = Kind(
     "hold-settled", 409, "The hold is settled", "It was captured or released before, as `state` says, and stays so."
 )
@@ -129,6 +136,7 @@ KINDS = (
     REFUSED,
     NOT_ENOUGH,
     IN_DEBT,
+    NOT_CONFIRMED,
     HOLD_SETTLED,
     KEY_REUSED,
     IN_PROGRESS,

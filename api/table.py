@@ -6,6 +6,7 @@ from api import (
     broadcast_results,
     broadcasts,
     channels,
+    confirmations,
     customers,
     journeys,
     materials,
@@ -18,7 +19,7 @@ from api import (
     webhooks,
 )
 from api.operations import Operation
-from api.problems import BAD_CURSOR, CONFLICT, FORBIDDEN, HOLD_SETTLED, IN_DEBT, NOT_ENOUGH, NOT_FOUND, REFUSED, UNCLEAR
+from api.problems import BAD_CURSOR, CONFLICT, FORBIDDEN, HOLD_SETTLED, IN_DEBT, NOT_CONFIRMED, NOT_ENOUGH, NOT_FOUND, REFUSED, UNCLEAR
 
 READ, WRITE = "read", "write"
 
@@ -95,7 +96,19 @@ OPERATIONS: tuple[Operation, ...] = (
         status=201,
         body=points.RedemptionAsked,
         creates=True,
-        problems=(NOT_FOUND, NOT_ENOUGH, IN_DEBT),
+        problems=(NOT_FOUND, NOT_ENOUGH, NOT_CONFIRMED, IN_DEBT),
+    ),
+    Operation(
+        "POST",
+        "/points/confirmations",
+        confirmations.confirm_customer,
+        "points",
+        WRITE,
+        "Confirm the code on a customer's own page",
+        confirmations.ConfirmationShape,
+        body=confirmations.CodeAsked,
+        creates=True,
+        problems=(NOT_FOUND,),
     ),
     Operation(
         "POST",
@@ -108,7 +121,7 @@ OPERATIONS: tuple[Operation, ...] = (
         status=201,
         body=points.HoldAsked,
         creates=True,
-        problems=(NOT_FOUND, NOT_ENOUGH, IN_DEBT),
+        problems=(NOT_FOUND, NOT_ENOUGH, NOT_CONFIRMED, IN_DEBT),
     ),
     Operation(
         "POST",

@@ -24,6 +24,7 @@ from storage.shared import DatabaseTokens, GateLedger, cipher_from
 from wecom.envelope import Envelope
 from wecom.gateway import Gateway
 from wecom.line import Line, Tokens
+from wecom.mp import Mp
 from wecom.pacing import Pacing
 
 CALLBACK_PATIENCE = 1.5
@@ -39,6 +40,7 @@ class Parts:
     front: Engine
     """The same database for the callback: it waits for a lock only as long as WeCom waits for us."""
     gateway: Gateway
+    mp: Mp
     intake: Intake
     bell: Bell
     clock: Clock
@@ -111,6 +113,7 @@ def assemble(
         engine=engine,
         front=front,
         gateway=_gateway(settings, engine, clock, http),
+        mp=_mp(settings, http),
         intake=Intake(front, engine, clock, lambda lane: bell.ring(f"inbox:{lane}")),
         bell=bell,
         clock=clock,
@@ -136,6 +139,11 @@ def _gateway(settings: Settings, engine: Engine, clock: Clock, http: requests.Se
 
     app, contact, kf = line(wecom.secret.get_secret_value()), own(wecom.contact), own(wecom.kf)
     return Gateway(app, contact, wecom.agent_id, kf, home=settings.web.base_url)
+
+
+def _mp(settings: Settings, http: requests.Session | None) -> Mp:
+    own = settings.mp
+    return Mp(own.app_id, own.secret.get_secret_value(), own.api_base, own.oauth_base, http)
 
 
 def _tokens(settings: Settings, engine: Engine, clock: Clock) -> Tokens:

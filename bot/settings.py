@@ -185,6 +185,21 @@ class WebhookSettings(Section):
     private_networks: bool = False
 
 
+class MpSettings(Section):
+    """The shop's 公众号, by which customers sign in on their own page; without it that is not offered."""
+
+    app_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{0,18}$")] = ""
+    secret: SecretStr = SecretStr("")
+    api_base: Address = "https://api.weixin.qq.com"
+    oauth_base: Address = "https://open.weixin.qq.com"
+
+    @model_validator(mode="after")
+    def _both(self) -> "MpSettings":
+        if bool(self.app_id) != bool(self.secret.get_secret_value()):
+            raise ValueError("app_id and secret belong together: give both, or neither")
+        return self
+
+
 class WebSettings(Section):
     """Where we listen and how we are reached from outside."""
 
@@ -193,6 +208,7 @@ class WebSettings(Section):
     base_url: Address = "http://127.0.0.1:8000"
     customer_base_url: Annotated[str, BeforeValidator(lambda value: _base_address(value) if value else "")] = ""
     secret_key: Annotated[SecretStr, Field(min_length=32)]
+    shop_name: str = Field(default="", max_length=40)
 
     @property
     def home(self) -> str:
@@ -221,6 +237,7 @@ class Settings(BaseSettings):
     privacy: PrivacySettings = PrivacySettings()
     points: PointsSettings = PointsSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    mp: MpSettings = MpSettings()
     web: WebSettings
 
     @classmethod

@@ -53,6 +53,8 @@ def _looked_up_in_views(parts: Parts) -> dict[str, Any]:
         "parts": parts,
         "engine": parts.engine,
         "gateway": parts.gateway,
+        "mp": parts.mp,
+        "shop_name": parts.settings.web.shop_name,
         "clock": parts.clock,
         "zone": parts.zone,
         "watch": wecom.watch,

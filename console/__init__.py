@@ -22,6 +22,7 @@ from console import (
     chat_report,
     chats,
     comparing,
+    confirming,
     customers,
     day,
     doors,
@@ -88,6 +89,7 @@ PAGES = (
     approvals.pages,
     tiers.pages,
     planned.pages,
+    confirming.pages,
     points.pages,
     liability.pages,
     labels.pages,
@@ -98,6 +100,7 @@ PAGES = (
     outside.pages,
     materials.pages,
     tracked.pages,
+    own_page.pages,
 )
 
 

@@ -28,6 +28,7 @@ from storage.inbox import Intake
 from storage.tables import User
 from storage.work import Work
 from wecom.gateway import Gateway
+from wecom.mp import Mp
 
 # --- the parts -------------------------------------------------------------------------------------------------------
 
@@ -40,6 +41,11 @@ def engine() -> Engine:
 def gateway() -> Gateway:
     """The door to WeCom."""
     return cast(Gateway, current_app.extensions["gateway"])
+
+
+def mp() -> Mp:
+    """The shop's 公众号; where there is none it has no ``app_id``."""
+    return cast(Mp, current_app.extensions["mp"])
 
 
 def now() -> datetime:

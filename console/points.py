@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from console import here, points_words
 from console.books import in_words
+from console.confirming import page_of
 from console.doors import guarded
 from console.person import person_of
 from console.today import rep_names
@@ -15,7 +16,7 @@ from console.words import N_
 from loyalty import accounts, overview
 from loyalty.ledger import daily, history
 from loyalty.ledger.standing import Standing
-from people import alarms, persons
+from people import alarms, joining, own_pages, persons
 from storage.tables import JobRun, Person
 
 pages = Blueprint("points", __name__, url_prefix="/points")
@@ -92,8 +93,16 @@ def show(person_id: str) -> str:
             following=following,
             names=rep_names(db, here.sight(db), points_words.actors(happened)),
             words=points_words,
+            unsure=_unsure(db, person, standing),
+            **page_of(db, person),
             last_day=_last_day,
         )
+
+
+def _unsure(db: Session, person: Person, standing: Standing) -> int:
+    """How many of these points a rep has bound, and the customer has not confirmed: seen and not spent."""
+    sure = sorted(joining.confirmed(db, own_pages.anchor_of(db, person)))
+    return standing.available - accounts.standing_of(db, sure, here.now()).available
 
 
 def _last_day(ends: datetime | None) -> date | None:

@@ -13,8 +13,9 @@ from console.side_door import Visitor
 from console.today import rep_names
 from console.words import N_
 from insight import lifecycle
+from loyalty import accounts, tiers
 from outreach import budget, cards
-from people import directory, persons, sign_in, stages, tasks, unfinished
+from people import directory, joining, own_pages, persons, sign_in, stages, tasks, unfinished
 from storage.tables import GroupChat, GroupMember, Identity, Person, RepCard, Touch
 from storage.work import Work
 from tagging import tags
@@ -68,6 +69,21 @@ def of(work: Work, visitor: Visitor, person: Person) -> dict[str, Any]:
         "names": rep_names(db, sight, [one.userid for one in picture.relations] + [person.owner or ""]),
         "has_console": sign_in.find_user(db, visitor.userid) is not None,
         "me": visitor.userid,
+        "points": points_of(work, person),
+    }
+
+
+def points_of(work: Work, person: Person) -> dict[str, Any]:
+    """What they have in points, what ends next, which level, what waits for their word, and the address of their page."""
+    anchors = persons.anchors(work.db, person.id)
+    standing = accounts.standing_of(work.db, anchors, work.now)
+    sure = sorted(joining.confirmed(work.db, own_pages.anchor_of(work.db, person)))
+    return {
+        "standing": standing,
+        "ends": next(iter(standing.ends(work.now, work.zone)), None),
+        "level": tiers.at(work.db, accounts.accounts_of(work.db, anchors), work.now).name,
+        "unsure": standing.available - accounts.standing_of(work.db, sure, work.now).available,
+        "address": own_pages.address(work, person),
     }
 
 

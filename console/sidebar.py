@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, render_template, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from console import here, side_card, side_door, side_keys, side_picture
+from console import confirming, here, side_card, side_door, side_keys, side_picture
 from console.customers import number_of
 from console.day import SNOOZES, Close, close, closed_words
 from console.joined import DONE, TRIES
@@ -235,6 +235,20 @@ def bind() -> str:
         here.note(work, "customer.bind", persons.public_id(person.id), {"outcome": outcome})
         work.db.flush()
         return _customer(work, persons.head_of(work.db, person), done=_(DONE[outcome][0]))
+
+
+@pages.post("/sidebar/confirm")
+@members_only
+def confirm() -> str:
+    """The digits on the phone of the customer of this chat: confirmed, it is them."""
+    with here.reading() as db:
+        person = _person_of(db, request.form.get("external_userid", ""))
+    me = visitor()
+    outcome = confirming.confirm(request.form.get("code", ""), me.sight, me.userid, only=person.id)
+    with here.working() as work:
+        shown = _person_of(work.db, request.form.get("external_userid", ""))
+        done, trouble = (outcome.words, "") if outcome.good else ("", outcome.words)
+        return _customer(work, shown, done=done, trouble=trouble)
 
 
 def _tag_number() -> int | None:

@@ -17,7 +17,7 @@ from handlers import rep_cards, rep_commands, rep_list
 from handlers import rep_words as words
 from handlers.rep_cards import Rep, name_of
 from handlers.rep_commands import Asked
-from people import access, binding, by_hand, finding, identities, persons, rep_rules, tasks, when
+from people import access, binding, by_hand, directory, finding, identities, own_pages, persons, rep_rules, tasks, when
 from people.finding import Found
 from people.tasks import plain
 from people.when import Moment, NotATime
@@ -95,6 +95,17 @@ def show(turn: Turn, person: Person | None, rest: str) -> TellRep:
     if person is None:
         return turn.say(words.WHO, example=turn.example())
     return rep_cards.customer(turn.rep, person, turn.work)
+
+
+def show_points(turn: Turn, person: Person | None, rest: str) -> TellRep:
+    """What the rep's own customer has in points, and the address of their page, to be sent to them."""
+    if person is None:
+        return turn.say(words.WHO, example=turn.example())
+    relations = directory.picture(turn.work.db, turn.rep.sight, person).relations
+    if all(one.userid != turn.rep.userid for one in relations):
+        return turn.say(words.NOT_YOURS, name=name_of(person))
+    has = rep_cards.points_line(person, turn.work) or words.NO_POINTS
+    return turn.say(words.POINTS, name=name_of(person), has=has, address=own_pages.address(turn.work, person))
 
 
 def show_today(turn: Turn, person: Person | None, rest: str) -> TellRep:
@@ -443,6 +454,7 @@ def not_for_them(turn: Turn, person: Person | None, rest: str) -> TellRep:
 ACTS: Mapping[str, Act] = MappingProxyType(
     {
         rep_commands.FIND: Act(show, whom_to_find, harmless=True),
+        rep_commands.POINTS: Act(show_points, whom_to_find, harmless=True),
         rep_commands.TODAY: Act(show_today),
         rep_commands.NOTE: Act(note, whom_at_start),
         rep_commands.TAG: Act(tag, whom_at_start),

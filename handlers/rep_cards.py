@@ -11,6 +11,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from handlers import rep_words as words
+from loyalty import accounts, tiers
 from outreach import day_list, day_words
 from people import access, directory, persons, tasks, today, unfinished, when
 from people.access import Sight
@@ -71,6 +72,7 @@ def customer(rep: Rep, person: Person, work: Work) -> TellRep:
     lines = [
         "已退订，不再主动联系" if person.opted_out else "",
         _standing(rep, picture, relation, work),
+        _points(rep, person, relation, work),
         _next(rep, picture, work),
         _tags(picture),
         _last(rep, person, work),
@@ -96,6 +98,24 @@ def _next(rep: Rep, picture: Picture, work: Work) -> str:
     ahead = [in_words(one) for one in unfinished.of(picture, work.now)[:2]]
     ahead += [tasks.line(one, work) for one in tasks.open_about(work.db, picture.person, userids, limit=2)]
     return "下一步 " + ("；".join(ahead) if ahead else "没有没做完的事")
+
+
+def _points(rep: Rep, person: Person, relation: Relation | None, work: Work) -> str:
+    """Of the rep's own customer; of others' nothing."""
+    return points_line(person, work) if relation is not None and relation.userid == rep.userid else ""
+
+
+def points_line(person: Person, work: Work) -> str:
+    """What somebody has in points, which level, and what ends next; empty where there never were any."""
+    anchors = persons.anchors(work.db, person.id)
+    standing = accounts.standing_of(work.db, anchors, work.now)
+    if not standing.lots and not standing.debt:
+        return ""
+    parts = [f"积分 {standing.available}", tiers.at(work.db, accounts.accounts_of(work.db, anchors), work.now).name]
+    ends = standing.ends(work.now, work.zone)
+    parts += [f"{ends[0][0].month}月{ends[0][0].day}日后过期 {ends[0][1]}"] if ends else []
+    parts += [f"欠 {standing.debt}"] if standing.debt else []
+    return " · ".join(parts)
 
 
 def _tags(picture: Picture) -> str:

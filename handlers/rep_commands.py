@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 HELP, TODAY, FIND, NOTE, TAG, BIND = "help", "today", "find", "note", "tag", "bind"
+POINTS = "points"
 TASK, DONE, POSTPONE, IRRELEVANT = "task", "done", "postpone", "irrelevant"
 FORWARD, PREVIOUS, UNCLEAR = "forward", "previous", "unclear"
 NUMBERED_KINDS = (DONE, POSTPONE, IRRELEVANT)
@@ -39,6 +40,8 @@ TABLE: tuple[Row, ...] = (
         "给客户打标签；标签名不重复时可以只写“问价”"),
     Row(BIND, ("绑定会员", "绑定手机号", "绑定手机", "绑定"), "绑定 小雨 13912345678",
         "客户在店里留的手机号：看得到订单了，积分等客户自己确认"),
+    Row(POINTS, ("积分页", "积分"), "积分 小雨",
+        "你的客户有多少积分、什么时候到期、什么等级，和可以发给客户的积分页地址"),
     Row(TASK, ("提醒一下我", "提醒我", "提醒", "新建待办", "加待办", "待办", "跟进"), "明天下午三点提醒我联系小雨",
         "到时间给你发消息"),
     Row(DONE, ("已完成", "完成了", "完成", "做完了", "做完", "搞定"), "完成 17",

@@ -34,6 +34,8 @@ RIGHTS: dict[str, frozenset[str]] = {
     "hand_over": frozenset({BOSS, MANAGER}),
     "privacy": frozenset({BOSS}),
     "see_points": frozenset(ROLES),
+    "confirm_customers": frozenset(ROLES),
+    "revoke_own_pages": frozenset({BOSS}),
     "list_points": frozenset({BOSS, OPERATOR, MANAGER}),
     "see_ledger": frozenset({BOSS, OPERATOR}),
     "see_orders": frozenset(ROLES),

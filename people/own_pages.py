@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from people import evidence, joining, persons
+from people import evidence, joining, persons, sign_in
 from people.joining import Given
 from storage.database import changed_rows, insert_new
 from storage.tables import Evidence, Identity, OwnPage, OwnVisit, Person
@@ -141,9 +141,18 @@ def ask_code(work: Work, page: OwnPage, *, wechat: str = "") -> str:
 
 def show_code(work: Work, page: OwnPage) -> str:
     """Six digits for a browser that has come in, by which the counter knows whose points it takes."""
-    own = (OwnVisit.page_id == page.id, OwnVisit.digest.is_(None), OwnVisit.code_until > work.now + CODE_LIVES / 2)
-    fresh = select(OwnVisit.code).where(*own, OwnVisit.code.is_not(None)).order_by(OwnVisit.id.desc()).limit(1)
-    return work.db.scalar(fresh) or _with_code(work, page, None, "")
+    shown = shown_code(work.db, page, work.now)
+    if shown is not None and shown[1] > work.now + CODE_LIVES / 2:
+        return shown[0]
+    return _with_code(work, page, None, "")
+
+
+def shown_code(db: Session, page: OwnPage, now: datetime) -> tuple[str, datetime] | None:
+    """The newest of these that may still be confirmed, and until when."""
+    own = (OwnVisit.page_id == page.id, OwnVisit.digest.is_(None), OwnVisit.code_until > now)
+    newest = select(OwnVisit).where(*own, OwnVisit.code.is_not(None)).order_by(OwnVisit.id.desc()).limit(1)
+    row = db.scalars(newest).one_or_none()
+    return None if row is None or row.code is None or row.code_until is None else (row.code, row.code_until)
 
 
 def _with_code(work: Work, page: OwnPage, mark: str | None, wechat: str) -> str:
@@ -170,6 +179,17 @@ def _tidy(work: Work) -> None:
 
 
 # --- a code is confirmed ---------------------------------------------------------------------------------------------
+
+
+def begin_guess(db: Session, who: str, now: datetime) -> int | None:
+    """Count a guess before looking at it; None when ``who`` had too many wrong ones. A right one: ``forgive``."""
+    name = f"code:{who}"
+    return sign_in.begin_attempt(db, name, f"code:{digest(name)[:40]}", now)
+
+
+def forgive(db: Session, guess_id: int) -> None:
+    """The code was right."""
+    sign_in.forgive(db, guess_id)
 
 
 @dataclass(frozen=True)

@@ -306,6 +306,7 @@ class Actors(Telling):
     ) -> Customer:
         prefix = "wm" if kind == WECHAT else "wo"
         ext = external_userid or self.new_id(prefix, 32)
+        unionid = unionid or (self.new_id("u", 28) if self.mp_bound and kind == WECHAT else "")
         customer = Customer(ext, name, kind, gender, unionid or "", openid=self.new_id("o", 28))
         self.customers[ext] = customer
         if unionid:

@@ -7,6 +7,7 @@ reset after the effect in `ConnectionError`.
 """
 
 import io
+import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -14,11 +15,12 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 from requests.adapters import BaseAdapter
 
+from sandbox import mp
 from sandbox.api import Answer, answer
 from sandbox.call import Request
 from sandbox.world import World
 
-MARK = "/cgi-bin/"
+MARK, SNS = "/cgi-bin/", "/sns/"
 
 
 class SandboxAdapter(BaseAdapter):
@@ -39,6 +41,8 @@ class SandboxAdapter(BaseAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Answer a prepared request, as the network would."""
+        if SNS in urlsplit(request.url or "").path:
+            return response(wechat(self.world, request.url or ""), request)
         said = answer(self.world, received(request, self.ip), patience(timeout))
         if said.hung:
             raise requests.ReadTimeout("the sandbox did not answer in time", request=request)
@@ -48,6 +52,13 @@ class SandboxAdapter(BaseAdapter):
 
     def close(self) -> None:
         """There is nothing to close."""
+
+
+def wechat(world: World, url: str) -> Answer:
+    """What WeChat itself answers, not WeCom."""
+    address = urlsplit(url)
+    query = dict(parse_qsl(address.query, keep_blank_values=True))
+    return Answer(json.dumps(mp.answer(world, address.path.partition(SNS)[2], query)).encode())
 
 
 def patience(timeout: Any) -> float | None:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.facts import App
 from sandbox.words import words_in
-from sandbox.world import World
+from sandbox.world import MP_APP_ID, World
 
 pages = Blueprint("pages", __name__)
 
@@ -190,6 +190,8 @@ def js_sdk() -> Response:
 @pages.get("/wwopen/sso/qrConnect")
 def sign_in() -> AnyResponse:
     """Choose who you are; WeCom itself knows, and does not ask. In the toolbar of the rep's client we know it too."""
+    if request.args.get("appid") == MP_APP_ID:
+        return redirect(url_for("mp.sign_in", **request.args.to_dict()))  # type: ignore[arg-type]
     app = app_signed_into()
     problem = sign_in_problem(app)
     if problem:

@@ -90,6 +90,8 @@ class State:
         self.members: dict[str, Member] = {}
         self.customers: dict[str, Customer] = {}
         self.by_unionid: dict[str, Customer] = {}
+        self.mp_bound = False
+        """Whether the corp and its 公众号 belong together: then everybody has a unionid."""
         self.relations = Relations()
         self.requests: dict[tuple[str, str], ContactWay] = {}
 

@@ -18,6 +18,7 @@ from sandbox.admin import admin
 from sandbox.api import Answer, answer
 from sandbox.call import Request
 from sandbox.callbacks import Deliverer
+from sandbox.mp import mp
 from sandbox.pages import POLICY, pages
 from sandbox.till import Till
 from sandbox.world import World
@@ -39,6 +40,7 @@ def create_app(world: World, deliverer: Deliverer | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.register_blueprint(pages)
+    app.register_blueprint(mp)
     app.register_blueprint(admin)
     app.after_request(with_policy)
     app.wsgi_app = ApiFirst(world, app.wsgi_app)  # type: ignore[method-assign]

@@ -23,6 +23,9 @@ AGENT_ID = 1000002
 APP_SECRET = "sandbox-app-secret"  # noqa: S105  known to all, guards nothing
 APP_TOKEN = "sandboxtoken"  # noqa: S105
 AES_KEY = "c2FuZGJveC1hZXMta2V5LWZvci10aGUtc2hvcDAwMDA"
+MP_APP_ID = "wx5a4d000000000001"
+"""The shop's 公众号."""
+MP_SECRET = "sandbox-mp-secret"  # noqa: S105
 STAFF = (
     Member("zhangsan", "张三", (1, 2), "店长", 1, "13800000001", leads=(1, 2)),
     Member("lisi", "李四", (2,), "咖啡师", 2, "13800000002", direct_leader=("zhangsan",)),
@@ -73,6 +76,7 @@ class World(JsClient):
         world = cls.small_shop(
             clock, seed=seed, faults=faults, limits=limits, callback_url=callback_url, base_url=base_url, home=home
         )
+        world.mp_bound = True
         world.console_tags("口味", ("美式", "拿铁", "手冲"))
         world.console_tags("到店", ("工作日早上", "周末"))
         for number, name in enumerate(CUSTOMER_NAMES[:6]):

@@ -30,7 +30,7 @@ from sandbox.adapter import SandboxAdapter
 from sandbox.callbacks import Deliverer
 from sandbox.clock import NEVER, ManualClock
 from sandbox.envelope import Envelope as Sealer
-from sandbox.world import World
+from sandbox.world import MP_APP_ID, MP_SECRET, World
 from scheduler.loop import Job, Loop
 from scheduler.timetable import TIMETABLE
 from storage.bell import LocalBell
@@ -64,7 +64,13 @@ def settings_for(world: World, url: str, **wecom: Any) -> Settings:
             **wecom,
         },
         storage={"url": url},
-        web={"secret_key": SECRET_KEY, "base_url": "http://127.0.0.1:8000"},
+        mp={
+            "app_id": MP_APP_ID,
+            "secret": MP_SECRET,
+            "api_base": "http://sandbox.invalid",
+            "oauth_base": "http://sandbox.invalid",
+        },
+        web={"secret_key": SECRET_KEY, "base_url": "http://127.0.0.1:8000", "shop_name": "豆子咖啡"},
     )
 
 

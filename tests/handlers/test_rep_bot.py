@@ -7,6 +7,7 @@ from people import joining, persons, sign_in
 from storage.tables import AuditRow, Interaction, Member, OutboxRow, Person, PersonTag, RuleHit, ShopOrder, Task
 from tagging import rules
 from tagging.rules import Draft
+from tests.console.own import address_of, award
 from tests.reps import AGENT, customer, last_card, press, told, write
 from tests.shop import Shop, event_xml
 
@@ -498,3 +499,20 @@ def test_whatever_is_typed_is_answered_once_and_changes_nothing(shop: Shop, said
     assert shop.rows(Task) == []
     assert notes(shop) == []
     assert shop.rows(OutboxRow, OutboxRow.state == "refused") == []
+
+
+def test_a_rep_hears_of_the_points_of_their_own_customer_and_gets_the_address_to_send(shop: Shop) -> None:
+    rain = customer(shop, "小雨")
+    customer(shop, "阿哲", "wangwu")
+    with shop.work() as work:
+        person = persons.find_person(work.db, persons.EXTERNAL, rain)
+        assert person is not None
+        sign_in.add_user(work.db, "lisi", "operator", work.now)
+    assert "还没有积分" in told(shop, "积分 小雨")
+    award(shop, person.id, 80, days=20)
+    answer = told(shop, "积分 小雨")
+    assert "积分 80 · 银卡 · 12月12日后过期 80" in answer
+    assert f"http://127.0.0.1:8000{address_of(shop, person.id)}" in answer
+    assert "积分 80 · 银卡" in told(shop, "小雨")
+    assert "不是你的客户" in told(shop, "积分 阿哲"), "an operator sees everybody, points are told of their own"
+    assert "积分" not in told(shop, "阿哲")
