@@ -19,7 +19,18 @@ from api import (
     webhooks,
 )
 from api.operations import Operation
-from api.problems import BAD_CURSOR, CONFLICT, FORBIDDEN, HOLD_SETTLED, IN_DEBT, NOT_CONFIRMED, NOT_ENOUGH, NOT_FOUND, REFUSED, UNCLEAR
+from api.problems import (
+    BAD_CURSOR,
+    CONFLICT,
+    FORBIDDEN,
+    HOLD_SETTLED,
+    IN_DEBT,
+    NOT_CONFIRMED,
+    NOT_ENOUGH,
+    NOT_FOUND,
+    REFUSED,
+    UNCLEAR,
+)
 
 READ, WRITE = "read", "write"
 

@@ -39,6 +39,7 @@ from console import (
     operations,
     orders,
     outside,
+    own_page,
     person,
     planned,
     points,
