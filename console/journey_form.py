@@ -113,8 +113,8 @@ class JourneyForm:
     """A birthday: ``before``, ``on`` it, ``after``."""
     around_days: str = "0"
     date: str = "birthday"
-    threshold: str = "1000"
-    """Points."""
+    threshold: str = ""
+    """Points; empty: of the cheapest reward."""
     amount: str = ""
     stores: str = ""
     categories: str = ""
@@ -177,7 +177,7 @@ class JourneyForm:
         return told | {name: some for name, some in named.items() if some}
 
     def _threshold(self) -> dict[str, Any]:
-        return {"points": number(self.threshold)} if self.date == "near_points" else {}
+        return {"points": number(self.threshold)} if self.date == "near_points" and self.threshold else {}
 
     def _around(self) -> Any:
         days = number(self.around_days)
@@ -435,7 +435,7 @@ def of_journey(name: str, definition: shape.Definition, version: int, choices: C
         first=bool(trigger.get("first")),
         stages=tuple(trigger["to"]) if trigger["on"] == "stage" else (),
         date=trigger.get("date", "birthday"),
-        threshold=str(trigger.get("points", 1000)),
+        threshold=str(trigger.get("points", "")),
         amount=str(trigger.get("amount", "")),
         stores="，".join(trigger.get("stores", ())),
         categories="，".join(trigger.get("categories", ())),

@@ -159,7 +159,7 @@ READY_WORDS = (
     N_("积分快过期了"),
     N_("到期前 30、7、1 天，每人一次说清哪天过期多少；先微信客服，再成员卡片，最后群发任务"),
     N_("就差一点能换了"),
-    N_("可用积分到了门槛的八成、还没到：告诉客户还差一点，30 天内最多一次"),
+    N_("可用积分到了最便宜的奖品的八成、还不够换：告诉客户还差一点，30 天内最多一次"),
     N_("等级快保不住了"),
     N_("等级到期前 30 天、按现在的积分会降级：成员一键提醒"),
     N_("两周没下单，送点积分"),
@@ -349,6 +349,8 @@ def _by_date(asked: Mapping[str, Any], _names: Names) -> str:
         return _("等级还有 %(n)s 天到期、按现在的积分会降级的，%(at)s 出发", n=-days, at=at)
     if asked["date"] == "last_order":
         return _("%(n)s 天没有下单的，%(at)s 出发", n=days, at=at)
+    if asked["date"] == "near_points" and "points" not in asked:
+        return _("可用积分有最便宜的奖品的八成、还不够换的，%(at)s 出发", at=at)
     if asked["date"] == "near_points":
         return _("可用积分有 %(points)s 分的八成、还不到的，%(at)s 出发", points=f"{asked['points']:,}", at=at)
     if not days:

@@ -54,7 +54,7 @@ pages = Blueprint("journeys", __name__, url_prefix="/journeys")
 ROUNDS = 30
 MOST_CHOICES = 500
 DRAFT = "draft"
-DRY_RUNS = Pace(20, timedelta(minutes=1))
+DRY_RUNS = Pace(30, timedelta(minutes=1))
 ROUND_STATES = {
     "live": (rounds.LIVE, rounds.LEAVING),
     "goal": (rounds.GOAL,),

@@ -347,6 +347,6 @@ def sentence(leaf: Mapping[str, Any], names: Called) -> str:
     if isinstance(asked.form, Times):
         values = {"op": _(TIMES_OPS[op]), "times": f"{value[asked.form.unit]:,}", "days": value.get("days", "")}
         values["kinds"] = listed(_(KIND_WORDS[one]) for one in value.get("kinds", ()))
-        values["weekdays"] = listed((_(WEEKDAYS[one - 1]) for one in value.get("weekdays", ())), mark("、"))
+        values["weekdays"] = listed((_(WEEKDAYS[one - 1]) for one in value.get("weekdays", ())), "、")
         return _(TIMES_SENTENCES[asked.name], **values, first=value.get("from", ""), last=value.get("to", ""))
     return _("不再接收消息") if value else _("愿意接收消息")

@@ -30,7 +30,7 @@ class Ground:
     """Why a tag is put on somebody."""
 
     source: str
-    """channel, keyword, arrival, loss, group, manual, wecom, import, api, link."""
+    """channel, keyword, arrival, loss, group, manual, wecom, import, api, link, journey, points."""
     because: str
     """The reason as a sentence."""
     source_id: str = ""

@@ -17,10 +17,10 @@ from loyalty import giving
 from outreach import budget, cards, links, senders
 from outreach.arms import CONTROL, GHOSTS, arm_of
 from outreach.budget import Rules
-from outreach.journeys import days, moments, own_page, slots
+from outreach.journeys import days, moments, slots
 from outreach.journeys import definition as shape
 from outreach.journeys.definition import CARD, END, KF, MASS, Definition, Step
-from people import consent, conversations, persons, tasks
+from people import consent, conversations, own_pages, persons, tasks
 from people.conversations import CannotSend, Message
 from storage.database import insert_new
 from storage.tables import Conversation, Enrolment, Interaction, Journey, Person, StepRun, Tag, Touch, WebhookCall
@@ -343,7 +343,7 @@ def _personal(at: At, userid: str | None) -> tuple[str, list[dict[str, Any]]]:
 def _about_points(at: At, text: str) -> str:
     """What a text says of their points, as they are at this moment: amounts by date, the soonest first."""
     if "{me}" in text:
-        text = text.replace("{me}", own_page.address(at.work, at.person))
+        text = text.replace("{me}", own_pages.address(at.work, at.person) if at.work.home else "")
     if "{points}" not in text and "{expiring}" not in text:
         return text
     found = days.points_of(at.work, at.person.id)

@@ -23,6 +23,7 @@ from storage.tables import (
     Person,
     PointsAccount,
     PointsLotNow,
+    Reward,
     ShopOrder,
     TierChange,
     has_died,
@@ -155,8 +156,15 @@ def _last_order(
 def _near_points(
     work: Work, trigger: Mapping[str, Any], due: date, after: int, limit: int
 ) -> tuple[list[Has], int | None]:
-    """Who has four fifths of a threshold and not all of it; of those the ones not told within thirty days."""
-    points = trigger["points"]
+    """Who has four fifths of a threshold and not all of it; of those the ones not told of it within thirty days.
+
+    The threshold is the trigger's own, or the price of the cheapest reward that can be had now.
+    """
+    reward = None if "points" in trigger else cheapest(work)
+    points = trigger.get("points") or (reward.points if reward is not None else 0)
+    if not points:
+        return [], None
+    about = f"near:reward-{reward.id}:" if reward is not None else f"near:{points}:"
     least = -(-points * NEAR_PERCENT // 100)
     tree = {
         "all": [
@@ -167,13 +175,24 @@ def _near_points(
     fits = segments.condition(tree, segments.question(work.db, work.now, work.zone))
     told = exists().where(
         Enrolment.person_id == Person.id,
-        Enrolment.entry_key.startswith(f"near:{points}:", autoescape=True),
+        Enrolment.entry_key.startswith(about, autoescape=True),
         Enrolment.began_at > work.now - NEAR_AGAIN,
     )
     own = select(Person.id).where(Person.id > after, fits, ~told).order_by(Person.id)
     ids, following = _portion(work, own, limit)
     because = {"on": "date", "date": NEAR_POINTS, "points": points}
-    return [Has(one, f"near:{points}:{due.isoformat()}", because) for one in ids], following
+    because |= {"reward": reward.name} if reward is not None else {}
+    return [Has(one, f"{about}{due.isoformat()}", because) for one in ids], following
+
+
+def cheapest(work: Work) -> Reward | None:
+    """The cheapest reward of the catalogue that can be had now; of two the older."""
+    opens = or_(Reward.from_at.is_(None), Reward.from_at <= work.now)
+    open_still = or_(Reward.to_at.is_(None), Reward.to_at > work.now)
+    there = or_(Reward.stock.is_(None), Reward.stock > 0)
+    own = select(Reward).where(Reward.state == "live", Reward.kind != "donation", Reward.points > 0)
+    own = own.where(opens, open_still, there).order_by(Reward.points, Reward.id).limit(1)
+    return work.db.scalars(own).one_or_none()
 
 
 OCCASIONS: Mapping[str, Look] = MappingProxyType(

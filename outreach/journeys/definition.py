@@ -276,8 +276,8 @@ def _date_faults(_: Session, trigger: Mapping[str, Any]) -> Iterator[Fault]:
         return
     least, most = DATES[trigger["date"]]
     yield from _number(trigger["days"], least, most, ("trigger", "days"), "提前（负数）或推后多少天")
-    if trigger["date"] == "near_points":
-        yield from _number(trigger.get("points"), 1, 10**9, ("trigger", "points"), "门槛是多少积分")
+    if trigger["date"] == "near_points" and "points" in trigger:
+        yield from _number(trigger["points"], 1, 10**9, ("trigger", "points"), "门槛是多少积分")
     elif "points" in trigger:
         yield ("trigger", "points"), "没有这一项"
     yield from _clock_faults(trigger["at"], ("trigger", "at"))

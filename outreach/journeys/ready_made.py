@@ -164,10 +164,10 @@ READY: tuple[ReadyMade, ...] = (
     ReadyMade(
         "near_points",
         "就差一点能换了",
-        "可用积分到了门槛的八成、还没到：告诉客户还差一点，30 天内最多一次",
+        "可用积分到了最便宜的奖品的八成、还不够换：告诉客户还差一点，30 天内最多一次",
         _made(
             _write("{name}，您现在有 {points} 分，再攒一点就能换啦。看看：{me}"),
-            trigger={"on": "date", "date": "near_points", "days": 0, "points": 1000, "at": "10:30"},
+            trigger={"on": "date", "date": "near_points", "days": 0, "at": "10:30"},
             again={"rule": "each"},
             exits=LEFT,
             goal={"kinds": ["bought"], "days": 30},

@@ -54,7 +54,7 @@ class TagGround(Base):
     """Whose it was before a merge (``people.merging``); none: the person's own."""
     tag_id: Mapped[int] = mapped_column(ForeignKey("tag.id"), index=True)
     source: Mapped[str] = mapped_column(String(20))
-    """channel, keyword, arrival, loss, group, manual, wecom, import, api, link."""
+    """channel, keyword, arrival, loss, group, manual, wecom, import, api, link, journey, points."""
     source_id: Mapped[str] = mapped_column(String(80), default="")
     """Which of that source, such as ``rule:5``, ``channel:3``, ``relation:17``, ``bulk:4``."""
     rule_id: Mapped[int | None] = mapped_column(ForeignKey("tag_rule.id"), index=True)

@@ -22,6 +22,7 @@ from storage.tables import (
     PointsNotice,
     PointsTxn,
     RepCard,
+    Reward,
     ShopOrder,
     StepRun,
     TierChange,
@@ -102,6 +103,14 @@ def test_who_has_points_that_die_in_thirty_days_hears_once_of_all_of_them_by_dat
     assert [one.person_id for one in life.rows(Enrolment)] == [life.people[0]]
     run(life, days=1)
     assert {one.person_id for one in life.rows(Enrolment)} == {life.people[0], life.people[1]}
+
+
+def test_a_text_leads_to_their_own_page(life: Life) -> None:
+    life.make(about_points(text="看这里：{me}"))
+    points(life, 0, 120, date(2026, 12, 23))
+    run(life)
+    (card,) = life.rows(RepCard)
+    assert card.text.startswith("看这里：https://shop.test/me/")
 
 
 def test_nobody_hears_of_points_that_are_gone(life: Life) -> None:
@@ -268,6 +277,19 @@ def test_near_a_threshold_is_told_once_in_thirty_days(life: Life) -> None:
     assert len(set_out(life)) == 1
     run(life, days=25)
     assert len(set_out(life)) == 2
+
+
+def test_near_the_cheapest_reward_that_can_be_had(life: Life) -> None:
+    life.make(journey({"on": "date", "date": "near_points", "days": 0, "at": "10:00"}, TASK))
+    with life.work() as work:
+        facts = {"stores": [], "days": 7, "made_by": "boss", "made_at": work.now, "kind": "goods"}
+        for name, price, state, stock in (("杯", 10, "draft", 5), ("袋", 20, "live", 0), ("豆", 100, "live", None)):
+            work.db.add(Reward(name=name, points=price, state=state, stock=stock, **facts))
+    points(life, 0, 16, None)
+    points(life, 1, 85, None)
+    run(life)
+    (one,) = life.rows(Enrolment)
+    assert (one.person_id, one.because["points"], one.because["reward"]) == (life.people[1], 100, "豆")
 
 
 def test_a_tier_that_would_be_lost_is_told_of_and_one_that_is_safe_is_not(life: Life) -> None:
