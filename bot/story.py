@@ -14,14 +14,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import time as clock
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, func, select
 
-from bot import counter, demo, narrator, serve, talk
+from bot import counter, demo, narrator, reminding, serve, talk
 from bot.family import Family
 from bot.narrator import Sandbox
+from bot.settings import Settings
 from loyalty.ledger.proof import verify
 from storage import inbox, outbox
 from storage.database import open_engine, reading
@@ -35,6 +38,7 @@ from storage.tables import (
     PointsEntry,
     Relation,
     RelationTag,
+    RepCard,
     ShopOrder,
     TagGround,
     Welcome,
@@ -45,6 +49,8 @@ SALES, TOLD_AGAIN, REFUNDS, REDEMPTIONS = 24, 3, 5, 4
 REDEEMED = 10
 """Points that each redemption takes."""
 KILL_AFTER = 14
+ENDING_KF, ENDING_CARD = 3, 2
+TOLD_SECONDS = 100.0
 TALKERS, LINES = 8, 4
 SETTLE_SECONDS = 25.0
 WITHIN_SECONDS = 20.0
@@ -76,6 +82,7 @@ class Stage:
     family: Family
     codes: list[Channel]
     chance: random.Random
+    zone: ZoneInfo
     arrivals: list[dict[str, Any]] = field(default_factory=list)
     left: list[dict[str, Any]] = field(default_factory=list)
     came_back: list[dict[str, Any]] = field(default_factory=list)
@@ -85,6 +92,10 @@ class Stage:
     sold: list[dict[str, Any]] = field(default_factory=list)
     """Receipts of the till, as they stand at the end."""
     redeemed: int = 0
+    ending: dict[str, str] = field(default_factory=dict)
+    """Who has points that die soon, and by which way they are to hear of it."""
+    ends: str = ""
+    """How that is spelt."""
 
 
 def play(seed: int) -> bool:
@@ -93,7 +104,7 @@ def play(seed: int) -> bool:
     with tempfile.TemporaryDirectory(prefix="wecom-scrm-story-") as folder:
         port = demo.free_port(0)
         place = demo.Place(Path(folder), port, demo.free_port(0))
-        settings = place.settings()
+        settings = _at_any_hour(place.settings())
         serve.ready_schema(settings)
         family = demo.household(place, settings, seed)
         family.start()
@@ -103,7 +114,7 @@ def play(seed: int) -> bool:
             demo.wait_until(lambda: demo.answers(f"{place.address}/healthz"), "the web")
             demo.wait_until(lambda: demo.taken_over(engine), "the first fill")
             codes = demo.without_waiting(demo.open_shop(engine, settings))
-            stage = Stage(Sandbox(place.sandbox_address), engine, family, codes, random.Random(seed))  # noqa: S311  # nosec B311
+            stage = Stage(Sandbox(place.sandbox_address), engine, family, codes, random.Random(seed), settings.timezone)  # noqa: S311  # nosec B311
             demo.becomes(lambda: talk.has_account(engine), within=demo.UP_WITHIN_SECONDS)
             stage.open_kfid = talk.open_counter(engine)
             counter.connect(engine, settings, stage.sandbox)
@@ -111,6 +122,12 @@ def play(seed: int) -> bool:
         finally:
             family.stop()
     return _report(lines, seed, time.monotonic() - started)
+
+
+def _at_any_hour(settings: Settings) -> Settings:
+    """The story is told at night too: no quiet hours."""
+    contact = settings.contact.model_copy(update={"quiet_from": clock(), "quiet_to": clock()})
+    return settings.model_copy(update={"contact": contact})
 
 
 def _acts(stage: Stage) -> list[Line]:
@@ -122,7 +139,9 @@ def _acts(stage: Stage) -> list[Line]:
     _some_come_back(stage)
     _some_chat(stage)
     _some_buy(stage)
+    _points_end(stage)
     _say("waiting until everything has settled")
+    _until(stage, lambda: _told_of_the_end(stage) >= len(stage.ending), TOLD_SECONDS)
     _until(stage, lambda: _settled(stage.engine), SETTLE_SECONDS)
     time.sleep(1.0)
     return _compare(stage, before)
@@ -181,6 +200,50 @@ def _some_chat(stage: Stage) -> None:
     _say(f"{TALKERS} of them wrote {len(stage.said)} lines to 微信客服")
 
 
+def _points_end(stage: Stage) -> None:
+    """Some have points that die in seven days: of those who wrote and of those who did not."""
+    _until(stage, lambda: _settled(stage.engine), SETTLE_SECONDS)
+    wrote = list(dict.fromkeys(customer for customer, _ in stage.said))[:ENDING_KF]
+    silent = [one["external_userid"] for one in stage.arrivals if one not in stage.left]
+    silent = [one for one in silent if one not in {customer for customer, _ in stage.said}][:ENDING_CARD]
+    stage.ending = {**dict.fromkeys(wrote, "kf"), **dict.fromkeys(silent, "card")}
+    zone = stage.zone
+    stage.ends = reminding.hand_out(stage.engine, zone, list(stage.ending))
+    reminding.tell_of_it(stage.engine, zone)
+    _say(f"{len(stage.ending)} customers have points that die in {reminding.DAYS} days; a journey is to tell them")
+
+
+def _cards_told(engine: Engine) -> int:
+    with reading(engine) as db:
+        return db.scalars(select(func.count()).where(RepCard.text.contains(reminding.SAYS))).one()
+
+
+def _told_in_chat(stage: Stage) -> list[str]:
+    """What reached customers about points that die, as the simulator saw it."""
+    sent = [str(one) for one in stage.sandbox.view("kf_sent", limit=1000)]
+    return [one for one in sent if reminding.SAYS in one]
+
+
+def _told_of_the_end(stage: Stage) -> int:
+    return len(_told_in_chat(stage)) + _cards_told(stage.engine)
+
+
+def _ending_lines(stage: Stage) -> list[Line]:
+    """Points that die in seven days reached each person by the way that was open, with the right words."""
+    said, ways = _told_in_chat(stage), Counter(stage.ending.values())
+    spelt = sum(stage.ends in one for one in said)
+    return [
+        _line(
+            f"points that die in {reminding.DAYS} days: told in 微信客服 where that is open",
+            ways["kf"],
+            len(said),
+            "people",
+        ),
+        _line("… with the day and how many", ways["kf"], spelt, "messages"),
+        _line("… on their rep's list where it is not", ways["card"], _cards_told(stage.engine), "people"),
+    ]
+
+
 def _some_buy(stage: Stage) -> None:
     """Some buy at the till, which tells every third sale twice; some give back, some spend points."""
     stayed = [one["external_userid"] for one in stage.arrivals if one not in stage.left]
@@ -201,6 +264,7 @@ def _some_buy(stage: Stage) -> None:
 def _points_lines(stage: Stage) -> list[Line]:
     """What the till sold against what the books of points say."""
     earned = sum(one["amount"] // 100 for one in stage.sold)
+    given = len(stage.ending) * reminding.POINTS
     left = sum((one["amount"] - one["refunded"]) // 100 for one in stage.sold)
     with reading(stage.engine) as db:
         orders = db.scalars(select(func.count()).select_from(ShopOrder)).one()
@@ -210,7 +274,7 @@ def _points_lines(stage: Stage) -> list[Line]:
         proof = verify(db)
     return [
         _line("every sale is one order, told twice or not", len(stage.sold), orders, "orders"),
-        _line("every order earns a point a whole yuan", earned, -int(moved.get("issued", 0)), "points"),
+        _line("every order earns a point a whole yuan", earned, -int(moved.get("issued", 0)) - given, "points"),
         _line("refunds take back what is not earned any more", earned - left, int(moved.get("clawed", 0)), "points"),
         _line("points spent at the till", stage.redeemed, int(moved.get("redeemed", 0)), "points"),
         Line("the books of points prove themselves", "they hold" if proof.holds else str(proof.faults[0]), proof.holds),
@@ -284,6 +348,7 @@ def _compare(stage: Stage, before: int) -> list[Line]:
         _line("every tag shown at WeCom", wanted_tags, shown["done"], "tags"),
         _line("who left and stayed away is marked lost", known_lost, lost, "relations"),
         *_points_lines(stage),
+        *_ending_lines(stage),
         _line("events set aside", 0, aside, "events"),
         _line("calls whose outcome nobody knows", 0, held, "calls"),
     ]
