@@ -207,12 +207,17 @@ def _live(life: Life, definition: dict[str, Any], tale: list[Told], away: tuple[
 
 
 def _walked(life: Life) -> dict[tuple[int, str, int, str, int], str]:
-    """Every step anybody took: whose, in which round, which one, and what came of it."""
+    """Every step anybody took: whose, what they set out on, in which round, which one, and what came of it.
+
+    A line of the story is told by what and when it was: its number depends on what else was written before it.
+    """
+    lines = {f"line:{one.id}": f"{one.kind} {one.at}" for one in life.rows(Interaction)}
     walking = {one.id: one for one in life.rows(Enrolment)}
     found = {}
     for run in life.rows(StepRun):
         one = walking[run.enrolment_id]
-        found[one.person_id, one.entry_key, one.round, run.step, run.visit] = run.state
+        key = lines.get(one.entry_key, one.entry_key)
+        found[one.person_id, key, one.round, run.step, run.visit] = run.state
     return found
 
 
