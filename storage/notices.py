@@ -60,7 +60,7 @@ def install(connection: Connection) -> None:
 def _written(fact: Fact) -> str:
     """The statement that writes one line for each webhook that wants it; an account of nobody tells nobody."""
     return (
-        "INSERT INTO webhook_message (webhook_id, event, fact, row_id, part, subject, state, tries, outcome) "  # noqa: S608  # our own words only
+        "INSERT INTO webhook_message (webhook_id, event, fact, row_id, part, subject, state, tries, outcome) "  # noqa: S608  # our own words only  # nosec B608
         f"SELECT w.webhook_id, w.event, w.fact, {fact.row}, {fact.part}, {fact.subject}, 'waiting', 0, '' "
         f"FROM webhook_wish w WHERE w.fact = {fact.name} AND {fact.subject} IS NOT NULL ON CONFLICT DO NOTHING"
     )
