@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 
 import requests
 from pydantic import SecretStr
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import aliased
 
 from bot import counter, narrator, serve, talk
@@ -37,13 +37,25 @@ from outreach import broadcasts, occasions
 from outreach.budget import Rules
 from outreach.journeys import desk as journeys
 from outreach.journeys.ready_made import READY
-from people import persons, sign_in
+from people import own_pages, persons, sign_in
 from sandbox.clock import SystemClock
 from sandbox.web import serve as serve_sandbox
-from sandbox.world import AES_KEY, AGENT_ID, APP_SECRET, APP_TOKEN, World
+from sandbox.world import AES_KEY, AGENT_ID, APP_SECRET, APP_TOKEN, MP_APP_ID, MP_SECRET, World
 from storage import audit, inbox
 from storage.database import open_engine, reading, transaction, utc_now
-from storage.tables import Broadcast, Channel, Identity, Interaction, Member, Person, PersonTag, Progress, Tag, Welcome
+from storage.tables import (
+    Broadcast,
+    Channel,
+    Identity,
+    Interaction,
+    Member,
+    Person,
+    PersonTag,
+    PointsAccount,
+    Progress,
+    Tag,
+    Welcome,
+)
 from storage.work import Work
 from tagging import tags
 from tagging.channel_desk import Desk
@@ -127,7 +139,7 @@ class Place:
     def write_config(self, settings: Settings) -> None:
         """Write that file; only this user may read it."""
         lines = []
-        for section in ("wecom", "storage", "web", "contact", "points"):
+        for section in ("wecom", "storage", "mp", "web", "contact", "points"):
             given = getattr(settings, section).model_dump(exclude_unset=True)
             lines += [f"[{section}]", *(f"{name} = {json.dumps(_plain(value))}" for name, value in given.items()), ""]
         self.config.touch(mode=0o600)
@@ -148,7 +160,18 @@ class Place:
                     "login_base": self.sandbox_address,
                 },
                 "storage": {"url": f"sqlite:///{self.folder / 'scrm.db'}"},
-                "web": {"port": self.port, "base_url": self.address, "secret_key": secrets.token_urlsafe(48)},
+                "mp": {
+                    "app_id": MP_APP_ID,
+                    "secret": MP_SECRET,
+                    "api_base": self.sandbox_address,
+                    "oauth_base": self.sandbox_address,
+                },
+                "web": {
+                    "port": self.port,
+                    "base_url": self.address,
+                    "secret_key": secrets.token_urlsafe(48),
+                    "shop_name": "豆子咖啡",
+                },
                 "contact": {"second_above": SECOND_ABOVE},
                 "points": {"pending_days": 0},
             }
@@ -336,7 +359,7 @@ def play(place: Place, settings: Settings, seed: int, links: tuple[str, str]) ->
     counter.connect(engine, settings, sandbox)
     counter.sell_the_past(sandbox, sorted(earlier), chance, PAST_DAYS)
     invite_some(engine, settings)
-    _greet(place, *links)
+    _greet(place, *links, own_address(engine, settings))
     Day(sandbox, engine, without_waiting(codes), chance, settings, told=earlier, open_kfid=open_kfid).go_on()
 
 
@@ -395,7 +418,17 @@ def _from_here(program: str | Path) -> str:
     return min(whole, os.path.relpath(whole), key=len)
 
 
-def _greet(place: Place, link: str, second: str) -> None:
+def own_address(engine: Engine, settings: Settings) -> str:
+    """The page of the customer with the most points, as their rep would send it to them."""
+    with transaction(engine) as db:
+        head = func.coalesce(Person.merged_into, Person.id)
+        most = select(head).join(PointsAccount, PointsAccount.person_id == Person.id).group_by(head)
+        person_id = db.scalar(most.order_by(func.sum(PointsAccount.available).desc(), head).limit(1))
+        work = Work(db, utc_now(), cause="demo", home=settings.web.home)
+        return own_pages.address(work, db.get_one(Person, person_id)) if person_id else ""
+
+
+def _greet(place: Place, link: str, second: str, own: str) -> None:
     check = shlex.join([*as_started(), "--config", str(place.config), "check"])
     sys.stdout.write(
         "\n  豆子咖啡 is open.  Ctrl-C closes it.\n\n"
@@ -406,6 +439,7 @@ def _greet(place: Place, link: str, second: str) -> None:
         f"  Be a customer or a rep yourself:  {place.sandbox_address}/\n"
         f"  A rep's chat with the sidebar:    {place.sandbox_address}/client?userid=lisi\n"
         f"  The shop's till:                  {place.sandbox_address}/till\n"
+        f"  A customer's own page:            {own}\n"
         f"  Ask it from another terminal:     {check}\n\n"
     )
     sys.stdout.flush()

@@ -38,6 +38,8 @@ PUBLIC = frozenset(
         "sign_in.from_wecom",
         "sidebar.come_in",
         "tracked.follow",
+        "own_page.start",
+        "own_page.to_own",
         "own_page.show",
         "own_page.messages",
         "own_page.code",

@@ -350,6 +350,21 @@ def leave(token: str) -> AnyResponse:
 # --- coming in by WeChat ---------------------------------------------------------------------------------------------
 
 
+@pages.get("")
+def start() -> AnyResponse:
+    """The address that is everybody's (a menu of the 公众号, a message to many): WeChat says whose page to open."""
+    if not here.mp().app_id:
+        return _gone()
+    return Response(render_template("own_page/start.html", shop=here.setting("shop_name")))
+
+
+@pages.get("/go")
+def to_own() -> AnyResponse:
+    """From there to WeChat."""
+    LOOKS.step(here.address(), here.now())
+    return _to_wechat("") if here.mp().app_id else _gone()
+
+
 @pages.get("/<token>/wechat")
 def to_wechat(token: str) -> AnyResponse:
     """Send the browser to WeChat with a state that only this browser knows, and only once."""
@@ -357,6 +372,10 @@ def to_wechat(token: str) -> AnyResponse:
         opened = _opened(db, token)
         if opened is None or not here.mp().app_id:
             return _gone()
+    return _to_wechat(token)
+
+
+def _to_wechat(token: str) -> AnyResponse:
     state = secrets.token_hex(16)
     session[STATES] = [*session.get(STATES, []), [state, token]][-AT_ONCE:]
     back = here.home() + url_for("own_page.from_wechat")
@@ -379,15 +398,34 @@ def from_wechat() -> AnyResponse:
         return _stop(_("暂时连不上微信"), _("请稍等片刻再试。"), 503)
     told = [Given("unionid", user.unionid)] if user.unionid else []
     told.append(Given(f"{here.mp().app_id}:openid", user.openid))
-    return _come_in(token, told)
+    return _come_in(token, told) if token else _come_to_own(told)
 
 
 def _spend_state(state: str) -> str | None:
-    """The page this sign-in began at; None for a state that this browser does not have (any more)."""
+    """The page this sign-in began at (empty: at none); None for a state that this browser does not have (any more)."""
     under_way: dict[str, str] = dict(session.get(STATES, []))
     token = under_way.pop(state, None)
     session[STATES] = [list(one) for one in under_way.items()]
     return token
+
+
+def _come_to_own(told: list[Given]) -> AnyResponse:
+    """Open the page of whoever this is for certain."""
+    with here.working() as work:
+        person = own_pages.known(work.db, told)
+        if person is not None:
+            token = own_pages.address(work, person).rpartition("/")[2]
+            page = own_pages.find(work.db, token)
+            cookie = own_pages.come_in(work, page[0], by=own_pages.WECHAT) if page is not None else ""
+            joining.learn(work, person, told, source=own_pages.WECHAT, by=own_pages.WECHAT)
+            details = {"outcome": own_pages.FAMILIAR}
+            audit.note(work.db, actor=CUSTOMER, action="customer.wechat", subject=persons.public_id(person.id),
+                       details=details, address=here.address(), at=work.now)  # fmt: skip
+    if person is None:
+        return _stop(_("还不认识这个微信"), _("请从顾问发给你的链接打开一次，或在店里请店员帮你打开。"), 404)
+    answer = _back(token)
+    _remember(answer, token, cookie)
+    return answer
 
 
 def _come_in(token: str, told: list[Given]) -> AnyResponse:

@@ -282,6 +282,16 @@ def given(wechat: str) -> list[Given]:
     return [Given(type_, value) for type_, value in pairs]
 
 
+def known(db: Session, identities: list[Given]) -> Person | None:
+    """Whoever is known for certain by the surest of these that anybody is known by."""
+    for one in identities:
+        own = select(Person).join(Identity, Identity.person_id == Person.id)
+        found = db.scalars(own.where(Identity.type == one.type, Identity.value == one.value, Identity.verified))
+        if (person := found.one_or_none()) is not None:
+            return person
+    return None
+
+
 def by_wechat(work: Work, page: OwnPage, identities: list[Given]) -> str:
     """Whether this is the person of the page: ``familiar`` (then what is new about them is kept), or not.
 

@@ -276,6 +276,7 @@ ACTS: Mapping[str, Callable[..., Any]] = {
     "till": lambda **body: till().connect(**body),
     "sell": lambda **body: till().sell(**body),
     "refund_sale": lambda **body: till().refund(**body),
+    "till_confirm": lambda **body: till().confirm(**body),
     "redeem": lambda **body: {"told": till().redeem(**body)},
 }
 

@@ -106,6 +106,16 @@ class Till:
             receipt.told, receipt.points = told, receipt.points + (points if told == "ok" else 0)
         return told
 
+    def confirm(self, code: str) -> Json:
+        """Read the six digits off a customer's phone: who it is, as the till knows customers, or why not."""
+        answer = self._ask("POST", "points/confirmations", {"code": code})
+        told = answer.json() if answer is not None and "json" in answer.headers.get("Content-Type", "") else {}
+        if answer is None or not answer.ok:
+            return {"told": str(told.get("detail") or told.get("title") or "no answer"), "customer": ""}
+        who = self._ask("GET", f"customers/{told['customer_id']}")
+        known = who.json() if who is not None and who.ok else {}
+        return {"told": "ok", "customer": known.get("external_userid") or told["customer_id"], **told}
+
     def points_of(self, customer: str) -> Json:
         """What the product says this customer has."""
         answer = self._ask("GET", f"customers/{customer}/points")

@@ -80,7 +80,14 @@ function drawCustomer(facts) {
   }
   const rows = facts.friends.map((one) => listItem("customer", one, one.last && spoken(one.last, "customer"), () => choose(null, one.id, true)));
   return el("div", { class: "list" }, el("h3", {}, words.friends), ...(rows.length ? rows : [empty(words.no_friends)]),
-    ...roomItems(facts.rooms), ...counterItems(facts.counters, facts.customer));
+    ...roomItems(facts.rooms), ...counterItems(facts.counters, facts.customer), pointsItem());
+}
+
+// The menu of the shop's 公众号: the page is everybody's, and WeChat says whose points it shows.
+function pointsItem() {
+  const { home } = $("stage").dataset;
+  return home && el("a", { class: "item", href: `${home}me?lang=${lang}`, target: "_blank", rel: "noreferrer" },
+    el("span", { class: "grow" }, el("b", {}, words.my_points), el("span", { class: "last" }, words.my_points_why)));
 }
 
 // --- the rep's phone --------------------------------------------------------------------------------------------

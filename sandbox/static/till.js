@@ -66,6 +66,20 @@ async function refresh() {
   draw();
 }
 
+// The customer's own page shows six digits: whose they are, the product knows.
+async function confirmCode() {
+  const found = await post("till_confirm", { code: $("till-code").value.trim() });
+  $("till-code").value = "";
+  if (!found.customer) {
+    $("till-code").placeholder = found.told;
+    return;
+  }
+  chosen.set("customer", found.customer);
+  history.replaceState(null, "", `?${chosen}`);
+  drawn["till-customer"] = "";
+  await refresh();
+}
+
 async function pay(event) {
   event.preventDefault();
   const points = Number($("till-spend").value) || 0;
@@ -82,6 +96,7 @@ async function begin() {
     history.replaceState(null, "", `?${chosen}`);
     refresh();
   });
+  $("till-confirm").addEventListener("click", confirmCode);
   $("pay").addEventListener("submit", pay);
   await refresh();
   setInterval(refresh, POLL_MS);

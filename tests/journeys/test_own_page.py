@@ -1,19 +1,38 @@
 """From the link in a chat to points spent at the counter; and whom the customer's own page is shown to."""
 
+import re
 from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import pytest
+import requests
+from flask.testing import FlaskClient
 from sqlalchemy import select
+from werkzeug.test import TestResponse
 
-from loyalty import accounts
+from loyalty import accounts, rewards
 from loyalty.ledger import earn
 from loyalty.ledger.book import About
 from loyalty.ledger.earn import Grant
 from people import binding, evidence, identities, joining, own_pages, persons
 from people.access import Sight
 from people.joining import Given
-from storage.tables import AuditRow, Evidence, Interaction, OwnPage, OwnVisit, Person, PointsNotice, Review
+from sandbox.till import Till
+from storage.tables import (
+    AuditRow,
+    Evidence,
+    Interaction,
+    OwnPage,
+    OwnVisit,
+    Person,
+    PointsNotice,
+    Redemption,
+    Review,
+    Reward,
+)
 from storage.work import Work
-from tests.api.caller import PROBLEM, Caller
+from tests.api.caller import PROBLEM, Caller, make_key
 from tests.console.own import address_of, award, phone
 from tests.shop import Shop
 
@@ -238,3 +257,103 @@ def evidence_of(work: Work, person_id: int) -> list[Evidence]:
 def test_a_given_identity_is_spelt_and_read_back(shop: Shop) -> None:
     told = [Given("unionid", "u 1"), Given("wx5a4d000000000001:openid", "o2")]
     assert own_pages.given(own_pages.spelt(told)) == told
+
+
+def test_from_the_menu_everybody_comes_to_their_own_page_and_a_stranger_nowhere(shop: Shop) -> None:
+    who, external = customer(shop)
+    award(shop, who, 137)
+    client = shop.app.test_client()
+    assert "用微信登录" in client.get("/me").text
+    answer = goes(shop, client, external)
+    assert answer.location == address_of(shop, who)
+    assert "137" in client.get(answer.location).text
+    stranger = goes(shop, shop.app.test_client(), "")
+    assert (stranger.status_code, stranger.headers.getlist("Set-Cookie")[0][:3] != "me=") == (404, True)
+
+
+def goes(shop: Shop, client: FlaskClient, external_userid: str) -> TestResponse:
+    """From the address that is everybody's over WeChat and back."""
+    sent = client.get("/me/go")
+    state = parse_qs(urlsplit(sent.location).query)["state"][0]
+    code = shop.world.sign_in.give_code(external_userid, False, "snsapi_userinfo")
+    return client.get(f"/me/wechat?code={code}&state={state}")
+
+
+def test_the_shop_s_till_confirms_a_code_and_then_knows_the_customer(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who, external = customer(shop)
+    award(shop, who, 137)
+    _, key = make_key(shop, "orders:write", "points", "customers:read", name="till")
+    monkeypatch.setattr(requests, "request", in_process(shop))
+    own = Till(shop.world, "http://product.invalid", key)
+    assert own.confirm("000000") == {"told": "no code of this name", "customer": ""}
+    found = own.confirm(phone(shop, who).code())
+    assert (found["customer"], found["available"]) == (external, 137)
+    assert own.redeem(external, 100) == "ok"
+
+
+def in_process(shop: Shop) -> Any:
+    """Whoever calls the product over HTTP reaches it here."""
+
+    def ask(method: str, url: str, *, json: Any, headers: dict[str, str], timeout: float) -> requests.Response:
+        path = url.removeprefix("http://product.invalid")
+        answer = shop.client.open(path, method=method, json=json, headers=headers)
+        found = requests.Response()
+        found.status_code, found._content = answer.status_code, answer.data
+        found.headers["Content-Type"] = answer.content_type
+        return found
+
+    return ask
+
+
+def test_a_reward_is_redeemed_once_for_a_form_and_handed_out_at_the_counter(shop: Shop) -> None:
+    who, external = customer(shop)
+    award(shop, who, 137)
+    with shop.work() as work:
+        mug = Reward(name="马克杯", kind="goods", points=100, stock=1, stores=[], days=7, state="live", made_by="boss")
+        mug.made_at = work.now
+        work.db.add(mug)
+        work.db.flush()
+        number = mug.id
+    mine = phone(shop, who)
+    mine.by_wechat(shop, external)
+    assert "马克杯" in mine.get().text
+    shown = mine.get(f"/rewards/{number}").text
+    assert "兑换后还剩 37" in shown
+    key = re.search(r'name="key" value="([^"]+)"', shown)
+    assert key is not None
+    first = mine.post(f"/rewards/{number}", {"key": key[1]})
+    again = mine.post(f"/rewards/{number}", {"key": key[1]})
+    assert first.location == again.location
+    (row,) = shop.rows(Redemption)
+    assert (row.points, row.state, row.made_by) == (100, "open", "customer")
+    page = mine.client.get(first.location).text
+    assert rewards.spelt(row.code) in page
+    assert "data:image/svg+xml" in page
+    with shop.work() as work:
+        rewards.hand_out(work, row.id, "静安店", "lisi", "press-1")
+    assert "已领取" in mine.client.get(first.location).text
+    other = mine.post(f"/rewards/{number}", {"key": "another"})
+    assert other.status_code in (200, 303)
+    assert len(shop.rows(Redemption)) == 1, "none left, and not enough points"
+
+
+def test_a_reward_is_not_paid_with_points_that_only_a_rep_has_bound(shop: Shop) -> None:
+    member(shop, 500)
+    who, external = customer(shop)
+    award(shop, who, 20)
+    bind(shop, who)
+    with shop.work() as work:
+        mug = Reward(name="马克杯", kind="goods", points=100, stores=[], days=7, state="live", made_by="boss")
+        mug.made_at = work.now
+        work.db.add(mug)
+        work.db.flush()
+        number = mug.id
+    mine = phone(shop, who)
+    mine.by_wechat(shop, external)
+    assert "还差" in mine.get(f"/rewards/{number}").text
+    assert "能用的积分不够" in mine.post(f"/rewards/{number}", {"key": "k"}).text
+    assert shop.rows(Redemption) == []
+    mine.post("/bound")
+    assert mine.post(f"/rewards/{number}", {"key": "k"}).status_code == 303
