@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -302,7 +302,7 @@ def _import_orders(
 ) -> None:
     from bot import importing
     from bot.settings import load
-    from handlers.order_files import Shape
+    from handlers.row_files import Shape
     from storage.sheets import BadSheet
 
     try:
@@ -313,6 +313,116 @@ def _import_orders(
         _say_json(report.as_json())
     else:
         click.echo(importing.as_text(report))
+
+
+def _row_import(what: str) -> Callable[[F], F]:
+    """The arguments that files with one thing a row share."""
+
+    def add(function: F) -> F:
+        file = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+        options = (
+            click.option("--map", "renamed", multiple=True, metavar="OUR=THEIRS", callback=_pairs,
+                         help="What the file calls it."),
+            click.option("--set", "same", multiple=True, metavar="OUR=VALUE", callback=_pairs,
+                         help="The same for all rows."),
+            click.option("--dry-run", "dry", is_flag=True, help="Only say what would become of the rows."),
+            click.option("--config", type=click.Path(path_type=Path), help="Settings file (config.toml)."),
+            _json_option,
+        )  # fmt: skip
+        for option in reversed((file, *options)):
+            function = option(function)
+        return cast(F, import_.command(what)(click.pass_context(function)))
+
+    return add
+
+
+@_row_import("customers")
+def import_customers(context: click.Context, config: Path | None, as_json: bool, **asked: Any) -> None:
+    """Bring in customers: who they are known as, name, phone, birthday, tags. The same file again changes nothing.
+
+    Example: scrm import customers members.csv --set source=old --set identity_type=old:member
+    """
+    from bot import row_imports
+
+    def run(settings: Any, file: Path, shape: Any, dry: bool) -> Any:
+        return row_imports.import_rows(settings, file, shape, row_imports.CUSTOMERS, dry=dry)
+
+    _plainly(_import_rows)(config or context.obj, as_json, run, **asked)
+
+
+@_row_import("events")
+def import_events(context: click.Context, config: Path | None, as_json: bool, **asked: Any) -> None:
+    """Bring in what people did elsewhere. The same file again changes nothing.
+
+    Example: scrm import events reviews.csv --set source=app --set kind=review
+    """
+    from bot import row_imports
+
+    def run(settings: Any, file: Path, shape: Any, dry: bool) -> Any:
+        return row_imports.import_rows(settings, file, shape, row_imports.EVENTS, dry=dry)
+
+    _plainly(_import_rows)(config or context.obj, as_json, run, **asked)
+
+
+@_row_import("points")
+@click.option("--take-over", "takes_over", is_flag=True, help="From a system that still runs: see docs/taking-over.md.")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Taking over: balances at the end of this day.")
+@click.option("--reason", default="", help="For whoever has to agree to balances that are awarded.")
+def import_points(
+    context: click.Context,
+    config: Path | None,
+    as_json: bool,
+    takes_over: bool,
+    as_of: datetime | None,
+    reason: str,
+    **asked: Any,
+) -> None:
+    """Bring in points: balances (awarded once others agree), or, taking over, balances of a day or a whole history.
+
+    Example: scrm import points balances.csv --take-over --as-of 2026-11-30 --set source=old
+    """
+    from bot import row_imports
+    from handlers import points_rows
+
+    if as_of is not None and not takes_over:
+        raise click.UsageError("--as-of belongs to --take-over")
+
+    def run(settings: Any, file: Path, shape: Any, dry: bool) -> Any:
+        if takes_over and as_of is None:
+            return row_imports.import_rows(settings, file, shape, row_imports.points(points_rows.take_history), dry=dry)
+        day = as_of.date() if as_of is not None else None
+        return row_imports.import_balances(settings, file, shape, day=day, reason=reason, dry=dry)
+
+    _plainly(_import_rows)(config or context.obj, as_json, run, **asked)
+
+
+def _import_rows(
+    config: Path | None,
+    as_json: bool,
+    run: Callable[..., Any],
+    file: Path,
+    renamed: dict[str, str],
+    same: dict[str, str],
+    dry: bool,
+) -> None:
+    from bot.settings import load
+    from handlers.row_files import Shape
+    from loyalty.approvals import CannotDo
+    from loyalty.takeover import NotNow
+    from storage.sheets import BadSheet
+
+    try:
+        report = run(load(config), file, Shape(renamed, same), dry)
+    except (BadSheet, OSError) as error:
+        raise Cannot(f"{file}: {error}") from None
+    except (NotNow, CannotDo) as error:
+        raise Cannot(str(error)) from None
+    if as_json:
+        _say_json(report.as_json())
+    else:
+        click.echo(report.as_text())
+    if report.stopped:
+        raise Cannot(report.stopped)
 
 
 # --- looking and mending ---------------------------------------------------------------------------------------------
@@ -521,7 +631,7 @@ def add_user(context: click.Context, userid: str, role: str, password: bool) -> 
 
 
 @_command()
-@click.argument("what", type=click.Choice(["customers", "interactions", "ledger"]))
+@click.argument("what", type=click.Choice(["customers", "interactions", "ledger", "orders"]))
 @click.option("--out", type=click.Path(path_type=Path), help="A file instead of stdout.")
 def export(config: Path | None, what: str, out: Path | None) -> None:
     """Write everything of one kind as CSV.

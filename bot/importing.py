@@ -6,7 +6,7 @@ cannot be taken stand with the reason in ``FILE.rejected.csv``, refunds without 
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -16,12 +16,13 @@ from typing import Any
 from sqlalchemy import Engine
 from tqdm import tqdm
 
+from bot.listings import Listing
 from bot.settings import Settings
 from handlers import orders as road
-from handlers.order_files import ORDER, REFUND, OrderFile, Read, Shape
+from handlers.order_files import ORDER, REFUND, OrderFile, Read
+from handlers.row_files import Shape
 from people import guards, orders
 from people.orders import GivenOrder, GivenRefund
-from storage import sheets
 from storage.database import open_engine, transaction, utc_now
 from storage.tables import Refund, ShopOrder
 from storage.work import Work
@@ -103,7 +104,7 @@ def import_orders(
             file.stage()
             report.rows, report.unused = file.rows, file.unused
             job = Job(settings, engine, file, report, dry)
-            with _Listing(path, "rejected", [*file.head, "error"]) as refused:
+            with Listing(path, "rejected", [*file.head, "error"]) as refused:
                 _refuse(job, refused, {tuple(one.rows): one.trouble for one in file.strange()})
                 _take(job, ORDER, refused, report.orders)
                 _take(job, REFUND, refused, report.refunds)
@@ -115,39 +116,10 @@ def import_orders(
     return report
 
 
-class _Listing:
-    """A file beside the one that is taken, which is there only if something stands in it. Use as a context."""
-
-    def __init__(self, path: Path, name: str, head: Sequence[str]) -> None:
-        self._path, self._head = path.with_name(f"{path.name}.{name}.csv"), head
-        self._path.unlink(missing_ok=True)
-        self._out: Any = None
-
-    @property
-    def written(self) -> Path | None:
-        """The file, if it is there."""
-        return self._path if self._out is not None else None
-
-    def add(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Write these rows."""
-        for line in islice(sheets.lines(self._head, rows), 1, None):
-            if self._out is None:
-                self._out = self._path.open("w", encoding="utf-8", newline="")
-                self._out.write(next(sheets.lines(self._head, [])))
-            self._out.write(line)
-
-    def __enter__(self) -> "_Listing":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._out is not None:
-            self._out.close()
-
-
 EXAMPLES = 5
 
 
-def _refuse(job: Job, refused: _Listing, why: Mapping[tuple[int, ...], str]) -> None:
+def _refuse(job: Job, refused: Listing, why: Mapping[tuple[int, ...], str]) -> None:
     """List rows, by their numbers, and why they were not taken."""
     for numbers, reason in why.items():
         if len(job.report.examples) < EXAMPLES:
@@ -155,7 +127,7 @@ def _refuse(job: Job, refused: _Listing, why: Mapping[tuple[int, ...], str]) -> 
         refused.add([*cells, reason] for cells in job.file.cells(numbers))
 
 
-def _take(job: Job, kind: str, refused: _Listing, counts: Counter[str]) -> None:
+def _take(job: Job, kind: str, refused: Listing, counts: Counter[str]) -> None:
     for portion in job.portions(kind):
         good = {number: one.given for number, one in enumerate(portion) if one.given is not None}
         taken = _look(job, kind, good) if job.dry else _keep(job, kind, good)
@@ -188,7 +160,7 @@ def _look(job: Job, kind: str, good: Mapping[int, GivenOrder | GivenRefund]) -> 
 def _match(job: Job, path: Path, rule: str | None) -> None:
     """Find the orders of refunds that have none, by a rule if one is given; the rest is listed."""
     head = ["source", "refund_no", "order_no", "refunded_at", "amount", "identity_value", "why"]
-    with _Listing(path, "parked", head) as rest:
+    with Listing(path, "parked", head) as rest:
         for source in job.file.sources():
             for portion in _undone(job, source, rule):
                 left = [one for one, taken in portion if taken is None]

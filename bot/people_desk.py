@@ -12,7 +12,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from api import customers
-from bot import ledger
+from bot import ledger, order_export
 from loyalty.ledger import proof
 from people import access, api_keys, directory, persons, phones, privacy, sign_in
 from people.access import Sight
@@ -126,7 +126,7 @@ def export(engine: Engine, what: str, out: Path | None) -> int:
     """Write a CSV to ``out`` or stdout; how many rows. The export is noted."""
     count = 0
     with ExitStack() as stack:
-        look = proof.one_moment if what == "ledger" else reading
+        look = proof.one_moment if what in ("ledger", "orders") else reading
         lines = _lines(stack.enter_context(look(engine)), what)
         begin = list(islice(lines, 2))  # a database that does not answer is told of before anything is written
         file = stack.enter_context(out.open("w", encoding="utf-8", newline="")) if out else sys.stdout
@@ -143,6 +143,8 @@ def export(engine: Engine, what: str, out: Path | None) -> int:
 def _lines(db: Session, what: str) -> Iterator[str]:
     if what == "ledger":
         return ledger.lines(db)
+    if what == "orders":
+        return sheets.lines(order_export.HEAD, order_export.rows(db))
     if what == "customers":
         heads = ("id", "external_userid", "name", "owner", "phone", "first_seen_at", "last_seen_at", "tags")
         return sheets.lines(heads, _customers(db))

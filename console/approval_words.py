@@ -15,6 +15,7 @@ KINDS: Mapping[str, str] = {
     "bulk_award": N_("批量发积分"),
     "bulk_clear": N_("批量清零"),
     "bulk_undo": N_("撤回一批"),
+    "take_over": N_("接管旧积分"),
     "campaign": N_("积分活动"),
     "policy": N_("积分规则"),
     "tiers": N_("等级规则"),

@@ -9,17 +9,17 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from handlers.row_files import Columns, Shape, columns
 from people import orders
 from people.orders import Bad, GivenOrder, GivenRefund
 from storage import long_sheets
-from storage.sheets import BadSheet
 
 COLUMNS = (
     "source", "order_no", "paid_at", "amount", "identity_type", "identity_value", "identity_verified", "store", "staff",
@@ -38,16 +38,6 @@ ORDER, REFUND = "order", "refund"
 STAGED = """
 CREATE TABLE staged (number INTEGER PRIMARY KEY, kind TEXT, source TEXT, name TEXT, at TEXT, cells TEXT);
 """
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How the columns of a file are to be read."""
-
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    """Our column → theirs."""
-    same: Mapping[str, str] = field(default_factory=dict)
-    """Our column → what stands in it for every row."""
 
 
 @dataclass(frozen=True)
@@ -86,37 +76,17 @@ class OrderFile:
         """Read the whole file. Raises ``BadSheet`` when it is no such file or a column is missing."""
         found = long_sheets.rows(self._path)
         self.head = next(found, [])
-        if not any(self.head):
-            raise BadSheet("the file is empty")
-        places = self._places()
+        own = columns(self.head, COLUMNS, NEEDED, self._shape)
+        self.unused = list(own.unused)
         with self._staged:
-            self._staged.executemany("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?)", self._cells(found, places))
+            self._staged.executemany("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?)", self._cells(found, own))
 
-    def _places(self) -> dict[str, int]:
-        heads = {name.strip().lower(): place for place, name in enumerate(self.head)}
-        wanted = {one: self._shape.renamed.get(one, one) for one in COLUMNS}
-        for ours, theirs in self._shape.renamed.items():
-            if ours not in COLUMNS:
-                raise BadSheet(f"{ours} is no column of ours; these are: {', '.join(COLUMNS)}")
-            if theirs.lower() not in heads:
-                raise BadSheet(f"the file has no column {theirs}; it has: {', '.join(self.head)}")
-        for ours in self._shape.same:
-            if ours not in COLUMNS:
-                raise BadSheet(f"{ours} is no column of ours; these are: {', '.join(COLUMNS)}")
-        places = {one: heads[theirs.lower()] for one, theirs in wanted.items() if theirs.lower() in heads}
-        if missing := [one for one in NEEDED if one not in places and one not in self._shape.same]:
-            ways = f"rename one (--map {missing[0]}=THEIRS) or give it once for all rows (--set {missing[0]}=VALUE)"
-            raise BadSheet(f"no column {', '.join(missing)}; {ways}. The file has: {', '.join(self.head)}")
-        self.unused = [name for place, name in enumerate(self.head) if place not in places.values()]
-        return places
-
-    def _cells(self, found: Iterable[list[str]], places: Mapping[str, int]) -> Iterator[tuple[Any, ...]]:
+    def _cells(self, found: Iterable[list[str]], own: Columns) -> Iterator[tuple[Any, ...]]:
         for number, row in enumerate(found, start=2):
             if not any(row):
                 continue
             self.rows += 1
-            cells = {one: row[place] if place < len(row) else "" for one, place in places.items()}
-            cells |= {one: value for one, value in self._shape.same.items() if not cells.get(one)}
+            cells = own.cells(row)
             kind = KINDS.get(cells.get("kind", "").strip().lower(), "?")
             at = self._sortable(cells.get("paid_at", ""))
             name = _refund_no(cells, at) if kind == REFUND else cells.get("order_no", "")

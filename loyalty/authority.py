@@ -94,6 +94,7 @@ LEAST: Mapping[str, int] = {
     "authority": 2,
     "bulk_award": 2,
     "bulk_undo": 2,
+    "take_over": 2,
     "bulk_clear": 3,
 }
 """The grade that a kind has at least."""

@@ -7,14 +7,14 @@ under a key of its own, so that a repetition changes nothing.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import and_, func, not_, select
 from sqlalchemy.orm import Session
 
-from loyalty import authority, programme, tiers
+from loyalty import authority, programme, takeover, tiers
 from loyalty.ledger import book, claw, earn, spend, standing
 from loyalty.ledger.book import AVAILABLE, CLAWED, EXPIRED, PENDING, About, Accounts
 from loyalty.ledger.claw import WITHIN_BALANCE, Policy
@@ -260,6 +260,21 @@ def _undo_line(work: Work, approval: Approval, line: ApprovalLine) -> int | None
     return earn.reissue(work, line.account_id, _grant(work, approval.payload, again, "reissue"), before, about).id
 
 
+def _take_over_line(work: Work, approval: Approval, line: ApprovalLine) -> int | None:
+    """Bring an account to what an older system said it had: what is missing comes in as it was there, the rest goes."""
+    if not line.points or not _owned(work.db, line.account_id):
+        return None
+    about = _about(work, approval, "take_over", line.account_id)
+    if line.points < 0:
+        n = min(-line.points, standing.standing(work.db, [line.account_id], work.now).available)
+        return take_away(work, [line.account_id], n, about).id if n else None
+    day = date.fromisoformat(approval.payload["day"])
+    some = takeover.lots_of(work.db, line.account_id, day, line.points)
+    living = [one for one in some if one.expires_at is None or one.expires_at > work.now]
+    grants = [Grant(one.points, work.now, one.expires_at, one.origin) for one in living]
+    return earn.award(work, line.account_id, grants, about).id if grants else None
+
+
 # --- the house -------------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +334,7 @@ DEEDS: Mapping[str, Deed] = MappingProxyType(
         "bulk_award": Deed(_look_bulk_award, each=_award_line),
         "bulk_clear": Deed(_look_bulk_clear, each=_clear_line),
         "bulk_undo": Deed(_look_bulk_undo, each=_undo_line),
+        "take_over": Deed(_look_bulk_undo, each=_take_over_line),
         "campaign": Deed(_look_campaign, _campaign),
         "policy": Deed(look_rules, _policy),
         "tiers": Deed(look_rules, _tiers),

@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
+from loyalty import takeover
 from loyalty.ledger import book
 from loyalty.ledger.book import AVAILABLE, DONATED, EXPIRED, HELD, REDEEMED, TRANSIT, About, Accounts, Draft
-from loyalty.ledger.lots import Left, anything, take
+from loyalty.ledger.lots import Left, NotEnough, anything, take
 from storage.tables import PointsEntry, PointsHold, PointsLot, PointsTxn
 from storage.work import Work
 
@@ -42,6 +43,8 @@ def _take(draft: Draft, ids: Sequence[int], points: int, fits: Fits = anything) 
     """From which lots; what is owed is paid first. Raises ``InDebt`` and ``NotEnough``."""
     if points <= 0:
         raise ValueError("at least one point goes out")
+    if takeover.shut(draft.work):
+        raise NotEnough(points, 0)
     if debt := draft.settle(ids):
         raise InDebt(debt)
     return take([lot for one in ids for lot in draft.of(one)], points, draft.about.at, fits)

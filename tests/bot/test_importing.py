@@ -7,7 +7,7 @@ import pytest
 
 from bot import importing
 from bot.settings import Settings
-from handlers.order_files import Shape
+from handlers.row_files import Shape
 from storage.sheets import BadSheet
 from storage.tables import OrderLine, PointsTxn, Refund, ShopOrder
 from tests.shop import Shop
