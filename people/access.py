@@ -40,6 +40,7 @@ RIGHTS: dict[str, frozenset[str]] = {
     "see_ledger": frozenset({BOSS, OPERATOR}),
     "see_orders": frozenset(ROLES),
     "match_refunds": frozenset({BOSS, OPERATOR}),
+    "use_counter": frozenset(ROLES),
     "see_points_programme": frozenset({BOSS, OPERATOR, MANAGER}),
     "edit_points_programme": frozenset({BOSS, OPERATOR}),
     "see_chats": frozenset(ROLES),

@@ -37,6 +37,7 @@ from scheduler import (
     reconcile,
     rep_days,
     rep_jobs,
+    reward_jobs,
     tier_jobs,
     webhooks,
 )
@@ -493,6 +494,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("read what happened", Every(timedelta(seconds=10)), journey_jobs.read_what_happened),
     Job("walk journeys", Every(timedelta(seconds=10)), journey_jobs.walk_journeys),
     Job("look at tiers", Every(timedelta(seconds=30)), tier_jobs.look_at_tiers),
+    Job("let go of rewards", Every(timedelta(minutes=1)), reward_jobs.let_go_of_rewards),
     Job("tend approvals", Every(timedelta(seconds=10)), approval_jobs.tend_approvals),
     Job("call webhooks", Every(timedelta(seconds=10)), webhooks.call_webhooks),
     Job("send webhooks", Every(timedelta(seconds=5)), outgoing.send),

@@ -42,6 +42,8 @@ OBJECTS: dict[str, Callable[[Counter, str], object]] = {
     "rule_id": lambda counter, rep: 1,
     "job_id": lambda counter, rep: 1,
     "campaign_id": lambda counter, rep: 1,
+    "reward_id": lambda counter, rep: 1,
+    "redemption_id": lambda counter, rep: 1,
     "refund_id": lambda counter, rep: 1,
     "order_id": lambda counter, rep: 1,
     "run_id": lambda counter, rep: 1,
