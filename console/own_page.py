@@ -52,6 +52,8 @@ WINDOW = timedelta(minutes=10)
 LOOKS, WRONG, ACTS = Pace(900, WINDOW), Pace(30, WINDOW), Pace(60, WINDOW)
 """Of one address in so much time: pages, tokens that there are not, and forms."""
 CUSTOMER = "customer"
+MACHINES = ("orders", "rules", "import")
+"""Who acts in the books without being anybody: customers need not hear of them."""
 OBSTACLES: Mapping[str, str] = {
     "no_reward": N_("这个奖品已经没有了"),
     "not_live": N_("这个奖品现在不能兑换"),
@@ -254,9 +256,11 @@ def _level(db: Session, own: Sequence[int], now: datetime) -> dict[str, Any]:
 
 def _why(one: Happening) -> list[str]:
     """Why the number is what it is, without what says something only to the shop."""
-    names = {actor: _("店员") for actor in points_words.actors([one])} | {"rules": _("积分规则"), CUSTOMER: _("你自己")}
-    source = one.txn.source
-    return [part for part in points_words.why(one, names) if part != source or ":" not in source]
+    actor, source = one.txn.actor, one.txn.source
+    own = {CUSTOMER: _("你自己"), **dict.fromkeys(MACHINES, "")}
+    said = points_words.why(one, {actor: own.get(actor, _("店员"))})
+    first = _("规则第 %(n)s 版", n=0)
+    return [part for part in said if part not in (actor, first) and (part != source or ":" not in source)]
 
 
 def _hindrance(db: Session, reward: Reward, mine: Mine, usable: int) -> str:

@@ -87,6 +87,7 @@ function drawCustomer(facts) {
 function pointsItem() {
   const { home } = $("stage").dataset;
   return home && el("a", { class: "item", href: `${home}me?lang=${lang}`, target: "_blank", rel: "noreferrer" },
+    el("span", { class: "sign", "aria-hidden": "true" }, "分"),
     el("span", { class: "grow" }, el("b", {}, words.my_points), el("span", { class: "last" }, words.my_points_why)));
 }
 

@@ -10,11 +10,16 @@ from hypothesis import strategies as st
 
 from console import own_page
 from console.pace import Pace
-from people import consent
+from loyalty import accounts
+from loyalty.ledger import spend
+from loyalty.ledger.book import About
+from loyalty.ledger.claw import Policy, claw_back
+from people import consent, persons
 from storage.tables import OwnPage, OwnVisit, Person
 from tests.api.caller import Caller
 from tests.console.acting import Counter
 from tests.console.own import TOKEN, Phone, address_of, award, phone
+from tests.console.test_side_door import come_in
 
 NAME = "欧阳小雨"
 
@@ -164,7 +169,7 @@ def test_who_wants_to_hear_nothing_says_so_without_signing_in_and_takes_it_back(
     assert "不会再主动给你发消息" in mine.get().text
     assert [one.kind for one in fresh.lines("lisi")][-1] == "opted_out"
     mine.post("/messages", {"wanted": "1"})
-    assert "不再接收消息" in mine.get().text
+    assert "不再接收店里的消息" in mine.get().text
     assert [one.kind for one in fresh.lines("lisi")][-1] == "opted_in"
 
 
@@ -234,6 +239,39 @@ def test_what_is_owed_and_what_waits_is_explained(fresh: Counter, mine: Phone) -
     assert "订单 80（pos-01）" in page
     assert "银卡" in page
     assert "lisi" not in page
+    assert "店员" not in page
+    assert "规则第 0 版" not in page
     english = mine.get(lang="en").text
     assert "My points" in english
     assert "可用" not in english
+
+
+def test_beside_the_chat_a_rep_sees_points_and_confirms_whoever_shows_a_code(fresh: Counter, mine: Phone) -> None:
+    rep = fresh.stranger()
+    name = come_in(fresh, rep, "lisi")
+    with fresh.shop.db() as db:
+        external = persons.identity(db, db.get_one(Person, fresh.people["lisi"]), persons.EXTERNAL)
+    here = {"s": name, "external_userid": external or ""}
+    page = rep.post("/sidebar/look", here).text
+    assert "137 分" in page
+    assert mine.path in page
+    theirs = phone(fresh.shop, fresh.people["wangwu"]).code()
+    assert "没有这个确认码" in rep.post("/sidebar/confirm", {**here, "code": theirs}).text
+    assert not mine.inside
+    assert "已确认是本人" in rep.post("/sidebar/confirm", {**here, "code": mine.code()}).text
+    assert mine.inside
+    other = come_in(fresh, rep, "sunqi")
+    assert rep.post("/sidebar/confirm", {**here, "s": other, "code": mine.code()}).status_code == 404
+
+
+def test_a_page_says_what_a_refund_left_owed_and_why_nothing_can_be_redeemed(fresh: Counter, mine: Phone) -> None:
+    shop, who = fresh.shop, fresh.people["lisi"]
+    txn = award(shop, who, 300)
+    with shop.work() as work:
+        own = accounts.accounts_of(work.db, [who])
+        spend.redeem(work, own, 400, About("redeem", "r", work.now, "key:till"))
+        claw_back(work, own[0], txn, 300, About("claw", "c", work.now, "orders"), Policy("allow_debt", None))
+    Caller(shop, "points").post("/points/confirmations", {"code": mine.code()})
+    page = mine.get().text
+    assert "还欠 263 分" in page
+    assert "还清前不能兑换" in page
