@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cryptography.fernet import Fernet
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import and_, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 from standardwebhooks import Webhook as Signer
 
@@ -217,8 +217,9 @@ def replay(work: Work, webhook_id: int, message_id: int) -> WebhookMessage | Non
 def forget_old(db: Session, now: datetime, limit: int) -> int:
     """Remove what was settled long ago (how many), and the ids of what was pushed to us: too old to come again."""
     db.execute(delete(InboundSeen).where(InboundSeen.at < now - KEEP_SEEN))
-    over = (WebhookMessage.tried_at < now - KEEP, WebhookMessage.state != WAITING)
-    ids = db.scalars(select(WebhookMessage.id).where(*over).limit(limit)).all()
+    over = and_(WebhookMessage.tried_at < now - KEEP, WebhookMessage.state != WAITING)
+    nobody = WebhookMessage.webhook_id.not_in(select(Webhook.id))  # a fact that was written while it was removed
+    ids = db.scalars(select(WebhookMessage.id).where(or_(over, nobody)).limit(limit)).all()
     db.execute(delete(WebhookMessage).where(WebhookMessage.id.in_(ids)))
     return len(ids)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +14,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
+from bot import backups
 from handlers import orders as road
 from outreach import webhooks
 from outreach.webhooks import EVENTS
 from people import consent, joining, orders, persons
 from scheduler import calling, outgoing
 from soak import FULL
+from storage.database import open_engine, transaction
 from storage.tables import Alarm, Person, PointsTxn, TierChange, Webhook, WebhookMessage, WebhookWish
 from tests.opened import BOTH
 from tests.receiver import Receiver, listening
@@ -124,6 +127,49 @@ def test_an_account_of_two_movements_in_one_transaction_is_told_once(shop: Shop,
     send(shop)
     assert [one["data"]["kind"] for one in receiver.taken] == ["award", "activate"]
     assert receiver.taken[1]["data"]["changes"] == {"pending": -100, "available": 100}
+
+
+@on_both
+def test_a_webhook_that_is_removed_while_a_fact_is_written_hinders_nobody(shop: Shop, receiver: Receiver) -> None:
+    number, _ = hook(shop, receiver.url, "order.created")
+    sell(shop, "A1")
+    told = {"source": "pos-01", "order_no": "A2", "paid_at": PAID, "amount": "9.00"}
+    if shop.parts.engine.dialect.name == "postgresql":
+        with shop.work() as writer:
+            road.take_orders(writer, {0: orders.read_order(told, shop.now(), shop.parts.zone)})
+            writer.db.flush()
+            remove(shop, number)
+    else:
+        sell(shop, "A2")
+        remove(shop, number)
+    send(shop)
+    assert receiver.heard == []
+    shop.run("tidy")
+    assert shop.rows(WebhookMessage) == shop.rows(Webhook) == []
+
+
+def remove(shop: Shop, number: int) -> None:
+    with shop.work() as work:
+        row = webhooks.held(work, number)
+        assert row is not None
+        webhooks.remove(work, row)
+
+
+@on_both
+def test_a_backup_that_is_brought_back_tells_of_nothing_again(shop: Shop, receiver: Receiver, tmp_path: Path) -> None:
+    hook(shop, receiver.url)
+    sell(shop, "A1")
+    send(shop)
+    heard = len(receiver.heard)
+    assert heard
+    backups.write(shop.parts.settings.storage.url, tmp_path / "b.gz")
+    fresh = f"sqlite:///{tmp_path}/restored.db"
+    backups.restore(fresh, tmp_path / "b.gz", verify_only=False)
+    engine = open_engine(fresh)
+    with transaction(engine) as db:
+        assert {one.state for one in db.scalars(select(WebhookMessage))} == {"done"}
+        assert db.scalar(select(func.count()).select_from(WebhookMessage)) == heard
+    engine.dispose()
 
 
 def test_a_tier_is_told(shop: Shop, receiver: Receiver) -> None:

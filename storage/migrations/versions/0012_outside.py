@@ -74,7 +74,6 @@ def upgrade() -> None:
         sa.Column("due_at", UtcTime(timezone=True), nullable=True),
         sa.Column("tried_at", UtcTime(timezone=True), nullable=True),
         sa.Column("outcome", sa.String(length=200), nullable=False),
-        sa.ForeignKeyConstraint(["webhook_id"], ["webhook.id"], name=op.f("fk_webhook_message_webhook_id_webhook")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_message")),
         sa.UniqueConstraint(
             "webhook_id", "fact", "row_id", "part", name=op.f("uq_webhook_message_webhook_id_fact_row_id_part")
