@@ -1,6 +1,6 @@
 """Points: what a customer has and how it came to that, spent at once or in two steps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from secrets import token_hex
@@ -12,16 +12,17 @@ from sqlalchemy.orm import Session
 from api import here, paging
 from api.customers import anchor_named, person_named, points_of
 from api.operations import Call, Reply
-from api.problems import HOLD_SETTLED, IN_DEBT, NOT_CONFIRMED, NOT_ENOUGH, Problem, invalid, not_found
+from api.problems import CONFLICT, HOLD_SETTLED, IN_DEBT, NOT_CONFIRMED, NOT_ENOUGH, Problem, invalid, not_found
+from api.rewards import RedemptionShape, number_of, row_named, shape_of
 from api.shapes import Asked, Line, Paged, Shape, example, optional
-from loyalty import accounts
+from loyalty import accounts, reward_desk, rewards
 from loyalty.ledger import history, spend
 from loyalty.ledger.book import About
 from loyalty.ledger.history import Happening
 from loyalty.ledger.lots import NotEnough
 from people import joining, persons
 from storage.database import reading
-from storage.tables import Person, PointsAccount, PointsHold
+from storage.tables import Person, PointsAccount, PointsHold, Reward
 from storage.tables.orders import reference
 from storage.work import Work
 
@@ -88,15 +89,6 @@ class RedemptionAsked(Asked):
     order: OrderNamed | None = Field(
         default=None, description="The order that they were spent on: what comes back of its money brings them back."
     )
-
-
-class RedemptionShape(Shape):
-    """What was spent, and what is left."""
-
-    id: str
-    customer_id: str
-    points: int
-    available: int
 
 
 class HoldAsked(Asked):
@@ -190,6 +182,19 @@ def _accounts(db: Session, person: Person) -> Sequence[int]:
 # --- spending --------------------------------------------------------------------------------------------------------
 
 
+WHY_NOT: Mapping[str, str] = {
+    "no_reward": "there is no such reward",
+    "not_live": "the reward is paused",
+    "early": "the reward cannot be redeemed yet",
+    "over": "the reward cannot be redeemed any more",
+    "level": "the customer's tier is too low",
+    "person_limit": "the customer has had as many as one can have",
+    "day_limit": "as many as a day allows were redeemed today",
+    "sold_out": "none is left",
+}
+"""In words, what ``reason`` says to programs."""
+
+
 @contextmanager
 def _refused() -> Iterator[None]:
     """What the books refuse, as problems."""
@@ -199,6 +204,8 @@ def _refused() -> Iterator[None]:
         raise Problem(NOT_ENOUGH, str(error), more={"available": error.available}) from None
     except spend.InDebt as error:
         raise Problem(IN_DEBT, str(error), more={"debt": error.debt}) from None
+    except rewards.CannotRedeem as error:
+        raise Problem(CONFLICT, f"{WHY_NOT[error.code]}", more={"reason": error.code}) from None
 
 
 def _own(work: Work, customer_id: str, points: int) -> tuple[Person, Sequence[int]]:
@@ -224,26 +231,53 @@ def _about(call: Call, work: Work, kind: str, reason: str = "", source: str = ""
 
 
 def redeem_points(call: Call, body: RedemptionAsked) -> Reply:
-    """Spend points at once: exactly so many, or none. The soonest to expire go first."""
-    points = _asked_points(body)
+    """Spend points at once: exactly so many, or none; or redeem a reward, whose price it is.
+
+    The soonest to expire go first. A reward to be picked up is set apart, and spent when it is handed out.
+    """
+    if body.reward_id is not None:
+        return _redeem_reward(call, body, body.reward_id)
+    if body.points is None:
+        raise invalid([(("body", "points"), "points or reward_id is needed")])
     with _refused(), call.work() as work:
-        person, own = _own(work, body.customer_id, points)
+        person, own = _own(work, body.customer_id, body.points)
         order = reference("order", body.order.source, body.order.order_no) if body.order else ""
-        txn = spend.redeem(work, own, points, _about(call, work, "redeem", body.reason, order))
+        about = _about(call, work, "redeem", body.reason, order)
+        txn = spend.redeem(work, own, body.points, about, rewards.fits(None, work.now, work.zone))
         public = persons.public_id(person.id)
-        call.note(work, "points.redeem", public, {"points": points, "txn": txn.id})
-        left = accounts.standing_of(work.db, persons.anchors(work.db, person.id), work.now).available
-        shape = RedemptionShape(id=f"x_{txn.id}", customer_id=public, points=points, available=left)
+        call.note(work, "points.redeem", public, {"points": body.points, "txn": txn.id})
+        shape = RedemptionShape(
+            id=f"x_{txn.id}", customer_id=public, points=body.points, available=_left(work.db, person.id)
+        )
         return call.keep(work, Reply(201, shape))
 
 
-def _asked_points(body: RedemptionAsked) -> int:
-    """How many points. Raises ``Problem``: rewards are not known here yet, this is the place to look one up."""
-    if body.reward_id is not None:
-        raise invalid([(("body", "reward_id"), "not known")])
-    if body.points is None:
-        raise invalid([(("body", "points"), "points or reward_id is needed")])
-    return body.points
+def _left(db: Session, person_id: int) -> int:
+    return accounts.standing_of(db, persons.anchors(db, person_id), here.now()).available
+
+
+def _redeem_reward(call: Call, body: RedemptionAsked, reward_id: str) -> Reply:
+    if body.points is not None or body.order is not None:
+        raise invalid([(("body", "reward_id"), "goes without points and without order")])
+    with _refused(), call.work() as work:
+        number = number_of(reward_id, "rw_")
+        reward = work.db.get(Reward, number) if number is not None else None
+        if reward is None or reward.state == reward_desk.DRAFT:
+            raise invalid([(("body", "reward_id"), "not known")])
+        person, own = _own(work, body.customer_id, reward.points)
+        everybody, key = persons.anchors(work.db, person.id), f"api:{call.key.id}:{token_hex(12)}"
+        row = rewards.redeem(work, everybody, own, reward.id, key, by=call.actor)
+        public = persons.public_id(person.id)
+        call.note(work, "points.redeem", public, {"points": row.points, "redemption": row.id})
+        return call.keep(work, Reply(201, shape_of(work.db, row, _left(work.db, person.id))))
+
+
+def get_redemption(call: Call, redemption_id: str) -> Reply:
+    """A redemption of a reward as it stands (``rd_…``); what was spent otherwise is among the entries."""
+    with reading(here.engine()) as db:
+        row = row_named(db, redemption_id)
+        anchor = db.get_one(PointsAccount, row.account_id).person_id
+        return Reply(200, shape_of(db, row, _left(db, anchor) if anchor is not None else 0))
 
 
 def hold_points(call: Call, body: HoldAsked) -> Reply:
@@ -280,6 +314,8 @@ def _settle(call: Call, kind: str, hold_id: str, points: int | None) -> Reply:
             row = _row(work, hold_id)
             if points is not None and points > row.amount:
                 raise invalid([(("body", "points"), f"at most {row.amount}: so many were set apart")])
+            if rewards.settles(work.db, row):
+                raise Problem(CONFLICT, "the hold is that of a redemption: it is settled at the counter")
             about = _about(call, work, kind)
             if kind == "release":
                 spend.release(work, row.id, about, GRACE)

@@ -124,7 +124,9 @@ def redeem(
     *,
     by: str = "customer",
 ) -> Redemption:
-    """Let a person (all their anchors and accounts) redeem a reward, once for ``key`` (1 to 180 signs); ``by`` whom.
+    """Let a person (all their anchors) redeem a reward, once for ``key``, paid from these accounts; ``by`` whom.
+
+    Limits and tier are those of the whole person. A key has 1 to 180 signs.
 
     Points are set apart until it is handed out or its days are over; coupons and donations are spent at once. Asked
     again with the same key it gives the same redemption. Raises ``CannotRedeem``, ``NotEnough`` (points that may be
@@ -132,27 +134,31 @@ def redeem(
     """
     if not 0 < len(key) <= LONGEST_KEY:
         raise ValueError(f"a key has 1 to {LONGEST_KEY} signs")
-    _theirs(work.db, person_ids, account_ids)
+    everybody = _theirs(work.db, person_ids, account_ids)
     reward = _held(work.db, reward_id)
     known = work.db.scalars(select(Redemption).where(Redemption.key == key)).one_or_none()
     if known is not None:
-        return _again(known, reward_id, account_ids)
-    if account_ids and reward.level:
-        tiers.look(work, account_ids)
-    if (why := obstacle(work.db, reward, account_ids, work.now, work.zone)) is not None:
+        return _again(known, reward_id, everybody)
+    if everybody and reward.level:
+        tiers.look(work, everybody)
+    if (why := obstacle(work.db, reward, everybody, work.now, work.zone)) is not None:
         raise why
     if not account_ids:
         raise NotEnough(reward.points, 0)
     return _paid(work, reward, sorted(set(account_ids)), key, by)
 
 
-def _theirs(db: Session, person_ids: Sequence[int], account_ids: Sequence[int]) -> None:
-    """Nobody is joined to them or parted from them meanwhile. Raises ``ValueError`` for somebody else's account."""
+def _theirs(db: Session, person_ids: Sequence[int], account_ids: Sequence[int]) -> list[int]:
+    """All their accounts; nobody is joined to them or parted from them meanwhile.
+
+    Raises ``ValueError`` for somebody else's account.
+    """
     people = select(Person.id).where(Person.id.in_(person_ids)).order_by(Person.id)
     db.execute(people.with_for_update(key_share=True)).all()
-    own = select(PointsAccount.id).where(PointsAccount.person_id.in_(person_ids))
-    if foreign := set(account_ids) - set(db.scalars(own)):
+    own = list(db.scalars(select(PointsAccount.id).where(PointsAccount.person_id.in_(person_ids))))
+    if foreign := set(account_ids) - set(own):
         raise ValueError(f"account {min(foreign)} is not theirs")
+    return own
 
 
 def _held(db: Session, reward_id: int) -> Reward:
@@ -405,6 +411,12 @@ def of_accounts(db: Session, account_ids: Sequence[int], limit: int = 50) -> Seq
     """What the owner of these accounts has redeemed, the newest first."""
     own = select(Redemption).where(Redemption.account_id.in_(account_ids))
     return db.scalars(own.order_by(Redemption.id.desc()).limit(limit)).all()
+
+
+def settles(db: Session, hold: PointsHold) -> bool:
+    """Whether a hold is that of a redemption: then it is settled here, and nowhere else."""
+    own = select(Redemption.id).where(Redemption.account_id == hold.account_id, Redemption.hold_id == hold.id)
+    return db.scalar(own.limit(1)) is not None
 
 
 def coupon_of(db: Session, redemption_id: int) -> str | None:
