@@ -18,13 +18,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from loyalty.ledger.book import DEBT, HELD, STANDING
+from loyalty.ledger.book import DEBT, HELD, STANDING, TAKEOVER
 from storage import shop_settings
 from storage.database import upsert
 from storage.tables import Approval, OldBalance, PointsEntry, PointsLot, PointsTxn, Setting
 from storage.work import Work
 
-SETTING = "points_takeover"
+SETTING = TAKEOVER
 SHADOW, SWITCHED = "shadow", "switched"
 HISTORY, BALANCES = "history", "balances"
 KIND = "take_over"

@@ -21,7 +21,7 @@ from sqlalchemy.orm.util import identity_key
 
 from loyalty.ledger.lots import Left, in_order
 from storage.database import insert_new
-from storage.tables import PointsAccount, PointsEntry, PointsHold, PointsLot, PointsLotNow, PointsTxn
+from storage.tables import PointsAccount, PointsEntry, PointsHold, PointsLot, PointsLotNow, PointsTxn, Setting
 from storage.work import Work
 
 PENDING, AVAILABLE, HELD, DEBT = STANDING = ("pending", "available", "held", "debt")
@@ -137,6 +137,8 @@ class Draft:
     """Lots that come to be, as rows."""
     debts: dict[int, int] = field(default_factory=dict)
     """Of each account, as the moves so far leave it."""
+    takes_over: bool = False
+    """Whether ``loyalty.takeover`` has a say."""
 
     def move(self, lot: Left, out_of: str, into: str, points: int) -> None:
         """Move points of a lot from one bucket to another."""
@@ -258,7 +260,11 @@ OWN = (
     .order_by(ACCOUNT.id)
     .with_for_update()
 )
-KNOWN_AND_LEFT = select(PointsTxn.id, PointsTxn.request_hash, *LEFT).select_from(
+TAKEOVER = "points_takeover"
+"""The setting of ``loyalty.takeover``."""
+TAKES_OVER = select(literal_column("1")).where(Setting.name == TAKEOVER).exists()
+"""Whether the shop has ever taken over an older points system (``loyalty.takeover``): mostly not."""
+KNOWN_AND_LEFT = select(PointsTxn.id, PointsTxn.request_hash, TAKES_OVER, *LEFT).select_from(
     select(literal_column("1").label("one"))
     .subquery("one")
     .outerjoin(T_TXN, PointsTxn.key == bindparam("key"))
@@ -281,8 +287,9 @@ def begin(work: Work, about: About, *account_ids: int) -> Draft | PointsTxn:
     found = line.execute(KNOWN_AND_LEFT, {"ids": ids, "key": about.key}).all()
     if found[0][0] is not None:
         return _again(work.db, about, found[0][0], found[0][1])
-    lots = {one[2]: _left(one[2:]) for one in found if one[2] is not None}
-    return Draft(work, about, accounts, lots, debts={one: accounts[one].debt for one in ids})
+    lots = {one[3]: _left(one[3:]) for one in found if one[3] is not None}
+    debts = {one: accounts[one].debt for one in ids}
+    return Draft(work, about, accounts, lots, debts=debts, takes_over=bool(found[0][2]))
 
 
 def _again(db: Session, about: About, txn_id: int, request_hash: str) -> PointsTxn:

@@ -43,7 +43,7 @@ def _take(draft: Draft, ids: Sequence[int], points: int, fits: Fits = anything) 
     """From which lots; what is owed is paid first. Raises ``InDebt`` and ``NotEnough``."""
     if points <= 0:
         raise ValueError("at least one point goes out")
-    if takeover.shut(draft.work):
+    if draft.takes_over and takeover.shut(draft.work):
         raise NotEnough(points, 0)
     if debt := draft.settle(ids):
         raise InDebt(debt)
