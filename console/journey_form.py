@@ -41,6 +41,8 @@ PLAIN = (
     "url",
     "points",
     "reason",
+    "times",
+    "cap",
 )
 """Fields of steps that are one short text each."""
 LONG = {"url": 2000, "reason": 100}
@@ -56,6 +58,7 @@ NEW: Mapping[str, Typed] = {
     "task": {"text": "", "days": "0"},
     "tag": {},
     "give": {"points": "50", "reason": ""},
+    "boost": {"times": "2", "cap": "200", "days": "14"},
     "webhook": {"url": ""},
     "goal": {},
     "end": {},
@@ -371,6 +374,10 @@ def _give(typed: Typed, _choices: Choices) -> Typed:
     return {"points": number(typed.get("points", "")), "reason": typed.get("reason", "")}
 
 
+def _boost(typed: Typed, _choices: Choices) -> Typed:
+    return {name: number(typed.get(name, "")) for name in ("times", "cap", "days")}
+
+
 def _webhook(typed: Typed, _choices: Choices) -> Typed:
     return {"url": typed.get("url", "")}
 
@@ -389,6 +396,7 @@ _OF_STEPS: Mapping[str, Callable[[Typed, Choices], Typed]] = {
     "task": _task,
     "tag": _tag,
     "give": _give,
+    "boost": _boost,
     "webhook": _webhook,
     "goal": _nothing,
     "end": _nothing,
@@ -568,8 +576,8 @@ def brief(step: Typed) -> str:
         more = f"{step.get('number', '')} {_(UNITS[str(unit)])} {at}".strip()
     elif do == "window":
         more = f"{step.get('from', '')}–{step.get('to', '')}"
-    elif do == "give":
-        more = str(step.get("points", ""))
+    elif do in ("give", "boost"):
+        more = str(step.get("points", "")) or f"× {step.get('times', '')}"
     elif do in ("send", "task"):
         text = " ".join(str(step.get("text", "")).split())
         more = f"{text[:BRIEF]}…" if len(text) > BRIEF else text

@@ -11,7 +11,7 @@ from console.broadcast_seen import rules
 from console.broadcast_words import EVERY_WORDS, WEEKDAYS, rule_words
 from console.broadcast_words import FROM_BELOW as OF_BROADCASTS
 from console.segment_words import BEHAVIOUR_WORDS, FAULTS, LIFE_WORDS, Called, called, on_one_line, sentences
-from console.words import N_, _, listed, mark, said
+from console.words import N_, _, listed, said
 from insight.values import Place
 from outreach.arms import BUCKETS
 from outreach.journeys import definition as shape
@@ -65,6 +65,7 @@ STEP_WORDS: Mapping[str, tuple[str, str]] = {
     "task": (N_("给成员记待办"), "check2-square"),
     "tag": (N_("打标签"), "tag"),
     "give": (N_("送积分"), "coin"),
+    "boost": (N_("送倍数积分券"), "ticket-perforated"),
     "webhook": (N_("通知其他系统"), "box-arrow-up-right"),
     "goal": (N_("看看目标达成没有"), "flag"),
     "end": (N_("到此结束"), "stop-circle"),
@@ -162,8 +163,8 @@ READY_WORDS = (
     N_("可用积分到了最便宜的奖品的八成、还不够换：告诉客户还差一点，30 天内最多一次"),
     N_("等级快保不住了"),
     N_("等级到期前 30 天、按现在的积分会降级：成员一键提醒"),
-    N_("两周没下单，送点积分"),
-    N_("14 天没有下单：先送积分，再告诉客户；下了单就不再打扰"),
+    N_("两周没下单，送双倍积分"),
+    N_("14 天没有下单：送一张双倍积分券，再告诉客户；下了单就不再打扰"),
     N_("售后满意度"),
     N_("订单完成 3 天后问满不满意，没有回音就请成员跟一下；由接口告诉我们哪一单"),
 )
@@ -221,6 +222,9 @@ FROM_BELOW = (
     N_("应是 %(span)s 的整数（至少多少元）"),
     N_("应是 %(span)s 的整数（门槛是多少积分）"),
     N_("应是 %(span)s 的整数（送多少积分）"),
+    N_("应是 %(span)s 的整数（几倍积分）"),
+    N_("应是 %(span)s 的整数（最多多得多少积分）"),
+    N_("应是 %(span)s 的整数（多少天内有效）"),
 )
 """What ``outreach.journeys`` says is wrong; the more particular before the more general."""
 SHORT = 60
@@ -441,7 +445,8 @@ def _step(step: Step, place: int, numbers: Mapping[str, int], names: Names) -> S
         words = listed((words, _("然后%(to)s", to=to(step["next"], numbers))), "；")
     icon = STEP_WORDS[step["do"]][1]
     text = str(step.get("text", "")) if step["do"] in ("send", "task") else ""
-    text += f"\n\n{_('群发任务里说')}{mark('：')}{step['mass_text']}" if step.get("mass_text") else ""
+    if step.get("mass_text"):
+        text += "\n\n" + _("群发任务里说：%(text)s", text=step["mass_text"])
     return StepSaid(place, str(step["id"]), str(step["do"]), icon, words, text, below)
 
 
@@ -533,6 +538,12 @@ def _give(step: Step, _numbers: Mapping[str, int], _names: Names) -> _Words:
     return _("送 %(n)s 积分：%(why)s", n=f"{step['points']:,}", why=step["reason"]), ()
 
 
+def _boost(step: Step, _numbers: Mapping[str, int], _names: Names) -> _Words:
+    words = _("送一张 %(times)s 倍积分券：%(days)s 天内的一笔订单用，最多多得 %(cap)s 分", **{
+        "times": step["times"], "days": step["days"], "cap": f"{step['cap']:,}"})  # fmt: skip
+    return words, ()
+
+
 def _webhook(step: Step, _numbers: Mapping[str, int], _names: Names) -> _Words:
     return _("通知其他系统：%(url)s", url=step["url"]), ()
 
@@ -555,6 +566,7 @@ _OF_STEPS = {
     "task": _task,
     "tag": _tag,
     "give": _give,
+    "boost": _boost,
     "webhook": _webhook,
     "goal": _goal,
     "end": _end,

@@ -13,7 +13,7 @@ from console.doors import guarded
 from console.person import person_of
 from console.today import rep_names
 from console.words import N_
-from loyalty import accounts, overview
+from loyalty import accounts, notices, overview
 from loyalty.ledger import daily, history
 from loyalty.ledger.standing import Standing
 from people import alarms, joining, own_pages, persons
@@ -30,6 +30,14 @@ SORTS = {
     "pending": N_("待到账"),
     "held": N_("有预留"),
     "debt": N_("欠积分"),
+}
+
+
+TOLD_WORDS = {
+    notices.KF: N_("微信客服里告诉了客户"),
+    notices.CARD: N_("成员看到了提醒卡片"),
+    notices.MASS: N_("群发任务告诉了客户"),
+    notices.PAGE: N_("客户在自己的积分页看到了"),
 }
 
 
@@ -53,6 +61,7 @@ def index() -> str:
             number=number,
             more=more,
             sorts=SORTS,
+            waiting=notices.waiting(db, here.now()) if here.sight(db).everybody else None,
         )
 
 
@@ -89,6 +98,9 @@ def show(person_id: str) -> str:
             standing=standing,
             ends=standing.ends(here.now(), here.zone()),
             lots=history.lots(db, [one.lot_id for one in standing.lots if one.points]),
+            told={one.lot_id: one for one in notices.of_accounts(db, own)},
+            told_words=TOLD_WORDS,
+            soon=here.now() + notices.EARLY,
             happened=happened,
             following=following,
             names=rep_names(db, here.sight(db), points_words.actors(happened)),

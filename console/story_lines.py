@@ -54,6 +54,7 @@ KINDS: Mapping[str, Kind] = {
     "opened": Kind(N_("打开了“%(what)s”"), "link-45deg", "good"),
     "bought": Kind(N_("买了 %(amount)s 元"), "bag-check", "good"),
     "refunded": Kind(N_("退了 %(amount)s 元"), "bag-dash", "warn"),
+    "boost_given": Kind(N_("得到一张 %(amount)s 倍积分券"), "ticket-perforated", "good"),
     "points_given": Kind(N_("得到 %(amount)s 积分"), "coin", "good"),
     "did": Kind(N_("在 %(source)s%(sign)s%(what)s"), "stars"),
     "merged": Kind(N_("和 %(customer)s 是同一位客户，已合并"), "union"),
@@ -87,7 +88,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "note": (N_("备注"), ("note",)),
     "task": (N_("待办"), ("task", "task_done")),
     "group": (N_("客户群"), ("group_joined", "group_left")),
-    "orders": (N_("订单"), ("bought", "refunded", "points_given", "did")),
+    "orders": (N_("订单"), ("bought", "refunded", "points_given", "boost_given", "did")),
     "by_hand": (N_("标签和修改"), ("tagged", "untagged", "owner_given", "birthday", "edited")),
 }
 
@@ -130,7 +131,7 @@ def line_of(row: Interaction, names: Mapping[str, str], again: bool, cause: str 
         "tag": details.get("tag") or "",
         "what": details.get("name") or details.get("url") or "",
         "group": details.get("name") or _("（没有名字的群）"),
-        "amount": details.get("amount") or details.get("points") or "",
+        "amount": details.get("amount") or details.get("points") or details.get("times") or "",
         "customer": details.get("customer") or "",
         "source": details.get("source") or "",
         "sign": mark("："),

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import select
 
 from insight import segments
-from loyalty import accounts, campaigns, order_points, tiers
+from loyalty import accounts, boosts, campaigns, order_points, tiers
 from loyalty.earning import ONE
 from loyalty.ledger import bulk
 from loyalty.order_points import Paid, Returned
@@ -70,8 +70,8 @@ def _earn(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]])
     """Let orders earn in the order they were paid, and tell of them."""
     own = bulk.open_accounts(work, {anchor for _, _, (_, anchor) in bought})
     in_time = sorted(bought, key=lambda one: (one[1].paid_at, one[0]))
-    meant, levels = _meant(work, in_time), _levels(work, in_time)
-    paid = [_paid(one, own[anchor], meant[head], level)
+    meant, levels, whole = _meant(work, in_time), _levels(work, in_time), _whole(work, in_time)
+    paid = [replace(_paid(one, own[anchor], meant[head], level), person=whole.get(head, ()))
             for (_, one, (head, anchor)), level in zip(in_time, levels, strict=True)]  # fmt: skip
     points = order_points.earn(work, paid)
     orders.tell(work, [_bought(one, whose, points) for _, one, whose in in_time])
@@ -89,6 +89,15 @@ def _meant(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]
             for head in work.db.scalars(select(Person.id).where(Person.id.in_(heads), fits)):
                 found[head].add(one.id)
     return {head: frozenset(ids) for head, ids in found.items()}
+
+
+def _whole(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]) -> dict[int, tuple[int, ...]]:
+    """All accounts of each of these people, where somebody has something of their own to use."""
+    if not boosts.some(work.db):
+        return {}
+    anchors = persons.anchors_of(work.db, {head for _, _, (head, _) in bought})
+    known = accounts.by_person(work.db, {one for some in anchors.values() for one in some})
+    return {head: tuple(known[one] for one in some if one in known) for head, some in anchors.items()}
 
 
 def _levels(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]) -> list[Level]:

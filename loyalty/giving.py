@@ -45,7 +45,7 @@ def give(work: Work, gift: Gift) -> bool:
     )
     if replayed(work.db, about) is not None:
         return True
-    if not _room(work, gift):
+    if not room(work, gift.source, gift.points):
         return False
     own = rules.programme
     ends = (own.bonus_expiry or own.expiry).ends(work.now, work.zone)
@@ -63,16 +63,16 @@ def give(work: Work, gift: Gift) -> bool:
     return True
 
 
-def _room(work: Work, gift: Gift) -> bool:
-    """Whether the day's budget has room for it; then it is taken."""
+def room(work: Work, source: str, points: int) -> bool:
+    """Whether the day's budget of a source has room for so many points; then it is taken."""
     limits = authority.limits(work.db)
-    if gift.points > limits.person:
+    if points > limits.person:
         return False
-    key = f"given:{gift.source}:{work.now.astimezone(work.zone):%Y-%m-%d}"
+    key = f"given:{source}:{work.now.astimezone(work.zone):%Y-%m-%d}"
     insert_new(work.db, PointsCounter, [{"key": key, "used": 0}], ["key"], "key")
     used = work.db.scalars(select(PointsCounter.used).where(PointsCounter.key == key).with_for_update()).one()
-    if used + gift.points > limits.day:
+    if used + points > limits.day:
         return False
-    own = update(PointsCounter).where(PointsCounter.key == key).values(used=used + gift.points)
+    own = update(PointsCounter).where(PointsCounter.key == key).values(used=used + points)
     work.db.execute(own, execution_options={"synchronize_session": False})
     return True

@@ -11,7 +11,7 @@ from fractions import Fraction
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from loyalty import campaigns, earning, programme
+from loyalty import boosts, campaigns, earning, programme
 from loyalty.earning import Earned, Terms
 from loyalty.ledger import bulk, claw, spend
 from loyalty.ledger.book import REDEEMED, About
@@ -38,16 +38,25 @@ class Paid:
     """Campaigns with an audience that has this person."""
     tier: str = ""
     tier_factor: int = earning.ONE
+    person: tuple[int, ...] = ()
+    """All accounts of the same person, where it matters; none: this one alone."""
+
+    @property
+    def accounts(self) -> tuple[int, ...]:
+        """All accounts of the person, as far as known."""
+        return self.person or (self.account_id,)
 
 
 def earn(work: Work, orders: Sequence[Paid]) -> dict[str, int]:
     """Let these orders earn, each once, in the order given; points by reference."""
     used = campaigns.Used.of(work, [(one.account_id, one.paid_at) for one in orders])
+    waiting = _waiting(work, orders)
     awards, points = [], {}
     for one in orders:
         rules = programme.rules_at(work, one.paid_at)
-        earned = _earned(one, rules, used)
+        earned = _earned(one, rules, used, waiting)
         used.add(one.account_id, one.paid_at, earned)
+        waiting.use(work, one.reference, earned)
         points[one.reference] = earned.total
         awards.append(_award(work, one, rules, earned))
     used.keep(work)
@@ -55,13 +64,26 @@ def earn(work: Work, orders: Sequence[Paid]) -> dict[str, int]:
     return points
 
 
-def _earned(one: Paid, rules: Rules, used: campaigns.Used) -> Earned:
+def _waiting(work: Work, orders: Sequence[Paid]) -> boosts.Waiting:
+    """What of their own these people may use for their orders."""
+    times = [one.paid_at for one in orders]
+    ids = {account_id for one in orders for account_id in one.accounts}
+    return boosts.Waiting.of(work, ids, min(times), max(times)) if times else boosts.Waiting()
+
+
+def _earned(one: Paid, rules: Rules, used: campaigns.Used, waiting: boosts.Waiting) -> Earned:
     own = rules.programme
+    for_all = used.boosts(one.account_id, one.paid_at, one.campaigns)
+    better = [
+        each
+        for each in waiting.best(one.accounts, one.paid_at)
+        if all(other.stacks or other.factor < each.factor for other in for_all)
+    ]
     terms = Terms(
         own.rate,
         one.tier,
         one.tier_factor,
-        used.boosts(one.account_id, one.paid_at, one.campaigns),
+        [*for_all, *better],
         own.order_cap,
         used.day_room(one.account_id, one.paid_at, own.day_cap),
     )
@@ -99,13 +121,18 @@ def _grants(work: Work, one: Paid, rules: Rules, earned: Earned) -> list[Grant]:
                     origin,
                     channel="order",
                     store=one.store,
-                    campaign=str(campaign) if campaign and origin == "marketing" else "",
+                    campaign=_named(campaign) if campaign and origin == "marketing" else "",
                     jurisdiction=own.jurisdiction,
                     qualifies=origin == "purchase",
                     notice_days=own.told_before,
                 )
             )
     return found
+
+
+def _named(campaign: int) -> str:
+    """A campaign by its number; what was somebody's own as ``boost:5``."""
+    return str(campaign) if campaign > 0 else f"boost:{-campaign}"
 
 
 # --- refunds ---------------------------------------------------------------------------------------------------------

@@ -296,6 +296,7 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "pace": "how many messages a rep was sent",
         "inbound_door": "other systems",
         "inbound_seen": "ids of their messages, and how many orders were in each",
+        "points_boost": "as points_entry; what gave it is a journey",
         "points_campaign": "for whom, as a filter",
         "old_balance": "as points_entry",
         "points_counter": "as points_entry",

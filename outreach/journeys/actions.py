@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import exists, select
 
 from insight import segments
-from loyalty import giving
+from loyalty import boosts, giving
+from loyalty.earning import ONE
 from outreach import budget, cards, links, senders
 from outreach.arms import CONTROL, GHOSTS, arm_of
 from outreach.budget import Rules
@@ -399,6 +400,22 @@ def give(at: At) -> Went:
     told = {"points": points, "journey": at.journey.id, "because": str(at.step["reason"])}
     persons.tell(at.work, at.person.id, shape.GIVEN, at.work.now, once=f"{shape.GIVEN}:{at.key}", details=told)
     return Went(at.onwards, {"did": "give"})
+
+
+def boost(at: At) -> Went:
+    """Give them points for more, for one order within so many days; of the day's budget it takes all it can bring."""
+    if at.is_control:
+        return Went(at.onwards, {"would": "boost"})
+    times, cap, lives = (int(at.step[name]) for name in ("times", "cap", "days"))
+    source = f"journey:{at.journey.id}"
+    if not giving.room(at.work, source, cap):
+        return Went(at.onwards, {"skipped": "points_budget"})
+    given = boosts.Given(f"{times} 倍积分券", times * ONE, cap, lives, source)
+    boosts.give(at.work, at.person.id, at.wish, given)
+    told = {"times": times, "cap": cap, "until": (at.work.now + timedelta(days=lives)).isoformat()}
+    told |= {"journey": at.journey.id}
+    persons.tell(at.work, at.person.id, shape.BOOSTED, at.work.now, once=f"{shape.BOOSTED}:{at.key}", details=told)
+    return Went(at.onwards, {"did": "boost"})
 
 
 def webhook(at: At) -> Went:

@@ -60,6 +60,7 @@ GIVEN = "points_given"
 """The kind of the story line that says that a journey gave points."""
 LINES_OF: Mapping[str, tuple[str, ...]] = MappingProxyType({EARNED: ("bought", GIVEN)})
 """By which lines of the story something is seen that is no kind of line itself."""
+BOOSTED = "boost_given"
 MAX_STEPS = 50
 MAX_VISITS = 20
 """So often one round may come to the same step; then it is a circle without end, and is left."""
@@ -513,6 +514,13 @@ def _give_faults(db: Session, step: Step, place: Place) -> Iterator[Fault]:
         yield (*place, "reason"), "写 1–100 个字"
 
 
+def _boost_faults(db: Session, step: Step, place: Place) -> Iterator[Fault]:
+    """Once so many times as many points: at most as many more as one hand may give at once."""
+    yield from _number(step["times"], 2, 10, (*place, "times"), "几倍积分")
+    yield from _number(step["cap"], 1, authority.limits(db).person, (*place, "cap"), "最多多得多少积分")
+    yield from _number(step["days"], 1, 90, (*place, "days"), "多少天内有效")
+
+
 def _attachment_faults(db: Session, rows: Any, place: Place) -> Iterator[Fault]:
     if not isinstance(rows, list) or len(rows) > MAX_ATTACHMENTS:
         yield place, f"应是附件的列表，最多 {MAX_ATTACHMENTS} 个"
@@ -559,6 +567,7 @@ _OF_STEPS: Mapping[str, tuple[Sequence[str], Sequence[str], _StepFaults]] = Mapp
         "split": (("arms",), (), _split_faults),
         "send": (("ways", "text"), ("at", "late_hours", "late", "attachments", "mass_text"), _send_faults),
         "give": (("points", "reason"), (), _give_faults),
+        "boost": (("times", "cap", "days"), (), _boost_faults),
         "task": (("text",), ("days",), _task_faults),
         "tag": ((), ("add", "remove"), _tag_faults),
         "webhook": (("url",), (), _webhook_faults),

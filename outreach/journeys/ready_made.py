@@ -189,11 +189,11 @@ READY: tuple[ReadyMade, ...] = (
     ),
     ReadyMade(
         "no_order",
-        "两周没下单，送点积分",
-        "14 天没有下单：先送积分，再告诉客户；下了单就不再打扰",
+        "两周没下单，送双倍积分",
+        "14 天没有下单：送一张双倍积分券，再告诉客户；下了单就不再打扰",
         _made(
-            {"do": "give", "points": 20, "reason": "好久不见"},
-            _write("{name}，好久不见，给您账上添了 20 积分。这周有新到的，来坐坐吧。"),
+            {"do": "boost", "times": 2, "cap": 200, "days": 14},
+            _write("{name}，好久不见。两周内再来一次，那一单积分翻倍，已经记在您账上了。"),
             trigger={"on": "date", "date": "last_order", "days": 14, "at": "10:00"},
             again={"rule": "after", "days": 60},
             exits=LEFT,

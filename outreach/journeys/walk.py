@@ -41,6 +41,7 @@ DO: Mapping[str, Callable[[At], Went | Stays]] = MappingProxyType(
         "task": actions.task,
         "tag": actions.tag,
         "give": actions.give,
+        "boost": actions.boost,
         "webhook": actions.webhook,
         "goal": actions.go_on,
         "end": actions.go_on,

@@ -7,7 +7,7 @@ can be rebuilt. Times are aware and in UTC; ``id`` columns grow.
 from storage.tables.base import Base
 from storage.tables.channels import CalendarDay, Channel, ChannelSeat, Media, Welcome
 from storage.tables.conversations import Answer, Conversation, GroupChat, GroupMember, KeptFile, KfAccount, RepDay
-from storage.tables.earning import Campaign, PointsCounter, PointsRules
+from storage.tables.earning import Campaign, PointsBoost, PointsCounter, PointsRules
 from storage.tables.evidence import BlockedValue, Evidence, Review, Verdict
 from storage.tables.house import ApiKey, Attempt, AuditRow, IdempotentAnswer, Setting, SignIn, SignInLink, User
 from storage.tables.insight import LifecycleChange, Segment, SegmentMember
@@ -101,6 +101,7 @@ __all__ = [
     "PersonTag",
     "PersonalTag",
     "PointsAccount",
+    "PointsBoost",
     "PointsCounter",
     "PointsDay",
     "PointsEntry",

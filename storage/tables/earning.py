@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.tables.base import Base, Key
+from storage.tables.base import Base, Key, partial_index
 
 
 class PointsRules(Base):
@@ -45,6 +46,7 @@ class Campaign(Base):
     """Whether what a refund takes back is there for others again."""
     state: Mapped[str] = mapped_column(String(10), default="draft")
     """draft, submitted, live, paused, ended."""
+    paused_at: Mapped[datetime | None]
     made_by: Mapped[str] = mapped_column(String(100))
     made_at: Mapped[datetime]
     approval_id: Mapped[int | None] = mapped_column(BigInteger)
@@ -57,3 +59,28 @@ class PointsCounter(Base):
     __tablename__ = "points_counter"
     key: Mapped[str] = mapped_column(String(100), primary_key=True)
     used: Mapped[int] = mapped_column(default=0)
+
+
+class PointsBoost(Base):
+    """Points for more, once: of one person, for one order that is paid within its days."""
+
+    __tablename__ = "points_boost"
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("points_account.id"))
+    name: Mapped[str] = mapped_column(String(60))
+    factor: Mapped[int]
+    """In ten-thousandths: 20,000 is twice as many."""
+    cap: Mapped[int]
+    """Points it can bring at most."""
+    from_at: Mapped[datetime]
+    to_at: Mapped[datetime]
+    """The first moment it does not hold any more."""
+    source: Mapped[str] = mapped_column(String(100))
+    """Who gave it: ``journey:5``."""
+    key: Mapped[str] = mapped_column(String(200), unique=True)
+    used_at: Mapped[datetime | None]
+    used_by: Mapped[str] = mapped_column(String(200), default="")
+    """The order that used it."""
+    points: Mapped[int] = mapped_column(default=0)
+    """What it brought."""
+    __table_args__ = (partial_index("ix_points_boost_open", "account_id", "to_at", where=sql("used_at IS NULL")),)

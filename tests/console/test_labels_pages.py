@@ -43,6 +43,8 @@ def test_each_rule_is_shown_with_how_many_fit_and_nothing_is_given_until_asked_f
     ):
         assert words in page, words
     assert page.count("现在有 1 位") == 2
+    assert "disabled" not in page
+    assert fresh.visitor("zhaoliu").get("/points/labels").text.count("disabled") == 6
     assert fresh.shop.run("put labels") == {"put labels": "labels given: 0, taken: 0"}
     assert tagged(fresh) == {}
 

@@ -154,6 +154,22 @@ def play(books: Books, acts: list[tuple[Any, ...]]) -> None:
         elif books.standing().available >= numbers[0]:
             getattr(books, do)(numbers[0])
         assert_told_before_death(books)
+        assert_what_lives_can_be_spent(books)
+
+
+def assert_what_lives_can_be_spent(books: Books) -> None:
+    """What the books say can be spent is what has not died by this rule, read off the notices, not off the lots."""
+    told = {one.lot_id: one.told_at for one in books.rows(PointsNotice)}
+    for who in (0, 1):
+        lives = 0
+        for one in books.rows(PointsLotNow):
+            if one.account_id == books.people[who] and one.activates_at <= books.now:
+                announced = not one.notice_days or (
+                    one.lot_id in told and told[one.lot_id] + timedelta(days=one.notice_days) <= books.now
+                )
+                died = one.expires_at is not None and one.expires_at <= books.now and announced
+                lives += 0 if died else one.pending + one.available
+        assert books.standing(who).available == lives, "I32"
 
 
 def assert_told_before_death(books: Books) -> None:

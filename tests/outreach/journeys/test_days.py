@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from loyalty import accounts, authority, notices
+from loyalty import accounts, authority, boosts, notices, order_points
 from loyalty.ledger import earn, spend
 from loyalty.ledger.book import About
 from loyalty.ledger.earn import Grant
@@ -16,9 +16,11 @@ from outreach.journeys import ready_made
 from outreach.journeys.definition import EMPTY
 from people import persons
 from storage.tables import (
+    Campaign,
     Enrolment,
     Interaction,
     Person,
+    PointsBoost,
     PointsNotice,
     PointsTxn,
     RepCard,
@@ -307,6 +309,7 @@ def test_a_tier_that_would_be_lost_is_told_of_and_one_that_is_safe_is_not(life: 
 
 # --- points that a journey gives -------------------------------------------------------------------------------------
 
+BOOST = {"do": "boost", "times": 2, "cap": 50, "days": 7}
 GIVE = {"do": "give", "points": 50, "reason": "好久不见"}
 
 
@@ -334,6 +337,56 @@ def test_a_journey_gives_no_more_in_a_day_than_one_hand_may(life: Life) -> None:
     run(life)
     assert sum(available(life, who) for who in (0, 1, 2)) == 100
     assert {"skipped": "points_budget"} in outcomes(life)
+
+
+def test_a_coupon_for_more_points_is_used_by_one_order_within_its_days(life: Life) -> None:
+    life.make(journey({"on": "date", "date": "last_order", "days": 14, "at": "10:00"}, BOOST))
+    order(life, 0, "10.00", days_ago=14)
+    order(life, 1, "10.00", days_ago=14)
+    run(life)
+    assert [one.state for one in life.rows(Enrolment)] == ["done", "done"]
+    assert buys(life, 0, 100_00) == 150
+    assert buys(life, 0, 100_00) == 100
+    life.now += timedelta(days=8)
+    assert buys(life, 1, 100_00) == 100
+    (used, unused) = life.rows(PointsBoost)
+    assert (used.points, unused.used_at) == (50, None)
+
+
+def buys(life: Life, who: int, fen: int) -> int:
+    """What an order earns that is paid now."""
+    with life.work() as work:
+        life.lines += 1
+        account = accounts.open_account(work, life.people[who])
+        paid = order_points.Paid(f"order:till:B{life.lines}", account, work.now, fen, {})
+        return order_points.earn(work, [paid])[paid.reference]
+
+
+def test_a_coupon_is_kept_where_a_campaign_gives_as_much(life: Life) -> None:
+    with life.work() as work:
+        given = boosts.Given("2 倍积分券", 20_000, 500, 30, "journey:1")
+        assert boosts.give(work, life.people[0], "k", given)
+        assert not boosts.give(work, life.people[0], "k", given)
+        days = {"from_at": work.now, "to_at": work.now + timedelta(days=1)}
+        facts = {"state": "live", "made_by": "boss", "made_at": work.now, "audience": {}}
+        work.db.add(Campaign(name="加速日", multiplier=20_000, **days, **facts))
+    assert buys(life, 0, 100_00) == 200
+    life.now += timedelta(days=2)
+    assert buys(life, 0, 100_00) == 200
+    assert buys(life, 0, 100_00) == 100
+
+
+def test_who_is_in_control_gets_no_coupon(life: Life) -> None:
+    half = {"service": False, "control": 5_000}
+    life.make(journey({"on": "date", "date": "last_order", "days": 14, "at": "10:00"}, BOOST, **half))
+    for _ in range(20):
+        life.add_person(REPS[0])
+    for who in range(23):
+        order(life, who, "10.00", days_ago=14)
+    run(life)
+    apart = len(life.rows(Enrolment, Enrolment.arm != ""))
+    assert 0 < apart < 23
+    assert len(life.rows(PointsBoost)) == 23 - apart
 
 
 def test_every_ready_made_one_about_points_can_be_published(life: Life) -> None:
