@@ -15,14 +15,14 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from loyalty import programme, tiers
 from loyalty.ledger import spend
 from loyalty.ledger.book import About, Conflict
 from loyalty.ledger.lots import Left, NotEnough
-from storage.tables import Person, PointsAccount, PointsHold, Redemption, Reward, RewardCode
+from storage.tables import GroupBuy, GroupSeat, Person, PointsAccount, PointsHold, Redemption, Reward, RewardCode
 from storage.work import Work
 
 GOODS, COUPON, EXPERIENCE, DONATION = KINDS = ("goods", "coupon", "experience", "donation")
@@ -134,8 +134,8 @@ def redeem(
     """
     if not 0 < len(key) <= LONGEST_KEY:
         raise ValueError(f"a key has 1 to {LONGEST_KEY} signs")
-    everybody = _theirs(work.db, person_ids, account_ids)
-    reward = _held(work.db, reward_id)
+    everybody = hold_people(work.db, person_ids, account_ids)
+    reward = held(work.db, reward_id)
     known = work.db.scalars(select(Redemption).where(Redemption.key == key)).one_or_none()
     if known is not None:
         return _again(known, reward_id, everybody)
@@ -148,7 +148,7 @@ def redeem(
     return _paid(work, reward, sorted(set(account_ids)), key, by)
 
 
-def _theirs(db: Session, person_ids: Sequence[int], account_ids: Sequence[int]) -> list[int]:
+def hold_people(db: Session, person_ids: Sequence[int], account_ids: Sequence[int]) -> list[int]:
     """All their accounts; nobody is joined to them or parted from them meanwhile.
 
     Raises ``ValueError`` for somebody else's account.
@@ -161,7 +161,7 @@ def _theirs(db: Session, person_ids: Sequence[int], account_ids: Sequence[int]) 
     return own
 
 
-def _held(db: Session, reward_id: int) -> Reward:
+def held(db: Session, reward_id: int) -> Reward:
     """The reward, held: everybody who wants one waits for the others. Raises ``CannotRedeem``."""
     found = db.get(Reward, reward_id, with_for_update=True, populate_existing=True)
     if found is None:
@@ -201,15 +201,22 @@ def _reaches(db: Session, level: str, account_ids: Sequence[int], at: datetime) 
 
 
 def had(db: Session, reward_id: int, account_ids: Sequence[int]) -> int:
-    """How many of a reward the owner of these accounts has had and not brought back."""
+    """How many of a reward the owner of these accounts has had and not brought back, or has a seat in a group for."""
     own = (Redemption.reward_id == reward_id, Redemption.account_id.in_(account_ids), Redemption.state.in_(COUNTS))
-    return int(db.scalar(select(func.count()).select_from(Redemption).where(*own)) or 0)
+    count = int(db.scalar(select(func.count()).select_from(Redemption).where(*own)) or 0)
+    return count + _seats(db, reward_id, GroupSeat.account_id.in_(account_ids))
+
+
+def _seats(db: Session, reward_id: int, *where: ColumnElement[bool]) -> int:
+    """Open seats of groups for a reward: perhaps they become redemptions."""
+    own = select(func.count()).select_from(GroupSeat).join(GroupBuy, GroupBuy.id == GroupSeat.group_id)
+    return int(db.scalar(own.where(GroupBuy.reward_id == reward_id, GroupSeat.state == OPEN, *where)) or 0)
 
 
 def _on(db: Session, reward_id: int, at: datetime, zone: ZoneInfo) -> int:
     day = at.astimezone(zone).date()
     own = (Redemption.reward_id == reward_id, Redemption.day == day, Redemption.state.in_(COUNTS))
-    return int(db.scalar(select(func.count()).select_from(Redemption).where(*own)) or 0)
+    return int(db.scalar(select(func.count()).select_from(Redemption).where(*own)) or 0) + _seats(db, reward_id)
 
 
 def _paid(work: Work, reward: Reward, ids: Sequence[int], key: str, by: str) -> Redemption:
@@ -354,7 +361,7 @@ def give_back(work: Work, redemption_id: int, by: str, note: str) -> Redemption:
     row = _row(work.db, redemption_id)
     if row.state == RETURNED:
         return row
-    reward = _held(work.db, row.reward_id)
+    reward = held(work.db, row.reward_id)
     if reward.kind == DONATION:
         raise CannotHandOut(DONATION)
     if row.state == RELEASED:
@@ -392,7 +399,7 @@ def let_go(work: Work, redemption_id: int) -> bool:
     row = _row(work.db, redemption_id)
     if row.state != OPEN or work.now < row.until:
         return False
-    _undo(work, row, _held(work.db, row.reward_id), CLOCK)
+    _undo(work, row, held(work.db, row.reward_id), CLOCK)
     row.state, row.ended_at, row.ended_by = RELEASED, work.now, CLOCK
     work.db.flush()
     return True

@@ -106,7 +106,7 @@ def _settle(work: Work, hold_id: int, points: int | None, about: About, grace: t
     held = book.hold_row(work, hold_id)
     if held is None:
         raise LookupError(f"no hold {hold_id}")
-    ids = _accounts_of(work.db, hold_id)
+    ids = accounts_of(work.db, hold_id)
     draft = book.begin(work, about, *ids)
     if isinstance(draft, PointsTxn):
         return draft
@@ -177,7 +177,7 @@ def _facts(db: Session, lot_id: int) -> dict[str, Any]:
 def give_back(work: Work, spent_txn: int, points: int, about: About, grace: timedelta) -> PointsTxn:
     """Undo so much of a redemption, the last points taken first. Raises ``TooMuchBack``."""
     about = replace(about, kind="give_back", reverses=spent_txn)
-    ids = _accounts_of(work.db, spent_txn)
+    ids = accounts_of(work.db, spent_txn)
     draft = book.begin(work, about, *ids)
     if isinstance(draft, PointsTxn):
         return draft
@@ -196,7 +196,7 @@ def give_back(work: Work, spent_txn: int, points: int, about: About, grace: time
     return book.write(draft, {"points": points})
 
 
-def _accounts_of(db: Session, txn_id: int) -> Sequence[int]:
+def accounts_of(db: Session, txn_id: int) -> Sequence[int]:
     """The accounts a transaction touched, in order. Raises ``LookupError``."""
     own = select(PointsEntry.account_id).where(PointsEntry.txn_id == txn_id).distinct()
     if not (found := db.scalars(own.order_by(PointsEntry.account_id)).all()):

@@ -1,0 +1,232 @@
+"""Group purchases (积分拼团): so many people together get a reward for fewer points each. Off until turned on.
+
+Whoever joins has their points set apart until the group's deadline, and a piece of the stock kept. With the last seat
+taken all of them are spent at once, and everybody has a redemption to pick up; at the deadline all of them come back.
+A seat is a person's, not an account's: of two who turn out to be one, one seat is given back. Every group is held by
+its row, so that there is one who sees it full.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from loyalty import programme, rewards
+from loyalty.ledger import spend
+from loyalty.ledger.book import About, Conflict
+from loyalty.ledger.lots import NotEnough
+from storage import shop_settings
+from storage.tables import GroupBuy, GroupSeat, Person, PointsAccount, PointsHold, Redemption, Reward
+from storage.work import Work
+
+SETTING = "points_groups"
+OPEN, DONE, FAILED = "open", "done", "failed"
+CAPTURED, RELEASED = "captured", "released"
+MOST_SEATS = 100
+CLOCK = "clock"
+
+
+class CannotJoin(ValueError):
+    """Why not: off, no_group, over (``state``), kind (of reward). What the reward forbids is ``CannotRedeem``."""
+
+    def __init__(self, code: str, **facts: Any) -> None:
+        super().__init__(f"{code} {facts or ''}".strip())
+        self.code, self.facts = code, facts
+
+
+@dataclass(frozen=True)
+class Terms:
+    """As the shop has set them."""
+
+    on: bool = False
+    seats: int = 3
+    percent: int = 80
+    """What each pays, of the reward's price; rounded up to a whole point."""
+    hours: int = 24
+    """So long a group may take."""
+
+
+def terms(db: Session) -> Terms:
+    """The shop's own."""
+    return Terms(**shop_settings.read(db, SETTING))
+
+
+def set_terms(work: Work, wanted: Terms, *, by: str) -> None:
+    """Set them. Raises ``ValueError`` for what makes no sense."""
+    if not (2 <= wanted.seats <= MOST_SEATS and 1 <= wanted.percent <= 100 and 1 <= wanted.hours <= 24 * 30):
+        raise ValueError("2 to 100 seats, 1 to 100 percent, 1 to 720 hours")
+    shop_settings.keep(work.db, SETTING, asdict(wanted), by=by, at=work.now)
+
+
+def begin(
+    work: Work, person_ids: Sequence[int], account_ids: Sequence[int], reward_id: int, key: str, *, by: str = "customer"
+) -> GroupBuy:
+    """Open a group for a reward and join it, once for ``key`` (1 to 180 signs). Raises as ``join`` does."""
+    rewards.hold_people(work.db, person_ids, account_ids)
+    reward = rewards.held(work.db, reward_id)
+    known = work.db.scalars(select(GroupBuy).where(GroupBuy.key == key)).one_or_none()
+    if known is not None:
+        if known.reward_id != reward_id:
+            raise Conflict(f"key {key} was used for another group")
+        return known
+    own = terms(work.db)
+    if not own.on:
+        raise CannotJoin("off")
+    if reward.kind not in (rewards.GOODS, rewards.EXPERIENCE):
+        raise CannotJoin("kind")
+    row = GroupBuy(
+        key=key,
+        reward_id=reward_id,
+        seats=own.seats,
+        points=-(-reward.points * own.percent // 100),
+        state=OPEN,
+        made_by=by[:100],
+        made_at=work.now,
+        deadline=work.now + timedelta(hours=own.hours),
+    )
+    work.db.add(row)
+    work.db.flush()
+    join(work, person_ids, account_ids, row.id, by=by)
+    return row
+
+
+def join(
+    work: Work, person_ids: Sequence[int], account_ids: Sequence[int], group_id: int, *, by: str = "customer"
+) -> GroupSeat:
+    """Take a seat, once a person; with the last one everybody gets the reward. Joining again gives the same seat.
+
+    Raises ``CannotJoin``, ``CannotRedeem``, ``NotEnough``, ``InDebt``; then nothing has changed.
+    """
+    everybody = rewards.hold_people(work.db, person_ids, account_ids)
+    group, reward = _held(work.db, group_id)
+    mine = select(GroupSeat).where(GroupSeat.group_id == group_id, GroupSeat.account_id.in_(everybody))
+    known = work.db.scalars(mine.where(GroupSeat.state != RELEASED).order_by(GroupSeat.id)).first()
+    if known is not None:
+        return known
+    if group.state != OPEN or work.now >= group.deadline:
+        raise CannotJoin("over", state=group.state)
+    if (why := rewards.obstacle(work.db, reward, everybody, work.now, work.zone)) is not None:
+        raise why
+    if not account_ids:
+        raise NotEnough(group.points, 0)
+    _hold_accounts(work.db, group_id, account_ids)
+    seat = _seat(work, group, reward, sorted(set(account_ids)), by)
+    _settle(work, group, reward)
+    work.db.refresh(seat)
+    return seat
+
+
+def _held(db: Session, group_id: int) -> tuple[GroupBuy, Reward]:
+    """The reward's row first, as everybody who redeems does; then the group's. Raises ``CannotJoin``."""
+    reward_id = db.scalar(select(GroupBuy.reward_id).where(GroupBuy.id == group_id))
+    if reward_id is None:
+        raise CannotJoin("no_group")
+    reward = rewards.held(db, reward_id)
+    return db.get_one(GroupBuy, group_id, with_for_update=True, populate_existing=True), reward
+
+
+def _hold_accounts(db: Session, group_id: int, more: Sequence[int] = ()) -> None:
+    """All accounts that may be moved, in ascending order as the books hold them."""
+    holds = db.scalars(select(GroupSeat.hold_id).where(GroupSeat.group_id == group_id, GroupSeat.state == OPEN))
+    ids = {account for hold in holds.all() for account in spend.accounts_of(db, hold)}
+    own = select(PointsAccount.id).where(PointsAccount.id.in_(ids.union(more))).order_by(PointsAccount.id)
+    db.execute(own.with_for_update()).all()
+
+
+def _seat(work: Work, group: GroupBuy, reward: Reward, ids: Sequence[int], by: str) -> GroupSeat:
+    tries = select(func.count()).select_from(GroupSeat).where(GroupSeat.group_id == group.id)
+    key = f"group:{group.id}:{ids[0]}:{work.db.scalar(tries)}"
+    about = About("hold", key, work.now, by, reason=reward.name, source=f"group:{group.id}")
+    fits = rewards.fits(reward.id, work.now, work.zone)
+    hold = spend.hold(work, ids, group.points, group.deadline, about, fits)
+    rewards.take_one(reward)
+    seat = GroupSeat(group_id=group.id, account_id=ids[0], hold_id=hold.id, state=OPEN, made_at=work.now)
+    work.db.add(seat)
+    work.db.flush()
+    return seat
+
+
+# --- settling --------------------------------------------------------------------------------------------------------
+
+
+def open_seats(db: Session, group_id: int) -> list[tuple[GroupSeat, int | None]]:
+    """The seats that count, in the order they were taken, and whose each is now (none: somebody who was erased)."""
+    head = func.coalesce(Person.merged_into, Person.id)
+    own = (
+        select(GroupSeat, head)
+        .join(PointsAccount, PointsAccount.id == GroupSeat.account_id)
+        .outerjoin(Person, Person.id == PointsAccount.person_id)
+        .where(GroupSeat.group_id == group_id, GroupSeat.state == OPEN)
+        .order_by(GroupSeat.id)
+    )
+    return [(seat, person) for seat, person in db.execute(own)]
+
+
+def _settle(work: Work, group: GroupBuy, reward: Reward) -> None:
+    """Give back the seats that are nobody's or a second one of somebody; then see whether it is full or over."""
+    known = set[int | None]()
+    for seat, person in open_seats(work.db, group.id):
+        if person is None or person in known or not _holds(work.db, seat):
+            _give_back(work, seat, reward)
+        known.add(person)
+    seats = [seat for seat, _person in open_seats(work.db, group.id)]
+    if len(seats) >= group.seats:
+        for seat in seats:
+            _take(work, seat, group, reward)
+        group.state, group.ended_at = DONE, work.now
+    elif work.now >= group.deadline:
+        for seat in seats:
+            _give_back(work, seat, reward)
+        group.state, group.ended_at = FAILED, work.now
+    work.db.flush()
+
+
+def _holds(db: Session, seat: GroupSeat) -> bool:
+    """Whether its points are still set apart."""
+    return db.scalar(select(PointsHold.state).where(PointsHold.id == seat.hold_id).with_for_update()) == OPEN
+
+
+def _about(work: Work, seat: GroupSeat, kind: str, reward: Reward) -> About:
+    key = f"group:{seat.group_id}:seat:{seat.id}"
+    return About(kind, key, work.now, CLOCK, reason=reward.name, source=f"group:{seat.group_id}")
+
+
+def _grace(work: Work) -> timedelta:
+    return timedelta(days=programme.rules_at(work, work.now).programme.release_grace_days)
+
+
+def _give_back(work: Work, seat: GroupSeat, reward: Reward) -> None:
+    if _holds(work.db, seat):
+        spend.release(work, seat.hold_id, _about(work, seat, "release", reward), _grace(work))
+    rewards.put_back(reward)
+    seat.state = RELEASED
+    work.db.flush()
+
+
+def _take(work: Work, seat: GroupSeat, group: GroupBuy, reward: Reward) -> None:
+    """Its points are spent, and whoever has it has a reward to pick up."""
+    txn = spend.capture(work, seat.hold_id, None, _about(work, seat, "capture", reward), _grace(work))
+    row: Redemption = rewards.new_row(work, reward, seat.account_id, f"group:{group.id}:{seat.id}", group.made_by)
+    row.points, row.txn_id = group.points, txn.id
+    work.db.add(row)
+    work.db.flush()
+    seat.state, seat.redemption_id = CAPTURED, row.id
+    work.db.flush()
+
+
+def to_look_at(db: Session, at: datetime, limit: int) -> Sequence[int]:
+    """Open groups, those whose time is over first."""
+    own = select(GroupBuy.id).where(GroupBuy.state == OPEN, GroupBuy.made_at <= at)
+    return db.scalars(own.order_by(GroupBuy.deadline, GroupBuy.id).limit(limit)).all()
+
+
+def look(work: Work, group_id: int) -> GroupBuy:
+    """Bring a group to the present: seats of people who turned out to be one, its deadline. Again: no change."""
+    group, reward = _held(work.db, group_id)
+    if group.state == OPEN:
+        _hold_accounts(work.db, group_id)
+        _settle(work, group, reward)
+    return group

@@ -1,0 +1,121 @@
+"""Points given from person to person: within the shop's limits, once, whole; what is not accepted comes back."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from loyalty import transfers
+from loyalty.ledger.book import Conflict
+from loyalty.ledger.lots import NotEnough
+from loyalty.transfers import CannotGive, Limits, Party
+from storage.tables import Evidence, Gift
+from tests.loyalty.books import Books
+from tests.loyalty.shelf import Shelf
+
+
+@pytest.fixture
+def shelf(books: Books) -> Shelf:
+    books.to(100)
+    books.award(1_000)
+    return Shelf(books)
+
+
+def allow(shelf: Shelf, **facts: Any) -> None:
+    with shelf.books.work() as work:
+        transfers.set_limits(work, Limits(**{"on": True, "accept": False, **facts}), by="boss")
+
+
+def party(shelf: Shelf, who: int) -> Party:
+    own = shelf.books.own(who)
+    return Party([shelf.persons[one] for one in own], own)
+
+
+def give(shelf: Shelf, points: int, *, who: int = 0, to: int = 1, key: str = "") -> Gift:
+    shelf.said += 1
+    with shelf.books.work() as work:
+        return transfers.give(work, party(shelf, who), party(shelf, to), points, key or f"g{shelf.said}")
+
+
+def refused(shelf: Shelf, points: int, **more: int) -> str:
+    before = shelf.books.everything()
+    with pytest.raises(CannotGive) as error:
+        give(shelf, points, **more)  # type: ignore[arg-type]
+    assert shelf.books.everything() == before
+    return error.value.code
+
+
+def settle(shelf: Shelf, what: str, gift: int, who: int = 1) -> Gift:
+    with shelf.books.work() as work:
+        done: Gift = getattr(transfers, what)(work, gift, shelf.books.own(who))
+        return done
+
+
+def test_nothing_is_given_until_the_shop_turns_it_on(shelf: Shelf) -> None:
+    assert refused(shelf, 10) == "off"
+    allow(shelf)
+    assert give(shelf, 10).state == "done"
+    assert [shelf.books.standing(who).available for who in (0, 1)] == [990, 10]
+    with pytest.raises(NotEnough):
+        give(shelf, 5, who=1, to=2)
+
+
+def test_one_key_gives_once_and_means_one_gift(shelf: Shelf) -> None:
+    allow(shelf)
+    assert give(shelf, 10, key="a").id == give(shelf, 10, key="a").id
+    with pytest.raises(Conflict):
+        give(shelf, 11, key="a")
+    assert shelf.books.standing(1).available == 10
+
+
+def test_a_day_allows_so_many_whoever_asks_how_often_at_once(shelf: Shelf) -> None:
+    allow(shelf, day=100)
+
+    def one(number: int) -> str:
+        try:
+            return give(shelf, 30, to=1 + number % 2, key=f"k{number}").state
+        except CannotGive as error:
+            return error.code
+
+    with ThreadPoolExecutor(20) as pool:
+        assert Counter(pool.map(one, range(20))) == {"done": 3, "day_limit": 17}
+    shelf.books.now += timedelta(days=1)
+    assert give(shelf, 30).state == "done"
+
+
+def test_newcomers_another_phone_and_oneself_are_refused(shelf: Shelf) -> None:
+    allow(shelf, new_days=101)
+    assert refused(shelf, 10) == "new"
+    allow(shelf)
+    assert refused(shelf, 10, to=0) == "oneself"
+    with shelf.books.work() as work:
+        for value, days in (("13800000001", 50), ("13800000002", 3)):
+            at = work.now - timedelta(days=days)
+            row = {"type": "phone", "value": value, "source": "pos", "verified": True, "first_seen_at": at}
+            work.db.add(Evidence(anchor_id=shelf.persons[shelf.books.people[0]], seen_at=at, **row))
+    assert refused(shelf, 10) == "phone"
+    shelf.books.now += timedelta(days=5)
+    assert give(shelf, 10).state == "done"
+
+
+def test_what_must_be_accepted_waits_and_goes_or_comes_back_whole(shelf: Shelf) -> None:
+    allow(shelf, accept=True)
+    first, second, third = (give(shelf, 100) for _ in range(3))
+    assert (shelf.books.standing().held, shelf.books.standing(1).available) == (300, 0)
+    assert settle(shelf, "accept", first.id).state == settle(shelf, "accept", first.id).state == "done"
+    assert settle(shelf, "decline", second.id).state == "declined"
+    for what, gift in (("accept", second), ("decline", first)):
+        with pytest.raises(CannotGive):
+            settle(shelf, what, gift.id)
+    with pytest.raises(CannotGive, match="unknown"):
+        settle(shelf, "accept", third.id, who=2)
+    shelf.books.now = third.until
+    with pytest.raises(CannotGive):
+        settle(shelf, "accept", third.id)
+    with shelf.books.work() as work:
+        assert [transfers.let_go(work, one) for one in transfers.due(work.db, work.now, 9)] == [True]
+        assert transfers.due(work.db, work.now, 9) == []
+    sent, got = shelf.books.standing(), shelf.books.standing(1)
+    assert (sent.available, sent.held, got.available) == (900, 0, 100)
