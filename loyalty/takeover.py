@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from loyalty.ledger.book import DEBT, HELD, STANDING, TAKEOVER
@@ -223,8 +223,8 @@ def lines(db: Session, day: date, zone: ZoneInfo) -> list[tuple[int, int]]:
     known = select(OldBalance.account_id).where(OldBalance.day <= day).distinct().subquery()
     account = known.c.account_id
     theirs, ours = _sum_there(account, OldBalance.day == day), _sum_here(account, end_of(day, zone))
-    found: Sequence[Row[Any]] = db.execute(select(account, theirs - ours).order_by(account)).all()
-    return [(int(row[0]), int(row[1])) for row in found]
+    asked: Select[Any] = select(account, theirs - ours).order_by(account)
+    return [(int(account_id), int(points)) for account_id, points in db.execute(asked)]
 
 
 def lots_of(db: Session, account_id: int, day: date, points: int) -> list[Told]:
