@@ -60,6 +60,7 @@ NAMES_NOBODY = frozenset(
         "points_forecast.positions",
         *("points_seal.hash", "points_seal.hash_before", "points_txn.content_hash", "points_txn.request_hash"),
         *("order_line.category", "order_line.sku", "order_source.name", "points_counter.key", "points_txn.result"),
+        "points_boost.source",
         *("refund.digest", "refund.order_no", "refund.refund_no", "refund.source", "shop_order.digest"),
         *("shop_order.order_no", "shop_order.source", "shop_order.store"),
         *("redemption.confirmed", "redemption.store", "reward.stores"),
