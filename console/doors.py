@@ -54,8 +54,6 @@ PUBLIC = frozenset(
         "own_page.redemption",
     }
 )
-OPAQUE = "own_page"
-"""Pages that tell nobody their address: for them browsers send ``Origin: null``, and say the rest in Sec-Fetch-Site."""
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -153,7 +151,7 @@ def _refuse_foreigners() -> None:
         abort(403)
     origin = request.headers.get("Origin")
     ours = (request.host_url.rstrip("/"), _origin(here.setting("base_url")), _origin(here.home()))
-    if origin and origin not in ours and not (origin == "null" and request.blueprint == OPAQUE):
+    if origin and origin not in ours:
         abort(403)
 
 
