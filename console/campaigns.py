@@ -44,6 +44,7 @@ WRONG_WORDS: Mapping[tuple[str, str], str] = {
     ("to_at", "order"): N_("结束要在开始之后，最长一年"),
     ("to_at", "past"): N_("这个时间已经过去了"),
     ("multiplier", "times"): N_("倍数大于 1，最多 10，例如 2 或 1.5"),
+    ("segment", "gone"): N_("这个分层已经删除了，请另选一个"),
     ("cap", "points"): N_("整数，至少 1；不限请留空"),
     ("budget", "points"): N_("整数，至少 1；不限请留空"),
     ("", "live"): N_("它已经生效或结束了，不能再改"),
@@ -164,9 +165,11 @@ def _audience(db: Session, chosen: str, row: Campaign | None) -> dict[str, Any]:
     """The filter of a segment as it is now: a later change of the segment does not change what was agreed to."""
     if chosen == "same" and row is not None:
         return dict(row.audience)
+    if not chosen:
+        return {}
     found = db.get(Segment, here.number(chosen) or 0)
     if found is None or found.deleted_at is not None:
-        return {}
+        raise Wrong([("segment", "gone")])
     if found.kind == segments.STATIC:
         return {"field": "list", "op": "has", "value": segments.public_id(found.id)}
     return dict(found.filter)
@@ -237,9 +240,7 @@ def move(campaign_id: int) -> Any:
     do = request.form.get("do", "")
     with here.working() as work:
         row = _campaign(work.db, campaign_id)
-        done = campaign_desk.move(row, do)
-        if done and do == "end":
-            campaign_desk.stop_now(work, row)
+        done = campaign_desk.move(row, do, work.now)
         if done:
             here.note(work, f"campaign.{do}", f"campaign:{row.id}", {"name": row.name})
     say(_("已更改") if done else _("它现在的状态不能这样改"), "good" if done else "warn")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from loyalty import acts
+from loyalty.programme import REVIEW
 from people import joining, persons
 from people.behaviour import GivenEvent
 from storage.work import Work
@@ -36,5 +37,6 @@ def _take(work: Work, one: GivenEvent) -> bool:
     details = {"what": one.kind, "source": one.source, **one.details}
     if not persons.tell(work, head, "did", one.at, once=one.once, details=details):
         return False
-    acts.reward(work, anchor, one.kind, key=one.once, at=one.at)
+    if one.kind == REVIEW:  # what else earns, we see ourselves: a birthday told from outside would count twice
+        acts.reward(work, anchor, REVIEW, key=one.once, at=one.at)
     return True

@@ -3,18 +3,28 @@
 A review earns the same whatever it says. An act of sharing earns nothing: WeChat forbids to reward it.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from loyalty import programme
 from loyalty.ledger import bulk, earn
 from loyalty.ledger.book import About
 from loyalty.ledger.earn import Grant
+from storage.tables import PointsTxn
 from storage.work import Work
 
 
 def points_for(work: Work, act: str, at: datetime) -> int:
     """What an act of that moment earns."""
     return programme.rules_at(work, at).programme.acts.get(act, 0)
+
+
+def was_given(db: Session, keys: Iterable[str]) -> bool:
+    """Whether one of these was rewarded already: somebody who is one with another was, under the other's name."""
+    return db.scalar(select(PointsTxn.id).where(PointsTxn.key.in_(list(keys))).limit(1)) is not None
 
 
 def reward(work: Work, person_id: int, act: str, *, key: str, at: datetime) -> int:

@@ -18,7 +18,9 @@ from storage.tables import ApiKey, Member, User
 from storage.work import Work
 
 SETTING = "points_authority"
-BOSS, REP, KEY = "boss", "rep", "key"
+BOSS, REP, KEY, NOBODY = "boss", "rep", "key", "nobody"
+COMMAND_LINE = "command line"
+"""By whom a key is made that is nobody's in the console."""
 DECIDERS = frozenset({BOSS, "manager", "operator"})
 """Roles that decide; the same as have the right ``decide_points``."""
 DELAY = timedelta(hours=24)
@@ -161,11 +163,16 @@ def of_user(userid: str, role: str) -> Hand:
 
 
 def of_key(db: Session, key: ApiKey) -> Hand:
-    """A program with a key: the hand of the user who made it; on its own where the command line did."""
-    own = select(User).where(func.lower(User.userid) == key.created_by.lower())
-    maker = db.scalars(own).first()
+    """A program with a key: the hand of the user who made it; on its own where the command line did.
+
+    The key of somebody who may not come in any more has no say.
+    """
     actor = f"key:{key.name}"
-    return Hand(actor, maker.userid, maker.role) if maker is not None else Hand(actor, actor, KEY)
+    if key.created_by == COMMAND_LINE:
+        return Hand(actor, actor, KEY)
+    own = select(User).where(func.lower(User.userid) == key.created_by.lower(), User.disabled_at.is_(None))
+    maker = db.scalars(own).first()
+    return Hand(actor, maker.userid, maker.role) if maker is not None else Hand(actor, actor, NOBODY)
 
 
 def others(db: Session, hand: str, at: datetime) -> tuple[int, int]:

@@ -81,19 +81,19 @@ def keep(work: Work, draft: Draft, by: str, known: Campaign | None = None) -> Ca
     return row
 
 
-def move(row: Campaign, do: str) -> bool:
-    """Pause, resume or end a campaign; False where that does not fit its state."""
+def move(row: Campaign, do: str, now: datetime) -> bool:
+    """Pause, resume or end a campaign; False where that does not fit its state.
+
+    One that is ended ends for orders paid from now on, or from when it was paused: also for those told late.
+    """
     moves = {("pause", LIVE): PAUSED, ("resume", PAUSED): LIVE, ("end", LIVE): ENDED, ("end", PAUSED): ENDED}
     after = moves.get((do, row.state))
     if after is None:
         return False
-    row.state = after
+    if after == ENDED:
+        row.to_at = min(row.to_at, row.paused_at or now)
+    row.state, row.paused_at = after, now if after == PAUSED else None
     return True
-
-
-def stop_now(work: Work, row: Campaign) -> None:
-    """Ending a campaign early means that orders paid from now on have nothing of it."""
-    row.to_at = min(row.to_at, work.now)
 
 
 def phase(row: Campaign, now: datetime) -> str:

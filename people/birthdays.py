@@ -46,7 +46,8 @@ def born_on(db: Session, day: date) -> Sequence[int]:
     numbers = [day.month * 100 + day.day]
     if numbers == [228] and not isleap(day.year):
         numbers.append(229)
-    return db.scalars(select(Person.id).where(Person.birthday.in_(numbers)).order_by(Person.id)).all()
+    own = select(Person.id).where(Person.birthday.in_(numbers), Person.merged_into.is_(None))
+    return db.scalars(own.order_by(Person.id)).all()
 
 
 def keep(work: Work, person: Person, text: str, *, by: str) -> bool:

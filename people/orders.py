@@ -80,7 +80,7 @@ class GivenOrder:
 
 @dataclass(frozen=True)
 class GivenRefund:
-    """A refund as it was told, checked. ``amount`` is above zero."""
+    """A refund as it was told, checked. ``amount`` is zero only of an order that was paid with points alone."""
 
     source: str
     refund_no: str
@@ -132,8 +132,6 @@ def read_refund(told: Any, now: datetime, zone: ZoneInfo) -> GivenRefund:
     only(told, REFUND_FIELDS, "refund")
     _currency(told)
     amount = fen(told.get("amount"), "amount")
-    if not amount:
-        raise Bad("amount: a refund gives something back")
     source, refund_no = named(told, "refund_no", "refund")
     return GivenRefund(
         source=source,
@@ -410,6 +408,8 @@ def lines_of(db: Session, order_id: int) -> Sequence[OrderLine]:
 def too_much(order: ShopOrder, amount: int) -> str:
     """Why the order cannot give so much back; empty: it can."""
     left = order.amount - order.refunded
+    if not amount and order.amount:
+        return "a refund gives something back"
     if amount <= left:
         return ""
     return f"{yuan(amount)} is more than the {yuan(left)} left of order {order.order_no} ({yuan(order.amount)})"

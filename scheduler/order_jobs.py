@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from loyalty import acts
 from loyalty.programme import BIRTHDAY
-from people import birthdays, freshness
+from people import birthdays, freshness, persons
 from storage.database import reading, transaction
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ def give_birthday_points(hands: "Hands") -> str:
             portion = born[first : first + PORTION]
             if not acts.points_for(work, BIRTHDAY, work.now):
                 return "birthdays earn no points"
-            for one in portion:
-                given += acts.reward(work, one, BIRTHDAY, key=f"birthday:{one}:{today.year}", at=work.now) > 0
+            for head, anchors in persons.anchors_of(db, portion).items():
+                keys = {one: f"birthday:{one}:{today.year}" for one in anchors}
+                if not acts.was_given(db, keys.values()):
+                    given += acts.reward(work, head, BIRTHDAY, key=keys[head], at=work.now) > 0
     return f"birthday points: {given}"

@@ -86,7 +86,7 @@ class Refund(Base):
     identity_value: Mapped[str | None] = mapped_column(String(200))
     refunded_at: Mapped[datetime]
     amount: Mapped[int]
-    """Fen, above zero."""
+    """Fen; zero only where the order cost nothing but points."""
     state: Mapped[str] = mapped_column(String(10))
     """waiting (for its order), parked (names no order), aside (its order cannot give so much back), done."""
     because: Mapped[str] = mapped_column(Text, default="")

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("budget", sa.Integer(), nullable=True),
         sa.Column("gives_back", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("paused_at", UtcTime(timezone=True), nullable=True),
         sa.Column("made_by", sa.String(length=100), nullable=False),
         sa.Column("made_at", UtcTime(timezone=True), nullable=False),
         sa.Column("approval_id", sa.BigInteger(), nullable=True),
