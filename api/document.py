@@ -72,6 +72,10 @@ that failed leaves its key free.
 
 **Times** are ISO 8601 with the shop's offset. Unknown fields and parameters are refused with 422.
 
+**Webhooks** tell your systems what happens here; each event stands under Webhooks below. A system that pushes its \
+orders signs them (Standard Webhooks) instead of using a key: `POST /api/v1/inbound/NAME`, made in the console under \
+设置 → 外部系统.
+
 **Not yet:** `insight` of a customer appears when it exists.
 """
 

@@ -24,7 +24,7 @@ pages = Blueprint("settings", __name__, url_prefix="/settings")
 
 PAGE = 100
 MOST_EXPORTED = 100_000
-OFFERED = ("customers", "channels", "tags", "segments", "broadcasts")
+OFFERED = ("customers", "orders", "points", "events", "channels", "tags", "segments", "broadcasts", "webhooks")
 """Subjects of the open API that work; others can be named once they do."""
 SUBJECT_WORDS = {
     "customers": N_("客户"),
@@ -32,6 +32,10 @@ SUBJECT_WORDS = {
     "tags": N_("标签"),
     "segments": N_("分层"),
     "broadcasts": N_("群发"),
+    "orders": N_("订单"),
+    "points": N_("积分"),
+    "events": N_("客户行为"),
+    "webhooks": N_("通知外部系统"),
     "all": N_("全部"),
 }
 STATUS_WORDS = {
