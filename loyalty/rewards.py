@@ -15,7 +15,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from loyalty import programme, tiers
@@ -149,13 +149,15 @@ def redeem(
 
 
 def hold_people(db: Session, person_ids: Sequence[int], account_ids: Sequence[int]) -> list[int]:
-    """All their accounts; nobody is joined to them or parted from them meanwhile.
+    """All accounts of whoever these anchors are; nobody is joined to them or parted from them meanwhile.
 
     Raises ``ValueError`` for somebody else's account.
     """
-    people = select(Person.id).where(Person.id.in_(person_ids)).order_by(Person.id)
-    db.execute(people.with_for_update(key_share=True)).all()
-    own = list(db.scalars(select(PointsAccount.id).where(PointsAccount.person_id.in_(person_ids))))
+    heads = select(func.coalesce(Person.merged_into, Person.id)).where(Person.id.in_(person_ids))
+    ids = list(db.scalars(heads))
+    people = select(Person.id).where(or_(Person.id.in_([*ids, *person_ids]), Person.merged_into.in_(ids)))
+    everybody = db.scalars(people.order_by(Person.id).with_for_update(key_share=True)).all()
+    own = list(db.scalars(select(PointsAccount.id).where(PointsAccount.person_id.in_(everybody))))
     if foreign := set(account_ids) - set(own):
         raise ValueError(f"account {min(foreign)} is not theirs")
     return own

@@ -18,7 +18,7 @@ from loyalty.ledger.lots import NotEnough
 from loyalty.reward_desk import BadCodes, Draft, Wrong
 from loyalty.rewards import LETTERS, CannotHandOut, CannotRedeem
 from soak import many
-from storage.tables import PointsHold, Redemption, Reward, RewardCode
+from storage.tables import Person, PointsHold, Redemption, Reward, RewardCode
 from tests import databases
 from tests.loyalty.books import Books, day
 from tests.loyalty.shelf import Shelf
@@ -287,6 +287,17 @@ def test_points_of_two_accounts_of_one_person_pay_together(shelf: Shelf) -> None
     assert refused(lambda: shelf.redeem(cup, who=2)) == "person_limit"
     shelf.give_back(row.id)
     assert shelf.books.standing().available == 40
+
+
+def test_a_limit_is_the_whole_persons_also_when_one_anchor_asks(shelf: Shelf) -> None:
+    shelf.books.award(100, who=0)
+    shelf.books.award(100, who=2)
+    cup = shelf.put(per_person=1)
+    shelf.redeem(cup, who=2)
+    with shelf.books.work() as work:
+        other = work.db.get_one(Person, shelf.persons[shelf.books.people[2]])
+        other.merged_into = shelf.persons[shelf.books.people[0]]
+    assert refused(lambda: shelf.redeem(cup, who=0)) == "person_limit"
 
 
 # --- codes -----------------------------------------------------------------------------------------------------------
