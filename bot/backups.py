@@ -198,7 +198,7 @@ def _bring_back(url: str, path: Path, then: Callable[[Session], None] | None = N
                         then(db)
                         db.commit()  # of the session; the connection's transaction goes on
                     _keep_ids_apart(connection)
-    except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
         raise BackupError(f"{path} cannot be read as a whole: {error}") from None
     except StatementError as error:  # damage that gzip notices only at the end of the file
         if is_away(error):

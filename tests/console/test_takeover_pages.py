@@ -31,8 +31,6 @@ def test_differences_are_listed_and_the_switch_is_agreed_to_by_others(fresh: Cou
     assert page.count("全对上") == 1
     lines = operator.get("/points/takeover/differences.csv").get_data(as_text=True).splitlines()
     assert lines[1:] == [f"p_{fresh.people['lisi']},100,60,-40"]
-        f"p_{fresh.people['lisi']},100,60,-40"
-    ]
     assert operator.post("/points/takeover/switch", {"reason": ""}).status_code == 303
     assert fresh.shop.rows(Approval) == []
     operator.post("/points/takeover/switch", {"reason": "三天都对得上"})
