@@ -50,6 +50,7 @@ PATH_VALUES = {
     "webhook_id": ("The webhook's id.", "w_3"),
     "message_id": ("The message's id.", "msg_3_17"),
     "hold_id": ("The hold's id.", "h_878398122012345"),
+    "redemption_id": ("The id of a redemption of a reward.", "rd_17"),
 }
 ABOUT = f"""\
 Customers, channel codes, tags, segments, the library, broadcasts and journeys of a shop on WeCom.
