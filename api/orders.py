@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, WithJsonSchema
+from sqlalchemy.exc import DBAPIError
 
 from api import here
 from api.operations import Call, Reply
@@ -14,6 +15,7 @@ from handlers import behaviour as roads_elsewhere
 from handlers import orders as road
 from people import behaviour, orders
 from people.orders import Bad
+from storage.database import is_crossed
 
 MOST = 1000
 T = TypeVar("T")
@@ -115,9 +117,28 @@ def _batch(
             good[number] = read(one, here.now(), here.zone())
         except Bad as error:
             bad[number] = str(error)
+    for turn in range(CROSSINGS):
+        try:
+            return _taken(call, take, good, bad)
+        except DBAPIError as error:
+            if not is_crossed(error) or turn == CROSSINGS - 1:
+                raise
+    raise AssertionError("a batch is taken, or refused")
+
+
+CROSSINGS = 3
+"""So often a batch is tried that others and we waited for each other over."""
+
+
+def _taken(
+    call: Call,
+    take: Callable[[Any, Mapping[int, T]], road.Taken | roads_elsewhere.Taken],
+    good: Mapping[int, T],
+    bad: Mapping[int, str],
+) -> Reply:
     with call.work() as work:
         taken = take(work, good)
-        why = sorted((bad | taken.rejected).items())
+        why = sorted({**bad, **taken.rejected}.items())
         shape = BatchShape(
             accepted=len(taken.accepted),
             duplicate=len(taken.duplicate),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 from tqdm import tqdm
 
 from bot.listings import Listing
@@ -23,11 +24,13 @@ from handlers.order_files import ORDER, REFUND, OrderFile, Read
 from handlers.row_files import Shape
 from people import guards, orders
 from people.orders import GivenOrder, GivenRefund
-from storage.database import open_engine, transaction, utc_now
+from storage.database import is_crossed, open_engine, transaction, utc_now
 from storage.tables import Refund, ShopOrder
 from storage.work import Work
 
 PORTION = 500
+CROSSINGS = 5
+"""So often a portion is tried that others and we waited for each other over."""
 LONG_AGO = datetime(1900, 1, 1, tzinfo=UTC)
 
 
@@ -87,6 +90,10 @@ class Job:
                 yield portion
                 bar.update(len(portion))
 
+    def may_match(self, refund: Refund) -> bool:
+        """The rule is for refunds that name no order, and for those of this very file."""
+        return refund.state == orders.PARKED or self.file.names(refund)
+
     def work(self, db: Any) -> Work:
         """A piece of work of the command line."""
         own = self.settings
@@ -141,6 +148,16 @@ def _take(job: Job, kind: str, refused: Listing, counts: Counter[str]) -> None:
 
 
 def _keep(job: Job, kind: str, good: Mapping[int, GivenOrder | GivenRefund]) -> road.Taken:
+    for turn in range(1, CROSSINGS + 1):
+        try:
+            return _keep_once(job, kind, good)
+        except DBAPIError as error:
+            if not is_crossed(error) or turn == CROSSINGS:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _keep_once(job: Job, kind: str, good: Mapping[int, GivenOrder | GivenRefund]) -> road.Taken:
     take: Any = road.take_orders if kind == ORDER else road.take_refunds
     with transaction(job.engine) as db:
         work = job.work(db)
@@ -175,7 +192,7 @@ def _undone(job: Job, source: str, rule: str | None) -> Iterator[list[tuple[Refu
     bar = tqdm(unit="refund", desc="matching", disable=None, leave=False, file=sys.stderr)
     while True:
         with transaction(job.engine) as db:
-            found = road.match_refunds(job.work(db), source, rule, after, PORTION)
+            found = road.match_refunds(job.work(db), source, rule, after, PORTION, job.may_match)
         if not found:
             bar.close()
             return

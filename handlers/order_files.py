@@ -7,6 +7,7 @@ out sorted, so that no more than one portion is in memory. Columns are those of 
 import json
 import sqlite3
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from handlers.row_files import Columns, Shape, columns
 from people import orders
 from people.orders import Bad, GivenOrder, GivenRefund
 from storage import long_sheets
+from storage.tables import Refund
 
 COLUMNS = (
     "source", "order_no", "paid_at", "amount", "identity_type", "identity_value", "identity_verified", "store", "staff",
@@ -59,6 +61,7 @@ class OrderFile:
         self.unused: list[str] = []
         """Columns of the file that are not read."""
         self.rows = 0
+        self._alike: Counter[str] = Counter()
         self._folder = tempfile.TemporaryDirectory(prefix="scrm-import-")
         self._staged = sqlite3.connect(f"{self._folder.name}/rows.db")
         self._staged.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; {STAGED}")
@@ -80,6 +83,7 @@ class OrderFile:
         self.unused = list(own.unused)
         with self._staged:
             self._staged.executemany("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?)", self._cells(found, own))
+            self._staged.execute("CREATE INDEX by_name ON staged (kind, source, name)")
 
     def _cells(self, found: Iterable[list[str]], own: Columns) -> Iterator[tuple[Any, ...]]:
         for number, row in enumerate(found, start=2):
@@ -89,8 +93,22 @@ class OrderFile:
             cells = own.cells(row)
             kind = KINDS.get(cells.get("kind", "").strip().lower(), "?")
             at = self._sortable(cells.get("paid_at", ""))
-            name = _refund_no(cells, at) if kind == REFUND else cells.get("order_no", "")
+            name = self._refund_no(cells, at) if kind == REFUND else cells.get("order_no", "")
             yield number, kind, cells.get("source", ""), name, at, json.dumps([cells, row], ensure_ascii=False)
+
+    def _refund_no(self, cells: Mapping[str, str], at: str) -> str:
+        """A refund without a number of its own is told apart by what it names and when it was.
+
+        One that names no order either: by whose it is, when, and its place among those alike, the same in each run.
+        """
+        if given := cells.get("refund_no"):
+            return given
+        stamp = at[:16].replace("-", "").replace(":", "")
+        if order_no := cells.get("order_no"):
+            return f"{order_no}@{stamp}"
+        name = f"{cells.get('identity_value', '')[:40]}@{stamp}"
+        self._alike[name] += 1
+        return name if self._alike[name] == 1 else f"{name}#{self._alike[name]}"
 
     def _sortable(self, text: str) -> str:
         """A time in UTC that sorts as text; what is none stays as it is, to be refused later."""
@@ -106,6 +124,11 @@ class OrderFile:
         """How many orders or refunds there are."""
         own = "SELECT count(*) FROM (SELECT 1 FROM staged WHERE kind = ? GROUP BY source, name)"
         return int(self._staged.execute(own, (kind,)).fetchone()[0])
+
+    def names(self, refund: Refund) -> bool:
+        """Whether this refund stands in the file."""
+        own = "SELECT 1 FROM staged WHERE kind = ? AND source = ? AND name = ? LIMIT 1"
+        return self._staged.execute(own, (REFUND, refund.source, refund.refund_no)).fetchone() is not None
 
     def sources(self) -> list[str]:
         """Whose orders and refunds they are."""
@@ -140,11 +163,6 @@ class OrderFile:
             return Read(numbers, made(name, [cells for _, cells in rows], self._now, self._zone))
         except Bad as error:
             return Read(numbers, None, str(error))
-
-
-def _refund_no(cells: Mapping[str, str], at: str) -> str:
-    """A refund without a number of its own is told apart by what it names and when it was."""
-    return cells.get("refund_no") or f"{cells.get('order_no', '')}@{at[:16].replace('-', '').replace(':', '')}"
 
 
 def _order(name: str, rows: Sequence[Mapping[str, str]], now: datetime, zone: ZoneInfo) -> GivenOrder:

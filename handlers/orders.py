@@ -4,7 +4,7 @@ The API, a file and the till come in here with what they were told, checked one 
 that comes before its order waits for it. Everything of one batch happens in the transaction of the caller.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import select
 
 from insight import segments
-from loyalty import accounts, boosts, campaigns, order_points, tiers
+from loyalty import accounts, campaigns, order_points, tiers
 from loyalty.earning import ONE
 from loyalty.ledger import bulk
 from loyalty.order_points import Paid, Returned
@@ -37,6 +37,7 @@ class Taken:
 
 def take_orders(work: Work, given: Mapping[int, GivenOrder]) -> Taken:
     """Take a batch of orders; keys are their places in it."""
+    orders.hold_sources(work, {one.source for one in given.values()})
     found = orders.sort_out(work.db, ShopOrder, given)
     new = list(found.new.values())
     whose = _whose(work, new)
@@ -92,9 +93,7 @@ def _meant(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]
 
 
 def _whole(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]) -> dict[int, tuple[int, ...]]:
-    """All accounts of each of these people, where somebody has something of their own to use."""
-    if not boosts.some(work.db):
-        return {}
+    """All accounts of each of these people: caps are one person's, and so is what somebody has of their own to use."""
     anchors = persons.anchors_of(work.db, {head for _, _, (head, _) in bought})
     known = accounts.by_person(work.db, {one for some in anchors.values() for one in some})
     return {head: tuple(known[one] for one in some if one in known) for head, some in anchors.items()}
@@ -173,6 +172,7 @@ SEVERAL = "有几笔订单的订单号和金额都一样，请让店长在“订
 
 def take_refunds(work: Work, given: Mapping[int, GivenRefund]) -> Taken:
     """Take a batch of refunds; keys are their places in it."""
+    orders.hold_sources(work, {one.source for one in given.values()})
     found = orders.sort_out(work.db, Refund, given)
     taken = Taken(duplicate=list(found.duplicate), rejected=dict(found.rejected))
     whose = _whose(work, found.new.values())
@@ -229,14 +229,20 @@ def _apply_late(work: Work, refund: Refund) -> None:
 
 
 def match_refunds(
-    work: Work, source: str, rule: str | None, after: tuple[datetime, int], limit: int
+    work: Work,
+    source: str,
+    rule: str | None,
+    after: tuple[datetime, int],
+    limit: int,
+    may: Callable[[Refund], bool] = lambda _one: True,
 ) -> list[tuple[Refund, int | None]]:
     """The next refunds of a source that have no order, each looked up by a rule of ``refund_matching`` if one is given.
 
-    ``after``: time and id of the last one looked at. Each refund with the points it took back, or None: it stays.
+    ``after``: time and id of the last one looked at; ``may``: which of them the rule is asked about. Each refund with
+    the points it took back, or None: it stays.
     """
     found: list[tuple[Refund, int | None]] = []
     for refund in orders.undone(work.db, source, after, limit):
-        order = refund_matching.order_for(work.db, refund, rule) if rule else None
+        order = refund_matching.order_for(work.db, refund, rule) if rule and may(refund) else None
         found.append((refund, apply(work, refund, order[0], because=order[1]) if order else None))
     return found

@@ -42,13 +42,13 @@ class Used:
     before: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, work: Work, orders: Sequence[tuple[int, datetime]]) -> "Used":
-        """Hold the counters of these (account, time of payment)."""
+    def of(cls, work: Work, orders: Sequence[tuple[Sequence[int], datetime]]) -> "Used":
+        """Hold the counters of these (accounts of the person, time of payment)."""
         if not orders:
             return cls(work.zone, ())
         times = [at for _, at in orders]
         found = cls(work.zone, holding(work.db, min(times), max(times)))
-        keys = {key for account_id, at in orders for key in found.keys(work, account_id, at)}
+        keys = {key for own, at in orders for account_id in own for key in found.keys(work, account_id, at)}
         found.used = _hold(work.db, sorted(keys))
         found.before = dict(found.used)
         return found
@@ -68,20 +68,20 @@ class Used:
         """The counter of an account's day."""
         return f"day:{account_id}:{at.astimezone(self.zone):%Y-%m-%d}"
 
-    def boosts(self, account_id: int, at: datetime, eligible: frozenset[int]) -> list[Boost]:
-        """The campaigns that hold for an order of this account."""
+    def boosts(self, own: Sequence[int], at: datetime, eligible: frozenset[int]) -> list[Boost]:
+        """The campaigns that hold for an order of a person, whose accounts share one cap."""
         found = []
         for one in self.running:
             if one.from_at <= at < one.to_at and (not one.audience or one.id in eligible):
-                limits = ((one.cap, _each(one.id, account_id)), (one.budget, budget_key(one.id)))
-                rooms = [most - self.used[key] for most, key in limits if most is not None]
+                limits = ((one.cap, [_each(one.id, each) for each in own]), (one.budget, [budget_key(one.id)]))
+                rooms = [most - sum(self.used[key] for key in keys) for most, keys in limits if most is not None]
                 room = max(0, min(rooms)) if rooms else None
                 found.append(Boost(one.id, one.name, one.multiplier, one.stacks, room))
         return found
 
-    def day_room(self, account_id: int, at: datetime, cap: int | None) -> int | None:
-        """What is left of the day's cap."""
-        return None if cap is None else max(0, cap - self.used[self.day(account_id, at)])
+    def day_room(self, own: Sequence[int], at: datetime, cap: int | None) -> int | None:
+        """What is left of the day's cap, which the accounts of a person share."""
+        return None if cap is None else max(0, cap - sum(self.used[self.day(each, at)] for each in own))
 
     def add(self, account_id: int, at: datetime, earned: Earned) -> None:
         """Count what an order has earned."""

@@ -49,7 +49,7 @@ class Paid:
 
 def earn(work: Work, orders: Sequence[Paid]) -> dict[str, int]:
     """Let these orders earn, each once, in the order given; points by reference."""
-    used = campaigns.Used.of(work, [(one.account_id, one.paid_at) for one in orders])
+    used = campaigns.Used.of(work, [(one.accounts, one.paid_at) for one in orders])
     waiting = _waiting(work, orders)
     awards, points = [], {}
     for one in orders:
@@ -73,7 +73,7 @@ def _waiting(work: Work, orders: Sequence[Paid]) -> boosts.Waiting:
 
 def _earned(one: Paid, rules: Rules, used: campaigns.Used, waiting: boosts.Waiting) -> Earned:
     own = rules.programme
-    for_all = used.boosts(one.account_id, one.paid_at, one.campaigns)
+    for_all = used.boosts(one.accounts, one.paid_at, one.campaigns)
     better = [
         each
         for each in waiting.best(one.accounts, one.paid_at)
@@ -85,7 +85,7 @@ def _earned(one: Paid, rules: Rules, used: campaigns.Used, waiting: boosts.Waiti
         one.tier_factor,
         [*for_all, *better],
         own.order_cap,
-        used.day_room(one.account_id, one.paid_at, own.day_cap),
+        used.day_room(one.accounts, one.paid_at, own.day_cap),
     )
     return earning.earn(own.basis(one.amount, one.by_category), terms)
 
@@ -113,18 +113,19 @@ def _grants(work: Work, one: Paid, rules: Rules, earned: Earned) -> list[Grant]:
         (earned.bonus, "marketing", own.bonus_expiry or own.expiry),
     ):
         if points:
+            ends = expiry.ends(since, work.zone)  # past, of what is told long after: no notice
             found.append(
                 Grant(
                     points,
                     since,
-                    expiry.ends(since, work.zone),
+                    ends,
                     origin,
                     channel="order",
                     store=one.store,
                     campaign=_named(campaign) if campaign and origin == "marketing" else "",
                     jurisdiction=own.jurisdiction,
                     qualifies=origin == "purchase",
-                    notice_days=own.told_before,
+                    notice_days=own.told_before if ends is None or ends > work.now else 0,
                 )
             )
     return found

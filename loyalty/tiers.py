@@ -219,17 +219,17 @@ def look(work: Work, account_ids: Sequence[int]) -> Level:
     earned = counting(work.db, ids)
     counted, today = counter(earned, work.zone), work.now.astimezone(work.zone).date()
     last = _last(work.db, ids, work.now)
-    now = _standing(set_here, last)
+    now, holders = _standing(set_here, last), _holders(work.db, ids)
     if last is not None and _undone(work, set_here, last, counted(window_of(set_here, today))):
         back = Standing(set_here.place(last.before), last.until_before)
-        _keep(work, ids[0], set_here, Step(UNDONE, now, back, today, counted(window_of(set_here, today))), last.cause)
+        _keep(work, holders, set_here, Step(UNDONE, now, back, today, counted(window_of(set_here, today))), last.cause)
         now = back
     for step in steps(set_here, now, today, counted):
         cause = None
         if step.why == UP:
             needed = set_here.levels[step.after.level].points
             cause = _brought_about(earned, window_of(set_here, today), needed, work.zone)
-        _keep(work, ids[0], set_here, step, cause)
+        _keep(work, holders, set_here, step, cause)
         now = step.after
     return set_here.levels[now.level]
 
@@ -257,7 +257,19 @@ def _last(db: Session, account_ids: Sequence[int], at: datetime) -> TierChange |
     return max(newest.values(), key=lambda one: (places.place(one.after), one.at, one.id), default=None)
 
 
-def _keep(work: Work, account_id: int, set_here: Scheme, step: Step, cause: int | None) -> None:
+def _holders(db: Session, ids: Sequence[int]) -> Sequence[int]:
+    """The accounts of a person by which a tier was ever held: what changes is written for each, or one would keep it."""
+    own = select(TierChange.account_id).where(TierChange.account_id.in_(ids)).distinct()
+    return db.scalars(own.order_by(TierChange.account_id)).all() or ids[:1]
+
+
+def _keep(work: Work, account_ids: Sequence[int], set_here: Scheme, step: Step, cause: int | None) -> None:
+    for account_id in account_ids:
+        _write(work, account_id, set_here, step, cause)
+    work.db.flush()
+
+
+def _write(work: Work, account_id: int, set_here: Scheme, step: Step, cause: int | None) -> None:
     start = datetime.combine(step.on, time(), work.zone).astimezone(UTC)
     row = TierChange(
         account_id=account_id,
@@ -272,7 +284,6 @@ def _keep(work: Work, account_id: int, set_here: Scheme, step: Step, cause: int 
         recorded_at=work.now,
     )
     work.db.add(row)
-    work.db.flush()
 
 
 def at(db: Session, account_ids: Sequence[int], moment: datetime) -> Level:
@@ -307,9 +318,10 @@ def multiplies(db: Session) -> bool:
 
 
 def history(db: Session, account_ids: Sequence[int]) -> Sequence[TierChange]:
-    """Every change, the newest first."""
+    """Every change, the newest first; what was written for several accounts of a person once."""
     own = select(TierChange).where(TierChange.account_id.in_(account_ids))
-    return db.scalars(own.order_by(TierChange.at.desc(), TierChange.id.desc())).all()
+    found = {(one.at, one.why, one.before, one.after): one for one in db.scalars(own.order_by(TierChange.id.desc()))}
+    return sorted(found.values(), key=lambda one: (one.at, one.id), reverse=True)
 
 
 # --- who has to be looked at -----------------------------------------------------------------------------------------

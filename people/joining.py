@@ -68,8 +68,16 @@ def people_by(work: Work, keys: Sequence[Key], *, source: str, at: datetime) -> 
     if missing := [one for one in wanted if one not in known]:
         _make(work, missing, source, at)
         known |= _known(work.db, missing)
+    known = _held(work.db, known)
     work.via.update({head: anchor for head, anchor in known.values() if head != anchor})
     return known
+
+
+def _held(db: Session, known: Mapping[Key, Place]) -> dict[Key, Place]:
+    """Whose these are once nobody joins or parts them any more before this work is kept."""
+    own = select(Person.id, Person.merged_into).where(Person.id.in_({anchor for _, anchor in known.values()}))
+    heads = dict(db.execute(own.order_by(Person.id).with_for_update(read=True, key_share=True)).all())
+    return {key: (heads.get(anchor) or anchor, anchor) for key, (_, anchor) in known.items()}
 
 
 def _known(db: Session, keys: Sequence[Key]) -> dict[Key, Place]:

@@ -7,7 +7,7 @@ a refund takes back, is ``loyalty.order_points``'s; the road of both is ``handle
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -351,14 +351,23 @@ def keep_refunds(
     return {(one.source, one.refund_no): int(one.id) for one in new}
 
 
+def hold_sources(work: Work, sources: Collection[str]) -> None:
+    """Until this work is kept nobody else takes orders or refunds of these sources.
+
+    Otherwise a refund and its order that come at once would each not see the other.
+    """
+    rows = [{"name": one, "first_at": work.now, "last_at": work.now, "orders": 0} for one in sorted(sources)]
+    insert_new(work.db, OrderSource, rows, ["name"], "name")
+    own = select(OrderSource.name).where(OrderSource.name.in_(sources)).order_by(OrderSource.name)
+    work.db.scalars(own.with_for_update()).all()
+
+
 def heard_of(work: Work, given: Iterable[GivenOrder]) -> None:
     """Note for each source that it has told something now, how many orders, and the newest of them."""
     sums: dict[str, tuple[int, datetime]] = {}
     for one in given:
         count, newest = sums.get(one.source, (0, one.paid_at))
         sums[one.source] = (count + 1, max(newest, one.paid_at))
-    rows = [{"name": one, "first_at": work.now, "last_at": work.now, "orders": 0} for one in sorted(sums)]
-    insert_new(work.db, OrderSource, rows, ["name"], "name")
     for name in sorted(sums):
         count, newest = sums[name]
         known = OrderSource.last_paid_at

@@ -297,3 +297,48 @@ def test_what_cannot_be_an_order_is_refused_with_the_field_and_the_reason(told: 
     usual = {"source": "pos-01", "order_no": "A1", "paid_at": "2026-11-01T10:00:00+08:00", "amount": "1.00"}
     with pytest.raises(orders.Bad, match=says):
         orders.read_order({**usual, **told}, NOON, SHANGHAI)
+
+
+def test_a_cap_is_one_person_s_however_many_ways_they_are_known(till: Till) -> None:
+    with till.work() as work:
+        programme.decide(work, {"day_cap": 100}, NOON, "boss")
+        place = joining.person_by(work, "pos-01:member", "m1", verified=True, source="t", at=NOON)
+        assert place is not None
+        joining.learn(work, place[1], [joining.Given("app:user", "u1")], source="t")
+    till.now += timedelta(days=1)
+    day = "2026-11-03T{:02d}:00:00+08:00"
+    for number, (type_, value) in enumerate((("pos-01:member", "m1"), ("app:user", "u1"))):
+        who = {"type": type_, "value": value}
+        till.sell({"order_no": f"A{number}", "paid_at": day.format(9 + number), "identity": who})
+    assert sum(one.result["points"] for one in till.rows(PointsTxn)) == 100
+
+
+def test_what_cost_points_alone_comes_back_with_a_refund_of_nothing(till: Till) -> None:
+    with till.work() as work:
+        programme.decide(work, {"pending_days": 0}, NOON, "boss")
+    till.now += timedelta(days=1)
+    day = "2026-11-03T10:00:00+08:00"
+    till.sell({"order_no": "A1", "paid_at": day}, {"order_no": "free", "amount": "0.00", "paid_at": day})
+    with till.work() as work:
+        about = About("redeem", "s", till.now, "till", source=reference("order", "pos-01", "free"))
+        spend.redeem(work, till.account(), 100, about)
+    assert till.points().available == 0
+    assert "gives something back" in till.refund({"refund_no": "R0", "order_no": "A1", "amount": "0"}).rejected[0]
+    till.refund({"refund_no": "R1", "order_no": "free", "amount": "0.00", "refunded_at": day})
+    assert till.points().available == 100
+
+
+def test_points_that_died_before_they_were_told_of_cannot_be_spent(till: Till) -> None:
+    till.sell({"order_no": "old", "paid_at": "2019-05-01T10:00:00+08:00"})
+    assert (till.points().available, till.points().pending) == (0, 0)
+
+
+def test_a_rule_is_not_asked_about_refunds_that_wait_for_an_order_of_their_own(till: Till) -> None:
+    till.sell({"order_no": "OLD", "amount": "50.00", "paid_at": "2026-10-20T10:00:00+08:00"})
+    till.refund({"refund_no": "named", "order_no": "NEW", "identity": WHO})
+    start = (datetime(2000, 1, 1, tzinfo=UTC), 0)
+    with till.work() as work:
+        found = road.match_refunds(work, "pos-01", "latest", start, 10, lambda one: one.state == "parked")
+    assert [points for _, points in found] == [None]
+    till.sell({"order_no": "NEW", "amount": "50.00"})
+    assert {one.order_no: one.refunded for one in till.rows(ShopOrder)} == {"OLD": 0, "NEW": 5000}
