@@ -56,7 +56,12 @@ PLACES: Sequence[Place] = (
     Place(N_("引流"), "channels.index", "qr-code", also=("channel_imports", "channel_pictures")),
     Place(N_("客户"), "customers.index", "people", also=("person", "joined", "bulk", "handover", "privacy")),
     Place(N_("订单"), "orders.index", "receipt"),
-    Place(N_("积分"), "points.index", "coin", also=("confirming", "campaigns", "tiers", "rewards", "labels", "liability", "takeover")),
+    Place(
+        N_("积分"),
+        "points.index",
+        "coin",
+        also=("confirming", "campaigns", "tiers", "rewards", "labels", "liability", "takeover"),
+    ),
     Place(N_("核销"), "counter.show", "upc-scan"),
     Place(N_("聊天"), "chats.index", "chat-dots", also=("answers", "kf_settings", "chat_report")),
     Place(N_("标签"), "tag_list.index", "tags", also=("rules",)),
