@@ -18,10 +18,11 @@ from schemathesis.checks import CHECKS
 
 from api.rate import Rate
 from api.table import OPERATIONS
-from loyalty import accounts
+from loyalty import accounts, reward_desk, rewards
 from loyalty.ledger import earn, spend
 from loyalty.ledger.book import About
 from loyalty.ledger.earn import Grant
+from loyalty.reward_desk import Draft
 from tests.api.caller import ONE_DATABASE, Caller
 from tests.shop import Shop
 
@@ -59,6 +60,7 @@ def named(shop: Shop) -> dict[str, list[str]]:
         "webhook_id": ["w_1"],
         "message_id": ["msg_1_1"],
         "hold_id": [_hold(shop), "h_1"],
+        "redemption_id": [_redemption(shop), "rd_999"],
         "code": [one["code"] for one in caller.get("/channels", limit=5)["items"]] or ["c1"],
     }
 
@@ -71,6 +73,15 @@ def _hold(shop: Shop) -> str:
         earn.award(work, account, [grant], About("award", "some", work.now, "test"))
         held = spend.hold(work, account, 5, work.now + timedelta(days=1), About("hold", "some hold", work.now, "test"))
         return f"h_{held.id}"
+
+
+def _redemption(shop: Shop) -> str:
+    """A reward that this customer has redeemed."""
+    with shop.work() as work:
+        reward = reward_desk.keep(work, Draft("杯子", points=10), "boss")
+        reward_desk.move(reward, "go")
+        row = rewards.redeem(work, [1], [accounts.open_account(work, 1)], reward.id, f"some {reward.id}")
+        return f"rd_{row.id}"
 
 
 def test_no_fitting_request_breaks_the_server_or_the_schema(busy_shop: Shop) -> None:
