@@ -60,7 +60,7 @@ NO_SIGNATURE = Kind(
     "no-valid-signature",
     401,
     "The message is not signed as it should be",
-    "Sign it as Standard Webhooks says, with the secret of this door; see detail. It may also be shut, or not be there.",
+    "Sign it as Standard Webhooks says, with this door's secret; see detail. It may also be shut, or not be there.",
 )
 NO_SCOPE = Kind("missing-scope", 403, "The key lacks the scope", "Ask for a key with the scope that detail names.")
 FORBIDDEN = Kind("not-yours-to-decide", 403, "Not yours to do", "See detail; somebody else has to do it.")
