@@ -19,6 +19,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "hold": (N_("预留"), "lock"),
     "capture": (N_("用掉预留的"), "gift"),
     "release": (N_("放回预留的"), "unlock"),
+    "settle": (N_("用自己的积分还了欠的"), "arrow-left-right"),
     "give_back": (N_("退回花掉的"), "arrow-counterclockwise"),
     "claw": (N_("退款收回"), "arrow-counterclockwise"),
     "transfer": (N_("转赠"), "arrow-left-right"),

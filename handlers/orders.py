@@ -14,7 +14,7 @@ from sqlalchemy import select
 from insight import segments
 from loyalty import accounts, campaigns, order_points, tiers
 from loyalty.earning import ONE
-from loyalty.ledger import bulk
+from loyalty.ledger import bulk, spend
 from loyalty.order_points import Paid, Returned
 from loyalty.tiers import Level
 from people import joining, orders, persons, refund_matching
@@ -75,6 +75,9 @@ def _earn(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]])
     paid = [replace(_paid(one, own[anchor], meant[head], level), person=whole.get(head, ()))
             for (_, one, (head, anchor)), level in zip(in_time, levels, strict=True)]  # fmt: skip
     points = order_points.earn(work, paid)
+    joined = {one for some in whole.values() if len(some) > 1 for one in some}
+    for together in accounts.owing_together(work.db, joined) if joined else ():
+        spend.settle(work, together)
     orders.tell(work, [_bought(one, whose, points) for _, one, whose in in_time])
     return points
 

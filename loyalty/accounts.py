@@ -7,12 +7,12 @@ anchors of a person are, ``people.persons.anchors`` says.
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from loyalty.ledger import book, standing
 from loyalty.ledger.standing import Standing
-from storage.tables import PointsAccount
+from storage.tables import Person, PointsAccount
 from storage.work import Work
 
 
@@ -30,6 +30,18 @@ def _whose(db: Session, person_ids: Sequence[int]) -> Mapping[int, int]:
     """The person of each account."""
     own = select(PointsAccount.id, PointsAccount.person_id).where(PointsAccount.person_id.in_(person_ids))
     return {account_id: person_id or 0 for account_id, person_id in db.execute(own.order_by(PointsAccount.id))}
+
+
+def owing_together(db: Session, account_ids: Collection[int]) -> list[list[int]]:
+    """All accounts of each person who has one of these, several in all, and owes by one of them."""
+    head = func.coalesce(Person.merged_into, Person.id)
+    theirs = select(head).join(PointsAccount, PointsAccount.person_id == Person.id)
+    heads = set(db.scalars(theirs.where(PointsAccount.id.in_(account_ids))))
+    own = select(head, PointsAccount.id, PointsAccount.debt).join(PointsAccount, PointsAccount.person_id == Person.id)
+    found: dict[int, list[tuple[int, int]]] = {}
+    for person, account_id, debt in db.execute(own.where(or_(Person.id.in_(heads), Person.merged_into.in_(heads)))):
+        found.setdefault(person, []).append((account_id, debt))
+    return [sorted(one for one, _ in some) for some in found.values() if len(some) > 1 and any(d for _, d in some)]
 
 
 def open_account(work: Work, person_id: int) -> int:

@@ -258,7 +258,7 @@ def _last(db: Session, account_ids: Sequence[int], at: datetime) -> TierChange |
 
 
 def _holders(db: Session, ids: Sequence[int]) -> Sequence[int]:
-    """The accounts of a person by which a tier was ever held: what changes is written for each, or one would keep it."""
+    """The accounts of a person by which a tier was ever held: a change is written for each, or one would keep it."""
     own = select(TierChange.account_id).where(TierChange.account_id.in_(ids)).distinct()
     return db.scalars(own.order_by(TierChange.account_id)).all() or ids[:1]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from loyalty.ledger import daily, proof, seals, sweeps
+from loyalty import accounts
+from loyalty.ledger import daily, proof, seals, spend, sweeps
 from loyalty.ledger.proof import Proof
 from loyalty.ledger.sweeps import Allows
 from people import alarms
@@ -40,6 +41,8 @@ def sweep(engine: Engine, work: MakeWork, stopping: Stopping, may_die: Allows = 
             break
         for first in range(0, len(ids), TOGETHER):
             with transaction(engine) as db:
+                for together in accounts.owing_together(db, ids[first : first + TOGETHER]):
+                    spend.settle(work(db), together)
                 for account_id in ids[first : first + TOGETHER]:
                     count += bool(sweeps.sweep(work(db), account_id, may_die))
             if stopping():

@@ -117,7 +117,19 @@ def _died(db: Session, earned_by: int) -> dict[int, int]:
         .where(PointsLot.txn_id == earned_by, PointsEntry.bucket == EXPIRED)
         .group_by(PointsEntry.lot_id)
     )
-    return {lot_id: int(n) for lot_id, n in db.execute(own)}
+    died = {lot_id: int(n) for lot_id, n in db.execute(own)}
+    again = _given_again(db, list(died))
+    for lot_id in died:
+        back = min(again, died[lot_id])
+        died[lot_id], again = died[lot_id] - back, again - back
+    return died
+
+
+def _given_again(db: Session, lot_ids: Sequence[int]) -> int:
+    """What was given again (补发) of the losses in which these lots had a part: that is not lost to the customer."""
+    losses = select(PointsEntry.txn_id).where(PointsEntry.lot_id.in_(lot_ids), PointsEntry.bucket == EXPIRED)
+    own = select(func.coalesce(func.sum(PointsLot.issued), 0)).join(PointsTxn, PointsTxn.id == PointsLot.txn_id)
+    return int(db.scalar(own.where(PointsTxn.kind == "reissue", PointsTxn.reverses.in_(losses))) or 0)
 
 
 def _others(draft: Draft, ids: Sequence[int], left: int) -> int:

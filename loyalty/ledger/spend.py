@@ -17,7 +17,7 @@ from loyalty import takeover
 from loyalty.ledger import book
 from loyalty.ledger.book import AVAILABLE, DONATED, EXPIRED, HELD, REDEEMED, TRANSIT, About, Accounts, Draft
 from loyalty.ledger.lots import Left, NotEnough, anything, take
-from storage.tables import PointsEntry, PointsHold, PointsLot, PointsTxn
+from storage.tables import PointsAccount, PointsEntry, PointsHold, PointsLot, PointsTxn
 from storage.work import Work
 
 Fits = Callable[[Left], bool]
@@ -214,6 +214,24 @@ def _returned(db: Session, spent_txn: int) -> dict[int, int]:
     for lot_id, amount in db.execute(own):
         found[lot_id] = found.get(lot_id, 0) - amount
     return found
+
+
+# --- among one's own -------------------------------------------------------------------------------------------------
+
+
+def settle(work: Work, accounts: Sequence[int]) -> PointsTxn | None:
+    """Let what stands in one account of a person pay what another of theirs owes; None where there is nothing to pay.
+
+    Without it points would die beside a debt that they could have paid.
+    """
+    ids = book.several(accounts)
+    own = select(PointsAccount.version).where(PointsAccount.id == ids[0]).with_for_update()
+    about = About("settle", f"settle:{ids[0]}:{work.db.scalar(own)}", work.now, "clock")
+    draft = book.begin(work, about, *ids)
+    if isinstance(draft, PointsTxn):
+        return None
+    draft.settle(ids)
+    return book.write(draft) if draft.entries else None
 
 
 # --- to somebody else ------------------------------------------------------------------------------------------------

@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import Engine, select
 
 from handlers import orders as road
-from loyalty import programme, tiers
-from loyalty.ledger import bulk, proof, spend
+from loyalty import accounts, deeds, programme, tiers
+from loyalty.ledger import bulk, earn, proof, spend
 from loyalty.ledger.book import About
+from loyalty.ledger.earn import Grant
 from loyalty.ledger.standing import Standing, standing
-from people import joining, orders, refund_matching
+from people import joining, orders, persons, refund_matching
 from storage.database import open_engine, transaction
 from storage.tables import Campaign, Interaction, OrderLine, OrderSource, PointsAccount, PointsTxn, Refund, ShopOrder
 from storage.tables.orders import reference
@@ -342,3 +343,42 @@ def test_a_rule_is_not_asked_about_refunds_that_wait_for_an_order_of_their_own(t
     assert [points for _, points in found] == [None]
     till.sell({"order_no": "NEW", "amount": "50.00"})
     assert {one.order_no: one.refunded for one in till.rows(ShopOrder)} == {"OLD": 0, "NEW": 5000}
+
+
+def test_what_one_account_of_a_person_owes_is_paid_from_another_before_those_points_die(till: Till) -> None:
+    with till.work() as work:
+        programme.decide(work, {"pending_days": 0}, NOON, "boss")
+    till.now += timedelta(days=1)
+    day = "2026-11-03T10:00:00+08:00"
+    till.sell({"order_no": "A1", "paid_at": day})
+    with till.work() as work:
+        spend.redeem(work, till.account(), 100, About("redeem", "s", till.now, "till"))
+    till.refund({"refund_no": "R1", "order_no": "A1", "amount": "100.00", "refunded_at": day})
+    with till.work() as work:
+        place = joining.person_by(work, "external_userid", "wm1", verified=True, source="t", at=till.now)
+        assert place is not None
+        joining.learn(work, place[1], [joining.Given("app:user", "u1")], source="t")
+        other = joining.person_by(work, "app:user", "u1", verified=True, source="t", at=till.now)
+    assert other is not None
+    till.sell({"order_no": "B1", "amount": "130.00", "paid_at": day, "identity": {"type": "app:user", "value": "u1"}})
+    with till.work() as work:
+        own = accounts.by_person(work.db, persons.anchors(work.db, place[0]))
+        debts = {one.debt for one in work.db.scalars(select(PointsAccount).where(PointsAccount.id.in_(own.values())))}
+        assert debts == {0}
+        assert standing(work.db, list(own.values()), till.now).available == 30
+
+
+def test_points_given_again_after_they_were_lost_are_taken_back_with_the_order(till: Till) -> None:
+    with till.work() as work:
+        programme.decide(work, {"pending_days": 0}, NOON, "boss")
+    till.now += timedelta(days=1)
+    day = "2026-11-03T10:00:00+08:00"
+    till.sell({"order_no": "A1", "paid_at": day})
+    own = till.account()
+    with till.work() as work:
+        lost = deeds.clear(work, own, About("clear", "c", till.now, "boss"))
+        assert lost is not None
+        grant = Grant(100, till.now, None, "reissue")
+        earn.reissue(work, own, grant, lost.id, About("reissue", "r", till.now, "boss", reverses=lost.id))
+    till.refund({"refund_no": "R1", "order_no": "A1", "amount": "100.00", "refunded_at": day})
+    assert (till.points().available, till.points().debt) == (0, 0)
