@@ -74,7 +74,7 @@ def of(work: Work, visitor: Visitor, person: Person) -> dict[str, Any]:
 
 
 def points_of(work: Work, person: Person) -> dict[str, Any]:
-    """What they have in points, what ends next, which level, what waits for their word, and the address of their page."""
+    """What they have in points, what ends next, which level, what waits for their word, the address of their page."""
     anchors = persons.anchors(work.db, person.id)
     standing = accounts.standing_of(work.db, anchors, work.now)
     sure = sorted(joining.confirmed(work.db, own_pages.anchor_of(work.db, person)))
