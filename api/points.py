@@ -15,7 +15,7 @@ from api.operations import Call, Reply
 from api.problems import CONFLICT, HOLD_SETTLED, IN_DEBT, NOT_CONFIRMED, NOT_ENOUGH, Problem, invalid, not_found
 from api.rewards import RedemptionShape, number_of, row_named, shape_of
 from api.shapes import Asked, Line, Paged, Shape, example, optional
-from loyalty import accounts, reward_desk, rewards
+from loyalty import accounts, programme, reward_desk, rewards
 from loyalty.ledger import history, spend
 from loyalty.ledger.book import About
 from loyalty.ledger.history import Happening
@@ -27,8 +27,6 @@ from storage.tables.orders import reference
 from storage.work import Work
 
 MOST = 100_000_000
-GRACE = timedelta(days=3)
-"""So long points live on that come back from a hold after their end."""
 USUAL, LONGEST = timedelta(hours=24), timedelta(days=30)
 CustomerId = Annotated[Line, Field(min_length=1, max_length=64, examples=["p_17"])]
 Points = Annotated[int, Field(ge=1, le=MOST)]
@@ -318,9 +316,9 @@ def _settle(call: Call, kind: str, hold_id: str, points: int | None) -> Reply:
                 raise Problem(CONFLICT, "the hold is that of a redemption: it is settled at the counter")
             about = _about(call, work, kind)
             if kind == "release":
-                spend.release(work, row.id, about, GRACE)
+                spend.release(work, row.id, about, programme.release_grace(work))
             else:
-                spend.capture(work, row.id, points, about, GRACE)
+                spend.capture(work, row.id, points, about, programme.release_grace(work))
             work.db.refresh(row)
             call.note(work, f"points.{kind}", hold_id, {"points": points})
             return call.keep(work, Reply(200, _hold(work.db, row, row.amount if points is None else points)))

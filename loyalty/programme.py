@@ -5,7 +5,7 @@ What an order earned is worked out by the version of its day, and so is what a r
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -98,6 +98,11 @@ def rules_at(work: Work, at: datetime) -> Rules:
     """The version that held at a moment."""
     versions = work.found("points rules", lambda: _versions(work.db))
     return next((one for since, one in versions if since <= at), FIRST)
+
+
+def release_grace(work: Work) -> timedelta:
+    """How long points live on that come back from a hold after their end, by the rules of now."""
+    return timedelta(days=rules_at(work, work.now).programme.release_grace_days)
 
 
 def _versions(db: Session) -> list[tuple[datetime, Rules]]:

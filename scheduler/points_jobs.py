@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from loyalty import accounts
+from loyalty import accounts, programme
 from loyalty.ledger import daily, proof, seals, spend, sweeps
 from loyalty.ledger.proof import Proof
 from loyalty.ledger.sweeps import Allows
@@ -23,8 +22,6 @@ PORTION = 1_000
 """So many accounts are looked up at once."""
 TOGETHER = 20
 """So many are brought to the present in one transaction, so that a till never waits long for one of them."""
-GRACE = timedelta(days=3)
-"""So long points live on that come back from a hold after their end."""
 ALARM = "points"
 
 MakeWork = Callable[[Session], Work]
@@ -59,7 +56,8 @@ def let_go(engine: Engine, work: MakeWork, stopping: Stopping) -> int:
             ids = sweeps.undecided(db, work(db).now, PORTION)
         for hold_id in ids:
             with transaction(engine) as db:
-                sweeps.let_go(work(db), hold_id, GRACE)
+                own = work(db)
+                sweeps.let_go(own, hold_id, programme.release_grace(own))
         count += len(ids)
         if len(ids) < PORTION:
             break
