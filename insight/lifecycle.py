@@ -319,6 +319,6 @@ def changes(
 
 def spread(db: Session, *where: ColumnElement[bool]) -> dict[str, int]:
     """How many people are at each stage, all of them named; under no name those of whom nothing was said yet."""
-    counted = select(Person.life_cycle, func.count()).where(*where).group_by(Person.life_cycle)
+    counted = select(Person.life_cycle, func.count()).where(is_head(), *where).group_by(Person.life_cycle)
     found = {stage or "": number for stage, number in db.execute(counted)}
     return {stage: found.get(stage, 0) for stage in (*LIFE, "")}

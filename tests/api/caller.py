@@ -20,7 +20,7 @@ Json = dict[str, Any]
 def make_key(shop: Shop, *scopes: str, name: str = "pos", **more: Any) -> tuple[ApiKey, str]:
     """A key with these scopes, as an admin would make it."""
     with shop.work() as work:
-        return api_keys.create(work, name, scopes or ("all",), "boss", **more)
+        return api_keys.create(work, name, scopes or ("all",), "command line", **more)
 
 
 class Caller:

@@ -25,11 +25,11 @@ def test_a_journey_is_written_published_and_fits_the_phone_in_both_languages(pag
         if place is not None:
             page.get_by_label("加在哪里").select_option(place)
         page.get_by_role("button", name="加一步").click()
-        expect(page.locator(".step-card details[open] summary")).to_be_focused()
+        expect(page.locator(".step-card > details[open] > summary").first).to_be_focused()
     assert page.locator(".step-brief").all_inner_texts() == ["给成员记待办", "等一段时间：3 天 10:00", "对客户说"]
     page.get_by_role("button", name="去掉这一步").first.click()
     page.locator(".step-card summary").nth(1).click()
-    page.get_by_label("说什么").fill("你好 {name}")
+    page.get_by_label("说什么", exact=True).fill("你好 {name}")
     expect(page.locator("#phone .bubble")).to_have_text("你好 小雨")
     assert page.evaluate(WIDER) == 0
     page.get_by_role("button", name="存为草稿").click()

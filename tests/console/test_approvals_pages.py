@@ -168,5 +168,5 @@ def test_the_limits_change_by_others_words_only(fresh: Counter) -> None:
     boss.post("/approvals/limits", {"do": "staff", "staff": "13800001001\n\n"})
     asked = give(boss, fresh, 1_000)
     assert asked is not None
-    assert "自己的员工" in fresh.visitor("wangwu").get(f"/approvals/{asked.id}").text
+    assert "自己人" in fresh.visitor("wangwu").get(f"/approvals/{asked.id}").text
     assert fresh.visitor("wangwu").get("/approvals/limits").status_code == 404
