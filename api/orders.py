@@ -6,7 +6,6 @@ from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, WithJsonSchema
-from sqlalchemy.exc import DBAPIError
 
 from api import here
 from api.operations import Call, Reply
@@ -15,7 +14,7 @@ from handlers import behaviour as roads_elsewhere
 from handlers import orders as road
 from people import behaviour, orders
 from people.orders import Bad
-from storage.database import is_crossed
+from storage.database import past_crossings
 
 MOST = 1000
 T = TypeVar("T")
@@ -109,7 +108,7 @@ def _batch(
     call: Call,
     told: list[Any],
     read: Callable[[Any, datetime, ZoneInfo], T],
-    take: Callable[[Any, Mapping[int, T]], road.Taken | roads_elsewhere.Taken],
+    take: Callable[[Any, Mapping[int, T]], road.Taken],
 ) -> Reply:
     good, bad = dict[int, T](), dict[int, str]()
     for number, one in enumerate(told):
@@ -117,22 +116,12 @@ def _batch(
             good[number] = read(one, here.now(), here.zone())
         except Bad as error:
             bad[number] = str(error)
-    for turn in range(CROSSINGS):
-        try:
-            return _taken(call, take, good, bad)
-        except DBAPIError as error:
-            if not is_crossed(error) or turn == CROSSINGS - 1:
-                raise
-    raise AssertionError("a batch is taken, or refused")
-
-
-CROSSINGS = 3
-"""So often a batch is tried that others and we waited for each other over."""
+    return past_crossings(lambda: _taken(call, take, good, bad))
 
 
 def _taken(
     call: Call,
-    take: Callable[[Any, Mapping[int, T]], road.Taken | roads_elsewhere.Taken],
+    take: Callable[[Any, Mapping[int, T]], road.Taken],
     good: Mapping[int, T],
     bad: Mapping[int, str],
 ) -> Reply:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError
 from tqdm import tqdm
 
 from bot.listings import Listing
@@ -24,13 +23,11 @@ from handlers.order_files import ORDER, REFUND, OrderFile, Read
 from handlers.row_files import Shape
 from people import guards, orders
 from people.orders import GivenOrder, GivenRefund
-from storage.database import is_crossed, open_engine, transaction, utc_now
+from storage.database import open_engine, past_crossings, transaction, utc_now
 from storage.tables import Refund, ShopOrder
 from storage.work import Work
 
 PORTION = 500
-CROSSINGS = 5
-"""So often a portion is tried that others and we waited for each other over."""
 LONG_AGO = datetime(1900, 1, 1, tzinfo=UTC)
 
 
@@ -148,13 +145,7 @@ def _take(job: Job, kind: str, refused: Listing, counts: Counter[str]) -> None:
 
 
 def _keep(job: Job, kind: str, good: Mapping[int, GivenOrder | GivenRefund]) -> road.Taken:
-    for turn in range(1, CROSSINGS + 1):
-        try:
-            return _keep_once(job, kind, good)
-        except DBAPIError as error:
-            if not is_crossed(error) or turn == CROSSINGS:
-                raise
-    raise AssertionError("unreachable")
+    return past_crossings(lambda: _keep_once(job, kind, good))
 
 
 def _keep_once(job: Job, kind: str, good: Mapping[int, GivenOrder | GivenRefund]) -> road.Taken:

@@ -20,8 +20,8 @@ from tqdm import tqdm
 from bot.listings import Listing
 from bot.settings import Settings
 from handlers import behaviour, customer_rows, event_rows, points_rows
-from handlers.behaviour import Taken
 from handlers.customer_rows import Storm
+from handlers.orders import Taken
 from handlers.row_files import Row, RowFile, Shape
 from people.orders import Bad
 from storage import audit

@@ -15,6 +15,7 @@ from console.words import _, said
 from handlers import orders as road
 from handlers.orders import NotYours
 from loyalty import order_points
+from loyalty.earning import by_line
 from people import order_lists, orders, persons
 from people.order_lists import Asked
 from people.orders import Bad
@@ -56,14 +57,16 @@ def show(order_id: int) -> str:
             here.not_here(f"order:{order_id}")
         order, person = found
         name = reference("order", order.source, order.order_no)
+        award = order_points.award_of(db, name)
         return render_template(
             "orders/show.html",
             order=order,
             person=person,
-            lines=orders.lines_of(db, order.id),
+            lines=(lines := orders.lines_of(db, order.id)),
+            shares=by_line([one.amount for one in lines], int(award.result["points"]) if award else 0),
             refunds=order_lists.refunds_of(db, order.id),
             moves=order_points.moves_of(db, name),
-            award=order_points.award_of(db, name),
+            award=award,
             names=rep_names(db, here.sight(db), [one for one in (order.staff, order.claimed_by) if one]),
             yuan=orders.yuan,
             earned=order_words.earned,

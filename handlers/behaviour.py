@@ -1,22 +1,13 @@
 """The road of what people did elsewhere: told once in their story, and rewarded if the shop's rules say so."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from handlers.orders import Taken
 from loyalty import acts
 from loyalty.programme import REVIEW
 from people import joining, persons
 from people.behaviour import GivenEvent
 from storage.work import Work
-
-
-@dataclass
-class Taken:
-    """What became of a batch, by places in it."""
-
-    accepted: list[int] = field(default_factory=list)
-    duplicate: list[int] = field(default_factory=list)
-    rejected: dict[int, str] = field(default_factory=dict)
 
 
 def take_events(work: Work, given: Mapping[int, GivenEvent]) -> Taken:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from handlers.behaviour import Taken
+from handlers.orders import Taken
 from people import birthdays, guards, identities, joining, orders, persons
 from people.joining import Given
 from people.orders import Bad

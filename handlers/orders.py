@@ -71,8 +71,9 @@ def _earn(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]])
     """Let orders earn in the order they were paid, and tell of them."""
     own = bulk.open_accounts(work, {anchor for _, _, (_, anchor) in bought})
     in_time = sorted(bought, key=lambda one: (one[1].paid_at, one[0]))
-    meant, levels, whole = _meant(work, in_time), _levels(work, in_time), _whole(work, in_time)
-    paid = [replace(_paid(one, own[anchor], meant[head], level), person=whole.get(head, ()))
+    meant, whole = _meant(work, in_time), _whole(work, in_time)
+    levels = tiers.levels_at(work.db, [(whole[head], one.paid_at) for _, one, (head, _) in in_time])
+    paid = [replace(_paid(one, own[anchor], meant[head], level), person=whole[head])
             for (_, one, (head, anchor)), level in zip(in_time, levels, strict=True)]  # fmt: skip
     points = order_points.earn(work, paid)
     joined = {one for some in whole.values() if len(some) > 1 for one in some}
@@ -100,16 +101,6 @@ def _whole(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]
     anchors = persons.anchors_of(work.db, {head for _, _, (head, _) in bought})
     known = accounts.by_person(work.db, {one for some in anchors.values() for one in some})
     return {head: tuple(known[one] for one in some if one in known) for head, some in anchors.items()}
-
-
-def _levels(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]]) -> list[Level]:
-    """The level that held when each of these was paid; all accounts of a person count together."""
-    if not tiers.multiplies(work.db):
-        return [tiers.scheme(work.db).levels[0]] * len(bought)
-    anchors = persons.anchors_of(work.db, {head for _, _, (head, _) in bought})
-    known = accounts.by_person(work.db, {one for some in anchors.values() for one in some})
-    own = {head: [known[one] for one in some if one in known] for head, some in anchors.items()}
-    return tiers.levels_at(work.db, [(own[head], one.paid_at) for _, one, (head, _) in bought])
 
 
 def _paid(one: GivenOrder, account_id: int, meant: frozenset[int], level: Level) -> Paid:

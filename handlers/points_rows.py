@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from handlers.behaviour import Taken
 from handlers.event_rows import who_of
+from handlers.orders import Taken
 from loyalty import approvals, programme, takeover
 from loyalty.approvals import Asked
 from loyalty.authority import KEY, Hand

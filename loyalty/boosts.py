@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from loyalty.earning import Boost, Earned
 from loyalty.ledger import bulk
@@ -77,11 +76,6 @@ class Waiting:
         for one in self.rows:
             if points := earned.by_campaign.get(-one.id, 0):
                 one.used_at, one.used_by, one.points = work.now, reference, points
-
-
-def some(db: Session) -> bool:
-    """Whether anybody has one that waits."""
-    return db.scalar(select(PointsBoost.id).where(PointsBoost.used_at.is_(None)).limit(1)) is not None
 
 
 def of_accounts(work: Work, account_ids: Sequence[int]) -> Sequence[PointsBoost]:

@@ -312,11 +312,6 @@ def _newest(changes: Sequence[TierChange], moment: datetime) -> TierChange | Non
     return next((one for one in reversed(changes) if one.at <= moment), None)
 
 
-def multiplies(db: Session) -> bool:
-    """Whether any tier makes orders earn more."""
-    return any(one.factor != ONE for one in scheme(db).levels)
-
-
 def history(db: Session, account_ids: Sequence[int]) -> Sequence[TierChange]:
     """Every change, the newest first; what was written for several accounts of a person once."""
     own = select(TierChange).where(TierChange.account_id.in_(account_ids))

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     ARRAY,
@@ -50,6 +50,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 Clock = Callable[[], datetime]
+Made = TypeVar("Made")
 
 PATIENCE_SECONDS = 8.0
 """How long a writer waits for SQLite's one write lock before it gives up."""
@@ -394,6 +395,17 @@ def is_crossed(error: BaseException) -> bool:
     To be tried again, and whoever shared the transaction may well not need the same: each of them alone.
     """
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in CROSSED
+
+
+def past_crossings(do: Callable[[], Made], turns: int = 5) -> Made:
+    """Do it, a whole transaction, again when others and we waited for each other; the last time the error stands."""
+    for _ in range(turns - 1):
+        try:
+            return do()
+        except DBAPIError as error:
+            if not is_crossed(error):
+                raise
+    return do()
 
 
 def durability(engine: Engine) -> tuple[str, bool]:
