@@ -27,6 +27,8 @@ from console import (
     customers,
     day,
     doors,
+    gifts,
+    group_buys,
     handover,
     headers,
     holdout,
@@ -40,7 +42,11 @@ from console import (
     operations,
     orders,
     outside,
+    own_door,
+    own_gifts,
+    own_groups,
     own_page,
+    own_rewards,
     person,
     planned,
     points,
@@ -60,6 +66,7 @@ from console import (
     tiers,
     today,
     tracked,
+    unusual,
     words,
 )
 
@@ -73,6 +80,7 @@ PAGES = (
     joined.pages,
     tasks.pages,
     orders.pages,
+    unusual.pages,
     campaigns.pages,
     bulk.pages,
     handover.pages,
@@ -99,6 +107,8 @@ PAGES = (
     points.pages,
     liability.pages,
     rewards.pages,
+    gifts.pages,
+    group_buys.pages,
     counter.pages,
     holdout.pages,
     operations.pages,
@@ -108,6 +118,10 @@ PAGES = (
     materials.pages,
     tracked.pages,
     own_page.pages,
+    own_door.pages,
+    own_rewards.pages,
+    own_gifts.pages,
+    own_groups.pages,
 )
 
 

@@ -12,18 +12,19 @@ from flask import Blueprint, render_template, request
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from console import approval_words, here
+from console import approval_words, here, known
 from console.doors import guarded
 from console.layout import back_to, say
+from console.shown import exact
 from console.words import _
 from insight import segments
 from loyalty import approvals, authority
 from loyalty.approvals import Asked, CannotDo
 from loyalty.authority import Hand
-from loyalty.deeds import DEEDS
+from loyalty.deeds import DEEDS, look_rules
 from loyalty.ledger import standing
 from loyalty.ledger.book import Conflict
-from people import access, persons
+from people import access, insiders, persons
 from storage.tables import Approval, ApprovalLine, Member, Person, PointsAccount, Segment
 from storage.work import Work
 
@@ -117,7 +118,7 @@ def show(approval_id: int) -> str:
             said=said,
             names=_members(db, [approval.hand, *(one.hand for one in said)]),
             top=top,
-            people=_people(db, [account for account, _n in top]),
+            people=known.whose(db, here.sight(db), [account for account, _n in top]),
             now=_now(db, approval) if still else None,
             progress=_progress(db, approval),
             may_decide=still and not mine and here.may("decide_points") and not _said_yes(said),
@@ -126,6 +127,7 @@ def show(approval_id: int) -> str:
             may_undo=_may_undo(approval),
             sure=request.args.get("sure", ""),
             limits=_limits_told(approval),
+            rules=DEEDS[approval.kind].look is look_rules,
             exactly=json.dumps(approval.payload.get("definition", approval.payload), ensure_ascii=False, indent=2),
         )
 
@@ -160,24 +162,13 @@ def _progress(db: Session, approval: Approval) -> tuple[int, int] | None:
     return sum(counts.values()) - counts.get(approvals.WAITING, 0), sum(counts.values())
 
 
-def _people(db: Session, accounts: Sequence[int]) -> dict[int, tuple[str, str]]:
-    """Whose these accounts are: name and address of the page; nobody out of sight is in it."""
-    head = func.coalesce(Person.merged_into, Person.id)
-    own = select(PointsAccount.id, head).join(Person, Person.id == PointsAccount.person_id)
-    heads = dict(db.execute(own.where(PointsAccount.id.in_(accounts))).all())
-    seen = select(Person.id, Person.name).where(Person.id.in_(set(heads.values())), here.sight(db).people())
-    names = dict(db.execute(seen).all())
-    return {
-        account: (names[person] or persons.public_id(person), persons.public_id(person))
-        for account, person in heads.items()
-        if person in names
-    }
+def _limits_told(approval: Approval) -> list[tuple[str, str]]:
+    words = approval_words.TOLD.get(approval.kind, {})
+    return [(words[name], _value(value)) for name, value in approval.payload.items() if name in words]
 
 
-def _limits_told(approval: Approval) -> list[tuple[str, int]]:
-    if approval.kind != "authority":
-        return []
-    return [(LIMIT_WORDS[name], value) for name, value in approval.payload.items()]
+def _value(value: int) -> str:
+    return (_("是") if value else _("否")) if isinstance(value, bool) else exact(value)
 
 
 # --- deciding --------------------------------------------------------------------------------------------------------
@@ -267,7 +258,7 @@ def _asked(work: Work, person: Person, form: Mapping[str, str]) -> Asked:
     points = -points if form["kind"] == "down" else points
     payload = {"account_ids": accounts, "points": points}
     if points > 0:
-        payload["expires_at"] = approvals.usual_end(work)
+        payload |= approvals.usual_life(work)
     return Asked(kind, payload, form["reason"], _once(form))
 
 
@@ -350,7 +341,7 @@ def _many_asked(work: Work, form: Mapping[str, str]) -> Asked:
         return Asked("bulk_clear", {"announced": _announced(form)}, form["reason"], once, lines)
     points = _whole(form["points"])
     lines = [(one, points) for one in approvals.accounts_of(work, people)]
-    return Asked("bulk_award", {"expires_at": approvals.usual_end(work)}, form["reason"], once, lines)
+    return Asked("bulk_award", approvals.usual_life(work), form["reason"], once, lines)
 
 
 def _announced(form: Mapping[str, str]) -> str:
@@ -380,7 +371,7 @@ def undo(approval_id: int) -> Any:
         with here.working() as work:
             before = _own(work.db, approval_id)
             lines = approvals.undo_of(work.db, approval_id)
-            payload = {"batch": approval_id, "expires_at": approvals.usual_end(work)}
+            payload = {"batch": approval_id, **approvals.usual_life(work)}
             reason = _("撤回：%(why)s", why=before.reason)[: approvals.LONGEST_REASON]
             approval = approvals.submit(
                 work, Asked("bulk_undo", payload, reason, f"undo:{approvals.chance()}", lines), me()
@@ -412,7 +403,7 @@ def _limits(db: Session, typed: Mapping[str, str], error: str = "") -> str:
         words=LIMIT_WORDS,
         values={name: typed.get(name, str(getattr(own, name))) for name in LIMIT_WORDS},
         reason=typed.get("reason", ""),
-        staff="\n".join(approvals.staff(db)),
+        staff="\n".join(insiders.known(db)),
         error=error,
     )
 
@@ -423,8 +414,8 @@ def set_limits() -> Any:
     """Ask for other limits: two others have to agree. Our own people's numbers are kept at once."""
     if request.form.get("do") == "staff":
         with here.working() as work:
-            approvals.set_staff(work, request.form.get("staff", "").splitlines(), by=here.viewer().userid)
-            here.note(work, "points.staff", details={"known": len(approvals.staff(work.db))})
+            insiders.tell(work, request.form.get("staff", "").splitlines(), by=here.viewer().userid)
+            here.note(work, "points.staff", details={"known": len(insiders.known(work.db))})
         say(_("已保存"))
         return back_to("approvals.limits")
     typed = {name: request.form.get(name, "").strip() for name in (*LIMIT_WORDS, "reason")}

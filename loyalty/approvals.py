@@ -11,7 +11,7 @@ what has waited long enough, works off the lines of what is done to many, and te
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, insert, literal_column, or_, select
 from sqlalchemy.orm import Session
 
-from loyalty import authority, programme, tiers
+from loyalty import authority, group_buys, programme, tiers, transfers
 from loyalty.authority import DELAY, DRIFT, LIVES, PEOPLE, REP, WINDOW, Facts, Hand
 from loyalty.deeds import DEEDS, NOTHING, Look, look_rules
 from loyalty.ledger import book
@@ -27,14 +27,13 @@ from loyalty.ledger.book import digest
 from loyalty.ledger.earn import TooMuch
 from loyalty.ledger.lots import NotEnough
 from loyalty.ledger.spend import InDebt
-from storage import shop_settings
+from people import insiders
 from storage.database import insert_new
 from storage.tables import (
     Approval,
     ApprovalLine,
     ApprovalWord,
     Gate,
-    Identity,
     Person,
     PointsAccount,
     PointsLotNow,
@@ -52,9 +51,17 @@ MOST_POINTS = 10**8
 MOST_LINES = 1_000_000
 PORTION = 5_000
 LINES_A_TURN = 200
-STAFF = "points_staff"
 """The setting with phones and unionids of our own people."""
 STAFF_SHOWN = 20
+
+
+RULES: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
+    "policy": lambda payload: programme.Programme(**payload["definition"]),
+    "tiers": tiers.of,
+    "gifts": transfers.of,
+    "groups": group_buys.of,
+}
+"""Rules of the house, each read out of its payload; ``ValueError`` where it makes no sense."""
 
 
 class CannotDo(ValueError):
@@ -132,9 +139,9 @@ def _checked(asked: Asked) -> dict[str, Any]:
             authority.checked(payload)
         except authority.CannotSet:
             raise CannotDo("bad_limits") from None
-    if asked.kind in ("policy", "tiers"):
+    if asked.kind in RULES:
         try:
-            programme.Programme(**payload["definition"]) if asked.kind == "policy" else tiers.of(payload)
+            RULES[asked.kind](payload)
         except ValueError as error:
             raise CannotDo("bad_rules", why=str(error)[:500]) from None
     return payload
@@ -520,11 +527,16 @@ def undo_of(db: Session, batch_id: int) -> list[tuple[int, int]]:
 # --- whom it is about ------------------------------------------------------------------------------------------------
 
 
-def usual_end(work: Work) -> str | None:
-    """When points that are given now die (ISO 8601, UTC), as the shop's rules say; None: never."""
+def usual_life(work: Work) -> dict[str, Any]:
+    """When points that are given now die, as the shop's rules say, for a payload.
+
+    ``expires_at`` (ISO 8601, UTC; None: never) and, where they die of idleness, ``idle_months`` of it.
+    """
     rules = programme.rules_at(work, work.now).programme
-    ends = (rules.bonus_expiry or rules.expiry).ends(work.now, work.zone)
-    return ends.isoformat() if ends is not None else None
+    expiry = rules.bonus_expiry or rules.expiry
+    ends = expiry.ends(work.now, work.zone)
+    life = {"expires_at": ends.isoformat() if ends is not None else None}
+    return life if expiry.idle_months is None else {**life, "idle_months": expiry.idle_months}
 
 
 def own_accounts(work: Work, anchors: Sequence[int]) -> list[int]:
@@ -560,30 +572,14 @@ def accounts_with_points(db: Session, person_ids: Sequence[int], at: datetime) -
     return sorted(found)
 
 
-def staff(db: Session) -> list[str]:
-    """Phones and unionids of our own people, as the shop has told."""
-    return list(shop_settings.read(db, STAFF).get("known", []))
-
-
-def set_staff(work: Work, known: Iterable[str], *, by: str) -> None:
-    """Tell which they are."""
-    kept = list(dict.fromkeys(one.strip() for one in known if one.strip()))[:5000]
-    shop_settings.keep(work.db, STAFF, {"known": kept}, by=by, at=work.now)
-
-
 def staff_in(db: Session, approval: Approval) -> list[int]:
     """Accounts it is for that belong to our own people: the first twenty."""
-    known = staff(db)
+    known = insiders.known(db)
     if not known:
         return []
-    theirs = exists().where(
-        Identity.person_id == PointsAccount.person_id,
-        Identity.type.in_(("phone", "unionid")),
-        Identity.value.in_(known),
-    )
-    by_phone = exists().where(Person.id == PointsAccount.person_id, Person.phone.in_(known))
+    theirs = insiders.owns(PointsAccount.person_id, known)
     lines = select(ApprovalLine.account_id).where(ApprovalLine.approval_id == approval.id)
     single = [*approval.payload.get("account_ids", ()), approval.payload.get("receiver", 0)]
     about = or_(PointsAccount.id.in_(single), PointsAccount.id.in_(lines))
-    own = select(PointsAccount.id).where(about, or_(theirs, by_phone)).order_by(PointsAccount.id)
+    own = select(PointsAccount.id).where(about, theirs).order_by(PointsAccount.id)
     return list(db.scalars(own.limit(STAFF_SHOWN)))

@@ -1,10 +1,10 @@
-"""Jobs about orders: whether a source has fallen silent, and points for birthdays."""
+"""Jobs about orders: whether a source has fallen silent, who buys too often, and points for birthdays."""
 
 from typing import TYPE_CHECKING
 
 from loyalty import acts
 from loyalty.programme import BIRTHDAY
-from people import birthdays, freshness, persons
+from people import birthdays, freshness, persons, unusual
 from storage.database import reading, transaction
 
 if TYPE_CHECKING:
@@ -18,6 +18,13 @@ def watch_sources(hands: "Hands") -> str:
     with transaction(hands.engine) as db:
         looked, silent = freshness.look(hands.work(db, "watch order sources"))
     return f"sources: {looked}, silent: {silent}"
+
+
+def watch_buyers(hands: "Hands") -> str:
+    """Raise an alarm for customers who buy more often in a day, or in more stores, than one person does."""
+    with transaction(hands.engine) as db:
+        told = unusual.look(hands.work(db, "watch buyers"))
+    return f"unusual buyers: {told}"
 
 
 def give_birthday_points(hands: "Hands") -> str:

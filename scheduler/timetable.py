@@ -506,6 +506,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("watch for deletions", Every(timedelta(minutes=5)), watch_for_deletions),
     Job("read own sends", Every(timedelta(minutes=10)), read_own_sends),
     Job("watch order sources", Every(timedelta(minutes=5)), order_jobs.watch_sources),
+    Job("watch buyers", Every(timedelta(minutes=30)), order_jobs.watch_buyers),
     Job("give birthday points", Daily(time(9, 5)), order_jobs.give_birthday_points),
     Job("put labels", Daily(time(5, 10)), label_jobs.put_labels),
     Job("note notices", Every(timedelta(minutes=5)), notice_jobs.note_notices),

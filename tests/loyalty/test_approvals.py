@@ -1,23 +1,21 @@
 """What is done to points by hand waits for others' words, as grave as it is; nobody gets around that (I26)."""
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from loyalty import approvals, authority
 from loyalty.approvals import CannotDo
 from loyalty.authority import Facts, Hand, Limits
 from loyalty.deeds import campaign_facts
 from loyalty.ledger.book import Conflict
+from people import insiders
 from people.access import RIGHTS
-from soak import many
 from storage.tables import (
     Approval,
     ApprovalLine,
@@ -28,9 +26,8 @@ from storage.tables import (
     PointsRules,
     PointsTxn,
 )
-from tests import databases
 from tests.loyalty.desk import Desk
-from tests.opened import Kept
+from tests.machines import Ground, walk
 
 DAY = timedelta(hours=24)
 
@@ -392,8 +389,8 @@ def test_a_rep_gives_from_the_months_budget_and_nothing_else(desk: Desk) -> None
 def test_our_own_people_are_pointed_out(desk: Desk) -> None:
     with desk.work() as work:
         work.db.get_one(Person, work.db.get_one(PointsAccount, desk.books.people[0]).person_id).phone = "13800138001"
-        approvals.set_staff(work, ["13800138001", " ", "13800138001"], by="wang")
-        assert approvals.staff(work.db) == ["13800138001"]
+        insiders.tell(work, ["13800138001", " ", "13800138001"], by="wang")
+        assert insiders.known(work.db) == ["13800138001"]
     assert desk.ask("li", points=10).preview["staff"] == [desk.books.people[0]]
     assert desk.ask("li", points=10, to=1).preview["staff"] == []
 
@@ -659,29 +656,6 @@ SHOPS = (
 )
 
 
-def run(fresh: Any, quick: int, roles: dict[str, str]) -> None:
-    run_state_machine_as_test(
-        lambda: Approvals(fresh(), roles),
-        settings=settings(
-            max_examples=many(quick, 500),
-            stateful_step_count=30,
-            phases=(Phase.explicit, Phase.reuse, Phase.generate),
-            derandomize=not os.environ.get("SCRM_SOAK"),
-            deadline=None,
-        ),
-    )
-
-
 @pytest.mark.parametrize("roles", SHOPS, ids=["five", "three", "alone"])
-def test_i26_no_one_gets_around_the_second_person_on_sqlite(
-    tmp_path: Path, sqlite_template: Path, roles: dict[str, str]
-) -> None:
-    run(lambda: databases.fresh_sqlite(tmp_path, sqlite_template), 25, roles)
-
-
-def test_i26_no_one_gets_around_the_second_person_on_postgresql(postgres_url: str) -> None:
-    kept = Kept(postgres_url.rpartition("/")[2])
-    try:
-        run(kept.put_back, 3, SHOPS[0])
-    finally:
-        kept.close()
+def test_i26_no_one_gets_around_the_second_person(ground: Ground, roles: dict[str, str]) -> None:
+    walk(partial(Approvals, roles=roles), ground, sqlite=20, postgresql=1)
