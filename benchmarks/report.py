@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from bot.cli import table
+from bot.commands import table
 
 
 def percentile(values: Sequence[float], share: float) -> float:
