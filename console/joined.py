@@ -1,24 +1,39 @@
-"""Who is one person (身份合并): pairs that wait for somebody's word, parting again, and binding a till's member.
+"""Who is one person (身份合并): pairs that wait for somebody's word, parting again, what names nobody, and binding.
 
 Evidence joins people by itself (``people.joining``); what it may not decide alone is decided here, with a reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, render_template, request
 from sqlalchemy.orm import Session
 
-from console import here
+from console import here, known
 from console.doors import guarded
 from console.layout import back_to, say
 from console.pace import Pace
 from console.person import person_of
 from console.words import N_, _
-from people import binding, doubts, identities, joining, merging, persons, reviews
+from loyalty import accounts, tiers
+from people import (
+    binding,
+    blocking,
+    blocklist,
+    doubts,
+    guards,
+    identities,
+    joining,
+    merging,
+    persons,
+    reviews,
+)
+from people.blocking import Foreseen
 from people.reviews import NotOne, NotYours
-from storage.tables import Person, Review
+from storage import lists
+from storage.tables import BlockedValue, Person, Review
+from storage.work import Work
 
 pages = Blueprint("joined", __name__)
 
@@ -28,14 +43,19 @@ TRIES = Pace(20, timedelta(minutes=10))
 KIND_WORDS: Mapping[str, tuple[str, str, str]] = {
     doubts.PROPOSAL: (N_("可能是同一人"), "info", N_("有相同的线索，但还不足以自动合并")),
     doubts.CONFLICT: (N_("有矛盾"), "warn", N_("有相同的身份，也有说明不是同一人的身份")),
-    doubts.GUARD: (N_("需要两个人决定"), "bad", N_("证据足够，但两边都有积分或最近的订单：一人提出，另一人确认")),
+    doubts.GUARD: (N_("需要两个人决定"), "bad", N_("证据足够，但两边都有东西会合在一起：一人提出，另一人确认")),
 }
 REASON_WORDS: Mapping[str, str] = {
     "": N_("两边都出现过这个号码，至少一边没有核实，或隔了半年以上"),
     "two_unionids": N_("两边的 unionid 不同：微信里是两个人"),
     "too_many": N_("合起来同一种身份会太多"),
-    "guarded": N_("两边都有不少积分，或最近 30 天都有订单"),
+    "guarded": N_("事关积分、订单或等级"),
     "bound_twice": N_("两位成员把同一个号码绑给了不同的客户"),
+}
+STAKE_WORDS: Mapping[str, str] = {
+    guards.POINTS: N_("两边都有 1,000 以上的积分"),
+    guards.ORDERS: N_("最近 30 天两边都有订单"),
+    guards.TIERS: N_("两边的等级不同，合并后都按高的算"),
 }
 SOURCE_WORDS: Mapping[str, str] = {
     "wecom": N_("企业微信"),
@@ -87,11 +107,24 @@ def _listed(db: Session, errors: Mapping[int, str] | None = None) -> str:
         waiting=found,
         kinds=KIND_WORDS,
         reasons=REASON_WORDS,
+        stakes=STAKE_WORDS,
+        tiers=_tiers(db, found),
         known=reviews.about(db, found),
         following=following,
         errors=errors or {},
         me_acts=here.viewer().userid,
     )
+
+
+def _tiers(db: Session, found: Sequence[reviews.Waiting]) -> dict[int, str]:
+    """The tier that each of two has now, where their tiers are what is at stake."""
+    heads = {
+        one.id for pair in found if guards.TIERS in pair.review.why.get("stakes", ()) for one in (pair.one, pair.other)
+    }
+    anchors = persons.anchors_of(db, heads)
+    known_by = accounts.by_person(db, {one for some in anchors.values() for one in some})
+    own = {head: [known_by[one] for one in some if one in known_by] for head, some in anchors.items()}
+    return {head: tiers.at(db, some, here.now()).name for head, some in own.items() if some}
 
 
 @pages.post("/customers/same/<int:review_id>/join")
@@ -198,6 +231,142 @@ def _part(db: Session, person_id: str, anchor_id: str) -> tuple[Person | None, P
     anchor = db.get(Person, number) if number is not None else None
     inside = person is not None and anchor is not None and anchor.merged_into == person.id
     return person, anchor if inside else None
+
+
+# --- what names nobody -----------------------------------------------------------------------------------------------
+
+SHOWN, LINES = 20, 30
+"""So many of the people who would change are named, so many lines of history are shown."""
+
+
+@pages.get("/customers/blocked")
+@guarded("see_blocked")
+def blocked() -> str:
+    """The identities that the shop has blocked, or those that are out by rule; what was done to them lately."""
+    return _blocked_page()
+
+
+def _blocked_page(typed: Mapping[str, str] | None = None, error: str = "") -> str:
+    by_rule = request.args.get("by") == "rule"
+    with here.reading() as db:
+        shown, following = (
+            (blocking.crowded(db, limit=PAGE), None)
+            if by_rule
+            else blocking.listed(db, limit=PAGE, before=here.number(request.args.get("before")))
+        )
+        history, _older = lists.audit_rows(db, action="identity", limit=LINES)
+        return render_template(
+            "joined/blocked.html",
+            shown=shown,
+            following=following,
+            by_rule=by_rule,
+            history=history,
+            names=_names(db, {one.by for one in shown} | {one.actor for one in history}),
+            types=blocking.types(db),
+            typed=typed or {},
+            error=error,
+            actions=BLOCK_WORDS,
+        )
+
+
+BLOCK_WORDS: Mapping[str, tuple[str, str]] = {
+    "identity.block": (N_("停用了"), "warn"),
+    "identity.unblock": (N_("恢复了"), "good"),
+}
+
+
+def _names(db: Session, userids: Collection[str]) -> dict[str, str]:
+    found = known.reps(db, userids)
+    return {one: found[one.lower()] for one in userids if one.lower() in found}
+
+
+@pages.post("/customers/blocked")
+@guarded("block_identities")
+def block() -> Any:
+    """Let an identity name nobody: first shown what that would do, then done, with a reason."""
+    type_, typed = request.form.get("type", ""), request.form.get("value", "")
+    why, sure, by = request.form.get("why", "").strip()[:LONGEST], "sure" in request.form, here.viewer().userid
+    with here.reading() as db:
+        value, error = _blockable(db, type_, typed)
+        if not error and not (sure and why):
+            foreseen = blocking.foresee(here.start_work(db), type_, value, counts=False)
+            return _ask(db, foreseen, type_, value, error=_("请写下原因") if sure else ""), 422 if sure else 200
+    if error:
+        return _blocked_page({"type": type_, "value": typed}, error), 422
+    with here.working() as work:
+        if blocking.block(work, type_, value, by=by, why=why):
+            _note_block(work, "identity.block", type_, value, why)
+    say(_("已停用：它不再说明谁是谁"))
+    return back_to("joined.blocked")
+
+
+def _blockable(db: Session, type_: str, typed: str) -> tuple[str, str]:
+    """The value as it is kept, and why it cannot be blocked."""
+    if type_ not in blocking.types(db):
+        return "", _("请选一种身份")
+    try:
+        value = identities.spelt(type_, typed)
+    except ValueError:
+        return "", _("这不像一个手机号") if type_ == identities.PHONE else _("请写下这个身份，最多 200 个字")
+    if blocklist.names_nobody(type_, value):
+        return value, _("它本来就不算数：系统认得这是随手填的")
+    return value, _("它已经停用了") if blocking.is_blocked(db, type_, value) else ""
+
+
+@pages.get("/customers/blocked/<int:blocked_id>")
+@guarded("see_blocked")
+def ask_unblock(blocked_id: int) -> str:
+    """One blocked identity, and what would be if it counted again."""
+    with here.reading() as db:
+        return _ask_unblock(db, blocked_id)
+
+
+def _ask_unblock(db: Session, blocked_id: int, error: str = "") -> str:
+    row = blocking.living(db, blocked_id)
+    if row is None:
+        here.not_here(str(blocked_id))
+    foreseen = blocking.foresee(here.start_work(db), row.type, row.value, counts=True)
+    return _ask(db, foreseen, row.type, row.value, row=row, error=error)
+
+
+@pages.post("/customers/blocked/<int:blocked_id>")
+@guarded("block_identities")
+def unblock(blocked_id: int) -> Any:
+    """Let it count again, with a reason."""
+    why, by = request.form.get("why", "").strip()[:LONGEST], here.viewer().userid
+    if not why:
+        with here.reading() as db:
+            return _ask_unblock(db, blocked_id, _("请写下原因")), 422
+    with here.working() as work:
+        row = blocking.living(work.db, blocked_id, held=True)
+        if row is not None:
+            type_, value = row.type, row.value
+            blocking.unblock(work, type_, value, by=by)
+            _note_block(work, "identity.unblock", type_, value, why)
+    if row is None:
+        here.not_here(str(blocked_id))
+    say(_("已恢复：它又说明谁是谁了"))
+    return back_to("joined.blocked")
+
+
+def _ask(
+    db: Session, foreseen: Foreseen, type_: str, value: str, *, row: BlockedValue | None = None, error: str = ""
+) -> str:
+    return render_template(
+        "joined/block.html",
+        type=type_,
+        value=value,
+        row=row,
+        foreseen=foreseen,
+        most=SHOWN,
+        people=blocking.named(db, foreseen.people()),
+        names=_names(db, {row.by} if row else ()),
+        error=error,
+    )
+
+
+def _note_block(work: Work, action: str, type_: str, value: str, why: str) -> None:
+    here.note(work, action, joining.shown(type_, value), {"kind": type_, "why": why})
 
 
 # --- binding ---------------------------------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ RIGHTS: dict[str, frozenset[str]] = {
     "give_owner": frozenset({BOSS, MANAGER}),
     "join_people": frozenset({BOSS, OPERATOR, MANAGER}),
     "separate_people": frozenset({BOSS, MANAGER}),
+    "see_blocked": frozenset({BOSS, OPERATOR}),
+    "block_identities": frozenset({BOSS}),
     "see_channels": frozenset({BOSS, OPERATOR, MANAGER}),
     "edit_channels": frozenset({BOSS, OPERATOR}),
     "bulk_tags": frozenset({BOSS, OPERATOR, MANAGER}),

@@ -1,6 +1,6 @@
 """Identities that name nobody in particular: defaults of tills, guests, made-up numbers. They never join two people.
 
-What one shop blocks for itself (its own telephone, a number of many) stands in ``identity_block``. Source:
+What one shop blocks for itself (its own telephone, a number of many) is ``people.blocking``'s. Source:
 loyalty.md §6.3, and the blocked values of Segment's identity resolution.
 """
 

@@ -238,7 +238,7 @@ def forget(work: Work, anchor_id: int, source: str, keep: Collection[Value], typ
         if (one.type, one.value) not in keep
     ]
     if stale:
-        near = _anchors_of(work.db, [about for _, about in stale])
+        near = anchors_of(work.db, [about for _, about in stale])
         work.db.execute(delete(Evidence).where(Evidence.id.in_([number for number, _ in stale])))
         resolve_again(work, near | {anchor_id}, by=SYSTEM, about=[about for _, about in stale])
 
@@ -282,26 +282,12 @@ def uncut(work: Work, one: int, other: int, *, by: str) -> None:
     resolve_again(work, [one, other], by=by)
 
 
-def block(work: Work, type_: str, value: str, *, by: str, why: str = "") -> None:
-    """Let an identity name nobody in particular: whom it alone had joined part again."""
-    row = {"type": type_, "value": value, "by": by[:100], "why": why[:200], "at": work.now}
-    if insert_new(work.db, BlockedValue, [row], ["type", "value"]):
-        resolve_again(work, _anchors_of(work.db, [(type_, value)]), by=by, about=[(type_, value)])
-
-
-def unblock(work: Work, type_: str, value: str, *, by: str) -> None:
-    """Let an identity count again."""
-    gone = delete(BlockedValue).where(BlockedValue.type == type_, BlockedValue.value == value)
-    if work.db.scalars(gone.returning(BlockedValue.id)).all():
-        resolve_again(work, _anchors_of(work.db, [(type_, value)]), by=by, about=[(type_, value)])
-
-
 def release(work: Work, person_id: int, type_: str, value: str, *, by: str, at: datetime | None = None) -> bool:
     """A person has given this identity up (a number that was handed back); False when it was not theirs."""
     own = persons.anchors(work.db, person_id)
     if not evidence.release(work.db, own, type_, value, at or work.now):
         return False
-    resolve_again(work, {*own, *_anchors_of(work.db, [(type_, value)])}, by=by, about=[(type_, value)])
+    resolve_again(work, {*own, *anchors_of(work.db, [(type_, value)])}, by=by, about=[(type_, value)])
     return True
 
 
@@ -344,6 +330,17 @@ def resolve_again(work: Work, anchors: Iterable[int], *, by: str, about: Collect
     _carry_out(work, near, decided, by)
     _index(db, near, decided, about)
     doubts.keep(work, near.anchors, decided, by=by)
+
+
+def foresee(work: Work, about: Value, *, counts: bool) -> tuple[Mapping[int, int], Partition, Collection[Pair]]:
+    """What would be if this identity counted or no longer did; nothing is changed.
+
+    Of each anchor near who speaks for it now, who is one person then, and the pairs that would wait for two people.
+    """
+    near = _look_around(work.db, anchors_of(work.db, [about]))
+    then = replace(near, blocked=near.blocked - {about} if counts else near.blocked | {about})
+    decided, held = _weighed(work, then)
+    return _now(work.db, near.anchors), decided, [pair for pair, _ in held]
 
 
 @dataclass(frozen=True)
@@ -403,7 +400,7 @@ def _look_around(db: Session, anchors: Iterable[int]) -> _Near:
         counts = _crowds(db, values)
         crowded |= {about for about, count in counts.items() if count > resolving.MOST_ANCHORS}
         shared = [about for about, count in counts.items() if 1 < count <= CROSSING]
-        new = {*_anchors_of(db, shared), *_tied(db, found), *_parts_of(db, found)} - found
+        new = {*anchors_of(db, shared), *_tied(db, found), *_parts_of(db, found)} - found
     verdicts = _verdicts(db, found)
     ids: dict[Value, list[int]] = {}
     for one in sorted(rows.values(), key=lambda row: row.id):
@@ -442,7 +439,8 @@ def _crowds(db: Session, values: Collection[Value]) -> dict[Value, int]:
     return {(type_, value): count for type_, value, count in db.execute(asked)}
 
 
-def _anchors_of(db: Session, values: Collection[Value]) -> set[int]:
+def anchors_of(db: Session, values: Collection[Value]) -> set[int]:
+    """Which anchors are known by any of these."""
     if not values:
         return set()
     return set(db.scalars(select(Evidence.anchor_id).where(_any_of(Evidence, values))))
@@ -480,12 +478,21 @@ def _resolved(db: Session, anchors: Collection[int]) -> Partition:
 
 def _decide(work: Work, near: _Near, by: str) -> Partition:
     """Who is one person; two whom a guard holds apart wait for a review first, and stay apart until then."""
+    decided, held = _weighed(work, near)
+    for pair, otherwise in held:
+        doubts.guard(work, pair, otherwise, by=by)
+    return decided
+
+
+def _weighed(work: Work, near: _Near) -> tuple[Partition, list[tuple[Pair, Partition]]]:
+    """Who is one person, and each pair that a guard holds apart with what would be so otherwise."""
+    held: list[tuple[Pair, Partition]] = []
     while True:
         decided = near.resolve()
         pair = guards.first(work, _now(work.db, near.anchors), decided, near.ties)
         if pair is None:
-            return decided
-        doubts.guard(work, pair, decided, by=by)
+            return decided, held
+        held.append((pair, decided))
         near = replace(near, guarded=near.guarded | {pair})
 
 

@@ -64,6 +64,7 @@ OBJECTS: dict[str, Callable[[Counter, str], object]] = {
     "deed": lambda counter, rep: "off",
     "how": lambda counter, rep: "done",
     "review_id": lambda counter, rep: 1,
+    "blocked_id": lambda counter, rep: 1,
     "anchor_id": lambda counter, rep: "p_1",
 }
 """What stands in an address for one rep's customer and what hangs on it. A new kind of parameter needs a line here."""

@@ -14,7 +14,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from people import joining, resolving
+from people import blocking, joining, resolving
 from people.blocklist import names_nobody
 from people.joining import Given
 from soak import many
@@ -93,12 +93,12 @@ class Identities(RuleBasedStateMachine):
     @rule(shared=st.sampled_from(SHARED))
     def block(self, shared: tuple[str, str]) -> None:
         with self.house.work() as work:
-            joining.block(work, *shared, by="boss")
+            blocking.block(work, *shared, by="boss", why="是店里的")
 
     @rule(shared=st.sampled_from(SHARED))
     def unblock(self, shared: tuple[str, str]) -> None:
         with self.house.work() as work:
-            joining.unblock(work, *shared, by="boss")
+            blocking.unblock(work, *shared, by="boss")
 
     @rule(phone=st.sampled_from(PHONES), data=st.data())
     @precondition(lambda self: self.made)
