@@ -75,7 +75,7 @@ def _submit(call: Call, work: Work, kind: str, person: Person, body: AwardAsked 
     accounts = approvals.own_accounts(work, persons.anchors(work.db, person.id))
     payload: dict[str, Any] = {"account_ids": accounts, "points": body.points}
     if body.points > 0:
-        payload["expires_at"] = approvals.usual_end(work)
+        payload |= approvals.usual_life(work)
     once = f"api:{approvals.chance()}"  # a repetition is told by its Idempotency-Key
     asked = approvals.Asked(kind, payload, body.reason, once)
     return approvals.submit(work, asked, authority.of_key(work.db, call.key))

@@ -90,6 +90,9 @@ class ExpiryShape(Shape):
 
     on: date
     points: int
+    if_idle: int = Field(
+        description="Of these, how many end for want of activity: bought or redeemed something by then, they live on."
+    )
 
 
 class PointsShape(Shape):
@@ -310,8 +313,13 @@ def points_shown(standing: Standing, tier: str, at: datetime, zone: ZoneInfo) ->
         held=standing.held,
         debt=standing.debt,
         tier=tier,
-        expiring=[ExpiryShape(on=day, points=n) for day, n in standing.ends(at, zone)],
+        expiring=_expiring(standing, at, zone),
     )
+
+
+def _expiring(standing: Standing, at: datetime, zone: ZoneInfo) -> list[ExpiryShape]:
+    idle = standing.idle(at, zone)
+    return [ExpiryShape(on=day, points=n, if_idle=idle.get(day, 0)) for day, n in standing.ends(at, zone)]
 
 
 def shown(card: Card, zone: ZoneInfo, points: PointsShape) -> CustomerShape:

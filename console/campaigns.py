@@ -1,6 +1,6 @@
 """Campaigns of more points (积分加速日) and the rules of earning: set up, tried on earlier orders, sent for a word."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -14,10 +14,10 @@ from console import here
 from console.approvals import me
 from console.doors import guarded
 from console.layout import back_to, say
-from console.words import N_, _
+from console.words import N_, _, said
 from handlers import rehearsal
 from insight import segments
-from loyalty import approvals, campaign_desk, programme
+from loyalty import approvals, campaign_desk, campaigns, programme
 from loyalty.approvals import Asked, CannotDo
 from loyalty.campaign_desk import Draft, Wrong
 from loyalty.deeds import campaign_facts
@@ -49,6 +49,22 @@ WRONG_WORDS: Mapping[tuple[str, str], str] = {
     ("budget", "points"): N_("整数，至少 1；不限请留空"),
     ("", "live"): N_("它已经生效或结束了，不能再改"),
 }
+PLACES: Mapping[str, str] = {"": N_("没有特别的规定"), "CA-ON": N_("加拿大安大略省"), "CA-QC": N_("加拿大魁北克省")}
+"""Where the customers are whose law says how points may die (``loyalty.expiry.REGIONS``)."""
+LAW_WORDS: Sequence[tuple[str, str]] = (
+    (
+        "expiry: in %(place)s points may not expire by the passage of time alone (%(law)s)",
+        N_("那里的法律不许积分只因为时间过去就过期（%(law)s）。可以选“若干个月没有消费也没有兑换”，或不过期"),
+    ),
+    (
+        "expiry: in %(place)s it takes at least %(n)s months of inactivity (%(law)s)",
+        N_("那里至少要 %(n)s 个月没有消费也没有兑换，积分才可以过期（%(law)s）"),
+    ),
+    (
+        "expiry: in %(place)s it is told at most %(n)s days before (%(law)s)",
+        N_("那里最多提前 %(n)s 天告诉客户才算数（%(law)s）"),
+    ),
+)
 ACT_WORDS = {"joining": N_("成为好友"), "birthday": N_("生日"), "review": N_("写评价（不论几星）")}
 
 
@@ -205,6 +221,7 @@ def show(campaign_id: int) -> str:
             phase_words=PHASE_WORDS,
             tried=tried,
             used=campaign_desk.used(db, [row.id]).get(row.id, 0),
+            pauses=campaigns.pauses(row),
             times=times,
             size=segments.count(db, segments.condition(row.audience, segments.question(db, here.now(), here.zone())))
             if row.audience
@@ -273,6 +290,8 @@ def _rules(typed: MultiDict[str, str] | None, errors: Mapping[str, str] | None =
             errors=errors or {},
             tried=tried,
             acts=ACT_WORDS,
+            places=[(place, _(words)) for place, words in PLACES.items()],
+            place=_(PLACES.get(now_hold.programme.jurisdiction, now_hold.programme.jurisdiction)),
             times=times,
             pending_days=work.pending_days,
         )
@@ -287,6 +306,7 @@ def _as_form(own: Programme) -> MultiDict[str, str]:
         "months": own.expiry.months,
         "day": own.expiry.day,
         "notice_days": own.notice_days,
+        "jurisdiction": own.jurisdiction,
         "order_cap": own.order_cap,
         "day_cap": own.day_cap,
         "claw": own.claw,
@@ -310,6 +330,7 @@ def _definition(form: MultiDict[str, str]) -> dict[str, Any]:
         "pending_days": number("pending_days"),
         "expiry": expiry,
         "notice_days": number("notice_days") or 0,
+        "jurisdiction": form.get("jurisdiction", ""),
         "order_cap": number("order_cap"),
         "day_cap": number("day_cap"),
         "claw": form.get("claw", "allow_debt"),
@@ -326,7 +347,7 @@ def decide() -> Any:
     try:
         wanted = Programme(**_definition(form))
     except ValidationError as error:
-        return _rules(form, {str(one["loc"][0]) if one["loc"] else "": _why(one["msg"]) for one in error.errors()}), 422
+        return _rules(form, dict(_wrong(one["loc"], one["msg"]) for one in error.errors())), 422
     if form.get("do") == "try":
         return _rules(form)
     if since is None or since < here.now():
@@ -344,6 +365,9 @@ def decide() -> Any:
     return back_to("campaigns.rules")
 
 
-def _why(words: str) -> str:
-    """The model speaks English; the usual slips have words here."""
-    return _("这里填得不对（%(why)s）", why=words.removeprefix("Value error, "))
+def _wrong(loc: Sequence[Any], words: str) -> tuple[str, str]:
+    """The field that is wrong, and why: the model speaks English; what a law forbids has words here."""
+    why = words.removeprefix("Value error, ")
+    known = said(why, LAW_WORDS)
+    named = str(loc[0]) if loc else why.partition(":")[0]
+    return named, known if known != why else _("这里填得不对（%(why)s）", why=why)

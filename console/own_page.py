@@ -110,6 +110,7 @@ def keep_to_itself(answer: Response) -> Response:
     return answer
 
 
+        idle=standing.idle(now, here.zone()),
 @pages.errorhandler(Exception)
 def failed(error: Exception) -> Any:
     """The log tells what went wrong, and not at which address."""

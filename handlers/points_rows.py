@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from handlers.event_rows import who_of
@@ -132,11 +133,12 @@ def _accounts(work: Work, given: Mapping[int, GivenPoints], taken: Taken) -> dic
     return found
 
 
-def _ends(work: Work, one: GivenPoints) -> datetime | None:
-    """When they die: as the row says, or by the shop's rules of that day."""
+def _life(work: Work, one: GivenPoints) -> tuple[datetime | None, int | None]:
+    """When they die, and after how many months of idleness: as the row says, or by the shop's rules of that day."""
     if one.says_expiry:
-        return one.expires
-    return programme.rules_at(work, one.at).programme.expiry.ends(one.at, work.zone)
+        return one.expires, None
+    expiry = programme.rules_at(work, one.at).programme.expiry
+    return expiry.ends(one.at, work.zone), expiry.idle_months
 
 
 # --- history ---------------------------------------------------------------------------------------------------------
@@ -170,11 +172,14 @@ def _write(work: Work, account_id: int, one: GivenPoints) -> bool:
     comes = one.kind == EARN or (one.kind == ADJUST and one.points > 0)
     kind = ("award" if one.kind == EARN else "adjust") if comes else OUT[one.kind][0]
     request = {"account": account_id, "points": one.points, "at": one.at, "expires": one.expires}
-    about = About(kind, name, one.at, ACTOR, one.reason, name, request=request)
+    active = one.at if one.kind in (EARN, SPEND) else None
+    about = About(kind, name, one.at, ACTOR, one.reason, name, active=active, request=request)
     if book.replayed(work.db, about) is not None:
         return False
     if comes:
-        earn.award(work, account_id, [Grant(one.points, one.at, _ends(work, one), one.origin, channel=ACTOR)], about)
+        ends, idle_months = _life(work, one)
+        grant = Grant(one.points, one.at, ends, one.origin, channel=ACTOR, idle_months=idle_months)
+        earn.award(work, account_id, [grant], about)
         return True
     draft = book.begin(work, about, account_id)
     if isinstance(draft, PointsTxn):
@@ -195,8 +200,8 @@ class Balances:
     day: date | None = None
     """Noted as of the end of that day, for taking over; none: to be awarded."""
     seen: set[tuple[int, datetime | None, str]] = field(default_factory=set)
-    awards: dict[str, dict[int, int]] = field(default_factory=dict)
-    """Points by account, by when they die (ISO 8601; empty: never)."""
+    awards: dict[tuple[str, int], dict[int, int]] = field(default_factory=dict)
+    """Points by account, by when they die (ISO 8601; empty: never) and after how many idle months (0: not of that)."""
 
     def take(self, work: Work, given: Mapping[int, GivenPoints]) -> Taken:
         """A portion: noted at once, or gathered. Raises ``takeover.NotNow``."""
@@ -209,7 +214,8 @@ class Balances:
             if one.kind != BALANCE:
                 taken.rejected[number] = "kind: this is history; add --take-over, without --as-of"
                 continue
-            told = Told(one.points, _ends(work, one), one.origin)
+            ends, idle_months = _life(work, one)
+            told = Told(one.points, ends, one.origin, idle_months)
             key = (account_id, told.expires_at, told.origin)
             if key in self.seen:
                 taken.rejected[number] = "the same customer, expiry and origin stand in this file already"
@@ -227,19 +233,20 @@ class Balances:
             return
         for number, (account_id, told) in good.items():
             ends = told.expires_at.isoformat() if told.expires_at else ""
-            own = self.awards.setdefault(ends, {})
+            own = self.awards.setdefault((ends, told.idle_months or 0), {})
             own[account_id] = own.get(account_id, 0) + told.points
             taken.accepted.append(number)
 
     def ask(self, work: Work, reason: str) -> Sequence[Approval]:
-        """Ask for what was gathered to be awarded: one approval for each day on which points die, once for this file.
+        """Ask for what was gathered to be awarded: one approval for each way in which points die, once for this file.
 
         Raises ``approvals.CannotDo``.
         """
         found = []
-        for ends, lines in sorted(self.awards.items()):
-            content = hashlib.sha256(repr((ends, sorted(lines.items()))).encode()).hexdigest()
-            payload = {"expires_at": ends} if ends else {}
+        for (ends, idle_months), lines in sorted(self.awards.items()):
+            content = hashlib.sha256(repr((ends, idle_months, sorted(lines.items()))).encode()).hexdigest()
+            payload: dict[str, Any] = {"expires_at": ends} if ends else {}
+            payload |= {"idle_months": idle_months} if idle_months else {}
             asked = Asked("bulk_award", payload, reason, f"import:{content}", sorted(lines.items()))
             found.append(approvals.submit(work, asked, COMMAND_LINE))
         return found

@@ -40,15 +40,16 @@ def reward(work: Work, person_id: int, act: str, *, key: str, at: datetime) -> i
         "award", key, work.now, "rules", act, source=f"act:{act}", rule_version=rules.version, request={"act": act}
     )
     own = rules.programme
-    lives_until = (own.bonus_expiry or own.expiry).ends(work.now, work.zone)
+    expiry = own.bonus_expiry or own.expiry
     grant = Grant(
         points,
         work.now,
-        lives_until,
+        expiry.ends(work.now, work.zone),
         "marketing",
         channel="act",
         jurisdiction=own.jurisdiction,
         notice_days=own.told_before,
+        idle_months=expiry.idle_months,
     )
     account_id = bulk.open_accounts(work, [person_id])[person_id]
     earn.award(work, account_id, [grant], about, {"act": act})

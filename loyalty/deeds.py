@@ -87,7 +87,8 @@ def _grant(work: Work, payload: Mapping[str, Any], points: int, origin: str) -> 
     ends = payload.get("expires_at")
     until = datetime.fromisoformat(ends) if ends else None
     told_before = programme.rules_at(work, work.now).programme.told_before
-    return Grant(points, work.now, until, origin, notice_days=told_before if until else 0)
+    idle = payload.get("idle_months")
+    return Grant(points, work.now, until, origin, notice_days=told_before if until else 0, idle_months=idle)
 
 
 # --- one account -----------------------------------------------------------------------------------------------------
@@ -271,7 +272,7 @@ def _take_over_line(work: Work, approval: Approval, line: ApprovalLine) -> int |
     day = date.fromisoformat(approval.payload["day"])
     some = takeover.lots_of(work.db, line.account_id, day, line.points)
     living = [one for one in some if one.expires_at is None or one.expires_at > work.now]
-    grants = [Grant(one.points, work.now, one.expires_at, one.origin) for one in living]
+    grants = [Grant(one.points, work.now, one.expires_at, one.origin, idle_months=one.idle_months) for one in living]
     return earn.award(work, line.account_id, grants, about).id if grants else None
 
 

@@ -48,15 +48,16 @@ def give(work: Work, gift: Gift) -> bool:
     if not room(work, gift.source, gift.points):
         return False
     own = rules.programme
-    ends = (own.bonus_expiry or own.expiry).ends(work.now, work.zone)
+    expiry = own.bonus_expiry or own.expiry
     grant = Grant(
         gift.points,
         work.now,
-        ends,
+        expiry.ends(work.now, work.zone),
         "marketing",
         channel="journey",
         jurisdiction=own.jurisdiction,
         notice_days=own.told_before,
+        idle_months=expiry.idle_months,
     )
     account_id = bulk.open_accounts(work, [gift.person_id])[gift.person_id]
     earn.award(work, account_id, [grant], about, {"gift": gift.source})

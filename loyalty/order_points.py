@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from loyalty import boosts, campaigns, earning, programme
 from loyalty.earning import Earned, Terms
+from loyalty.expiry import Expiry
 from loyalty.ledger import bulk, claw, spend
 from loyalty.ledger.book import REDEEMED, About
 from loyalty.ledger.earn import Grant
@@ -98,9 +100,10 @@ def _award(work: Work, one: Paid, rules: Rules, earned: Earned) -> bulk.Award:
         actor=ACTOR,
         source=one.reference,
         rule_version=rules.version,
+        active=one.paid_at,
         request={"account": one.account_id, "amount": one.amount, "paid_at": one.paid_at},
     )
-    return bulk.Award(one.account_id, _grants(work, one, rules, earned), about, earned.because)
+    return bulk.Award(one.account_id, _grants(work, one, rules, earned), about, earned.because, one.accounts)
 
 
 def _grants(work: Work, one: Paid, rules: Rules, earned: Earned) -> list[Grant]:
@@ -113,7 +116,7 @@ def _grants(work: Work, one: Paid, rules: Rules, earned: Earned) -> list[Grant]:
         (earned.bonus, "marketing", own.bonus_expiry or own.expiry),
     ):
         if points:
-            ends = expiry.ends(since, work.zone)  # past, of what is told long after: no notice
+            ends = _ends(expiry, one.paid_at, since, work.zone)  # past, of what is told long after: no notice
             found.append(
                 Grant(
                     points,
@@ -125,10 +128,17 @@ def _grants(work: Work, one: Paid, rules: Rules, earned: Earned) -> list[Grant]:
                     campaign=_named(campaign) if campaign and origin == "marketing" else "",
                     jurisdiction=own.jurisdiction,
                     qualifies=origin == "purchase",
-                    notice_days=own.told_before if ends is None or ends > work.now else 0,
+                    notice_days=own.told_before if ends is None or expiry.idle_months or ends > work.now else 0,
+                    idle_months=expiry.idle_months,
                 )
             )
     return found
+
+
+def _ends(expiry: Expiry, paid_at: datetime, since: datetime, zone: ZoneInfo) -> datetime | None:
+    """When points of an order die: inactivity counts from the purchase, unless they would be dead before they live."""
+    ends = expiry.ends(paid_at if expiry.idle_months else since, zone)
+    return expiry.ends(since, zone) if ends is not None and ends <= since else ends
 
 
 def _named(campaign: int) -> str:

@@ -62,7 +62,7 @@ class Programme(BaseModel):
         if any(not 0 <= one <= MOST for one in self.acts.values()):
             raise ValueError(f"acts: 0 to {MOST} points")
         for one in (self.expiry, self.bonus_expiry):
-            if one is not None and (why := forbidden(one, self.jurisdiction)):
+            if one is not None and (why := forbidden(one, self.jurisdiction, self.notice_days)):
                 raise ValueError(f"expiry: {why}")
         return self
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from loyalty.ledger.book import DEBT, HELD, STANDING, TAKEOVER
 from storage import shop_settings
 from storage.database import upsert
-from storage.tables import Approval, OldBalance, PointsEntry, PointsLot, PointsTxn, Setting
+from storage.tables import Approval, OldBalance, PointsEntry, PointsLotNow, PointsTxn, Setting
 from storage.work import Work
 
 SETTING = TAKEOVER
@@ -105,6 +105,8 @@ class Told:
     points: int
     expires_at: datetime | None
     origin: str = "purchase"
+    idle_months: int | None = None
+    """They die of idleness, by the shop's rules, since the older system does not say when; none: on that day."""
 
 
 def note(work: Work, day: date, told: Sequence[tuple[int, Told]]) -> set[tuple[int, Told]]:
@@ -115,10 +117,12 @@ def note(work: Work, day: date, told: Sequence[tuple[int, Told]]) -> set[tuple[i
     news = {key: one for key, one in rows.items() if before.get(key) != one[1].points}
     values = [
         {"day": day, "account_id": account_id, "number": number, "points": one.points, "expires_at": one.expires_at,
-         "origin": one.origin}
+         "origin": one.origin, "idle_months": one.idle_months}
         for (account_id, number), (_, one) in sorted(news.items())
     ]  # fmt: skip
-    upsert(work.db, OldBalance, values, ["day", "account_id", "number"], ["points", "expires_at", "origin"])
+    upsert(
+        work.db, OldBalance, values, ["day", "account_id", "number"], ["points", "expires_at", "origin", "idle_months"]
+    )
     return set(news.values())
 
 
@@ -191,12 +195,16 @@ def _sum_there(account: ColumnElement[int], *where: ColumnElement[bool]) -> Any:
 
 
 def _sum_here(account: ColumnElement[int], before: datetime) -> Any:
-    """What an account has here at a moment: what is pending and held too, less what is owed, without what has died."""
-    living = or_(PointsLot.expires_at.is_(None), PointsLot.expires_at > before, PointsEntry.bucket.in_((HELD, DEBT)))
+    """What an account has here at a moment: what is pending and held too, less what is owed, without what has died.
+
+    A lot whose end has moved since was alive then, so that the end of now says it too.
+    """
+    lot = PointsLotNow
+    living = or_(lot.expires_at.is_(None), lot.expires_at > before, PointsEntry.bucket.in_((HELD, DEBT)))
     own = (
         select(func.coalesce(func.sum(PointsEntry.amount), 0))
         .join(PointsTxn, PointsTxn.id == PointsEntry.txn_id)
-        .join(PointsLot, PointsLot.id == PointsEntry.lot_id)
+        .join(lot, lot.lot_id == PointsEntry.lot_id)
         .where(
             PointsEntry.account_id == account,
             PointsEntry.bucket.in_(STANDING),
@@ -234,7 +242,7 @@ def lots_of(db: Session, account_id: int, day: date, points: int) -> list[Told]:
     found, left = [], points
     for one in sorted(rows, key=lambda row: (row.expires_at is None, row.number)):
         if n := min(left, one.points):
-            found.append(Told(n, one.expires_at, one.origin))
+            found.append(Told(n, one.expires_at, one.origin, one.idle_months))
             left -= n
     if left:
         found.append(Told(left, None))

@@ -34,6 +34,8 @@ class Evidence:
     last: date
     way: str
     source: str
+    said_at: datetime
+    """When it was put into words: of what came to be since it tells nothing."""
 
 
 def note(work: Work, after: int) -> tuple[int, int | None]:
@@ -44,7 +46,7 @@ def note(work: Work, after: int) -> tuple[int, int | None]:
         upto = days.end_of(work, one.last)
         if first[one.person_id] <= upto:
             ids = accounts.accounts_of(work.db, persons.anchors(work.db, one.person_id))
-            told += notices.told(work, ids, upto, one.way, one.source)
+            told += notices.told(work, ids, upto, one.way, one.source, one.said_at)
     return told, max(first) if len(first) == PORTION else None
 
 
@@ -78,12 +80,13 @@ def _evidence(work: Work, ids: Sequence[int]) -> Iterator[Evidence]:
         .where(Enrolment.person_id.in_(ids), Enrolment.because["date"].as_string() == days.POINTS_END, reached)
     )
     for enrolment, step, touch in work.db.execute(own.order_by(Touch.id)).all():
-        yield Evidence(enrolment.person_id, _last(work, enrolment, step, touch), touch.way, touch.source)
-    cards = select(RepCard.person_id, RepCard.id, RepCard.once).where(
+        yield Evidence(enrolment.person_id, _last(work, enrolment, step, touch), touch.way, touch.source, touch.at)
+    cards = select(RepCard.person_id, RepCard.id, RepCard.once, RepCard.made_at).where(
         RepCard.person_id.in_(ids), RepCard.kind == occasions.POINTS, RepCard.shown_at.is_not(None)
     )
-    for person_id, card_id, once in work.db.execute(cards.order_by(RepCard.id)).all():
-        yield Evidence(person_id, date.fromisoformat(once.rpartition(":")[2]), notices.CARD, f"card:{card_id}")
+    for person_id, card_id, once, made_at in work.db.execute(cards.order_by(RepCard.id)).all():
+        last = date.fromisoformat(once.rpartition(":")[2])
+        yield Evidence(person_id, last, notices.CARD, f"card:{card_id}", made_at)
 
 
 def _last(work: Work, enrolment: Enrolment, step: str, touch: Touch) -> date:

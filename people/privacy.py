@@ -308,6 +308,7 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "points_lot": "as points_entry",
         "points_lot_now": "as points_entry",
         "points_notice": "as points_entry; what was told is a touch or a card, which stand elsewhere",
+        "points_renewal": "as points_entry",
         "points_rules": "how points are earned",
         "points_seal": "digests of transactions",
         "points_sealed": "as points_seal",

@@ -12,13 +12,14 @@ import secrets
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import Executable, Table, and_, bindparam, insert, literal_column, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.util import identity_key
 
+from loyalty.ledger import idle
 from loyalty.ledger.lots import Left, in_order
 from storage.database import insert_new
 from storage.tables import PointsAccount, PointsEntry, PointsHold, PointsLot, PointsLotNow, PointsTxn, Setting
@@ -62,6 +63,16 @@ def new_id(at: datetime) -> int:
     return number
 
 
+def first_id(at: datetime) -> int:
+    """No id that was made at that moment or later is smaller."""
+    return int((at - EPOCH).total_seconds() * 1000) << 22
+
+
+def time_of(number: int) -> datetime:
+    """The millisecond in which an id was made."""
+    return EPOCH + timedelta(milliseconds=number >> 22)
+
+
 def several(accounts: Accounts) -> list[int]:
     """The accounts in ascending order, each once. Raises ``NoAccount`` for none."""
     ids = [accounts] if isinstance(accounts, int) else sorted(set(accounts))
@@ -103,6 +114,8 @@ class About:
     reverses: int | None = None
     rule_version: int | None = None
     approval_id: int | None = None
+    active: datetime | None = None
+    """When the person bought or redeemed: from then on their points idle anew; none: it is nothing they did."""
     request: Mapping[str, Any] = field(default_factory=dict)
     """All that was asked, for ``Conflict``."""
 
@@ -161,12 +174,29 @@ class Draft:
         """A new lot with so many points; ``notice_days`` before its end it must have been told."""
         row = {**LOT_DEFAULTS, **facts, "id": new_id(self.work.now), "account_id": account_id, "issued": points}
         row["uses"] = dict(row["uses"])
+        if row["idle_months"] is not None:
+            self._among_the_renewed(row)
         self.new.append(row)
         left = Left(row["id"], account_id, row["activates_at"], row["expires_at"], uses=row["uses"])
-        left.notice_days = notice_days if left.expires_at is not None else 0
+        left.notice_days, left.idle_months = notice_days, row["idle_months"]
+        if left.expires_at is None or (left.idle_months is not None and left.expires_at <= self.about.at):
+            left.notice_days = 0  # dead when it comes in: nobody can be told of it
         self.lots[left.lot_id] = left
         self.move(left, out_of, into, points)
         return left
+
+    def _among_the_renewed(self, row: dict[str, Any]) -> None:
+        """A lot that dies of idleness shares the end of those that are there, but one that was given on keeps its own.
+
+        Its id is later than those of the renewals there were: they have not moved it.
+        """
+        if not self.accounts[row["account_id"]].idles:
+            return
+        ends, txn_id = idle.last(self.work.db, row["account_id"], row["idle_months"])
+        if ends is not None and row["origin"] != "transfer":
+            row["expires_at"] = max(row["expires_at"], ends)
+        if row["id"] < txn_id:
+            row["id"] = new_id(time_of(txn_id) + timedelta(milliseconds=1))
 
     def of(self, account_id: int) -> list[Left]:
         """The lots of one account."""
@@ -225,6 +255,7 @@ class Draft:
 
 LOT_DEFAULTS: Mapping[str, Any] = {
     "origin_lot": None,
+    "idle_months": None,
     "channel": "",
     "store": "",
     "campaign": "",
@@ -251,11 +282,11 @@ HAS_POINTS = NOW.pending + NOW.available > literal_column("0")
 """In the words of the partial indexes."""
 LEFT = (
     NOW.lot_id, NOW.account_id, NOW.activates_at, NOW.expires_at, NOW.pending, NOW.available, NOW.held, NOW.uses,
-    NOW.notice_days, NOW.not_before,
+    NOW.notice_days, NOW.not_before, NOW.idle_months,
 )  # fmt: skip
 """In the order of ``Left``."""
 OWN = (
-    select(ACCOUNT.id, ACCOUNT.pending, ACCOUNT.available, ACCOUNT.held, ACCOUNT.debt, ACCOUNT.version)
+    select(ACCOUNT.id, ACCOUNT.pending, ACCOUNT.available, ACCOUNT.held, ACCOUNT.debt, ACCOUNT.version, ACCOUNT.idles)
     .where(ACCOUNT.id.in_(bindparam("ids", expanding=True)))
     .order_by(ACCOUNT.id)
     .with_for_update()
@@ -325,15 +356,19 @@ def write(draft: Draft, result: Mapping[str, Any] | None = None) -> PointsTxn:
 
 def write_all(written: Sequence[tuple[Draft, Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """Write several transactions in a few statements; those that share an account only add to it. Their rows."""
-    rows = [_txn(draft, result) for draft, result in written]
     drafts = [draft for draft, _ in written]
-    _keep(drafts[0].work.db, rows, drafts)
+    renewed = [idle.due(draft) for draft in drafts]
+    rows = [_txn(draft, result, some) for (draft, result), some in zip(written, renewed, strict=True)]
+    db = drafts[0].work.db
+    _keep(db, rows, drafts)
     _keep_lots(drafts)
+    for row, some in zip(rows, renewed, strict=True):
+        idle.keep(db, some, row["id"], row["effective_at"])
     _keep_accounts(drafts)
     return rows
 
 
-def _txn(draft: Draft, result: Mapping[str, Any]) -> dict[str, Any]:
+def _txn(draft: Draft, result: Mapping[str, Any], renewed: Sequence[idle.Renewal]) -> dict[str, Any]:
     work, about, txn_id = draft.work, draft.about, new_id(draft.work.now)
     if sum(one.amount for one in draft.entries):
         raise AssertionError("the entries do not sum to nothing")
@@ -353,7 +388,8 @@ def _txn(draft: Draft, result: Mapping[str, Any]) -> dict[str, Any]:
         "approval_id": about.approval_id,
     }
     entries = [[one.account_id, one.lot_id, one.bucket, one.amount] for one in draft.entries]
-    return {**row, "content_hash": content_hash(row, draft.new, entries)}
+    ends = [[one.account_id, one.idle_months, one.ends_at] for one in renewed]
+    return {**row, "content_hash": content_hash(row, draft.new, entries, ends)}
 
 
 ENTRY = ("account_id", "lot_id", "bucket", "amount")
@@ -382,19 +418,31 @@ def _run(db: Session, statement: Executable, rows: Sequence[Mapping[str, Any]]) 
 
 COLUMNS = (
     "id", "account_id", "issued", "activates_at", "expires_at", "origin", "origin_lot", "channel", "store", "campaign",
-    "jurisdiction", "uses", "qualifies",
+    "jurisdiction", "uses", "qualifies", "idle_months",
 )  # fmt: skip
 
 
-def content_hash(txn: Mapping[str, Any], lots: Iterable[Mapping[str, Any]], entries: Iterable[Sequence[Any]]) -> str:
-    """Of everything a transaction says, its own hash apart."""
-    return digest(
-        {
-            "txn": {name: value for name, value in txn.items() if name != "content_hash"},
-            "lots": sorted(({**one} for one in lots), key=lambda one: one["id"]),
-            "entries": [list(one) for one in entries],
-        }
-    )
+def content_hash(
+    txn: Mapping[str, Any],
+    lots: Iterable[Mapping[str, Any]],
+    entries: Iterable[Sequence[Any]],
+    renewed: Iterable[Sequence[Any]] = (),
+) -> str:
+    """Of everything a transaction says, its own hash apart.
+
+    What it does not say of idleness has no part in it: so the hashes from before there was such a thing are right.
+    """
+    said = {
+        "txn": {name: value for name, value in txn.items() if name != "content_hash"},
+        "lots": sorted(map(_as_said, lots), key=lambda one: one["id"]),
+        "entries": [list(one) for one in entries],
+    }
+    ends = sorted(list(one) for one in renewed)
+    return digest({**said, "renewed": ends} if ends else said)
+
+
+def _as_said(lot: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in lot.items() if name != "idle_months" or value is not None}
 
 
 KEEP_LOT = (
@@ -420,7 +468,7 @@ def _keep_lots(drafts: Sequence[Draft]) -> None:
             if lot_id in new:
                 facts = {"activates_at": one.activates_at, "expires_at": one.expires_at, "uses": dict(one.uses)}
                 own = {"lot_id": lot_id, "account_id": one.account_id, "notice_days": one.notice_days}
-                fresh.append({**own, **facts, **counts})
+                fresh.append({**own, **facts, **counts, "idle_months": one.idle_months})
             else:
                 old.append({"of_lot": lot_id, **counts})
     _run(drafts[0].work.db, INTO_NOW, fresh)
@@ -442,6 +490,9 @@ def _keep_accounts(drafts: Sequence[Draft]) -> None:
             raise AssertionError(f"account {account_id} would go below nothing")
     rows = [{"of_account": one, **{f"more_{name}": n for name, n in more.items()}} for one, more in sums.items()]
     _run(drafts[0].work.db, KEEP_ACCOUNT, rows)
+    idles = {lot["account_id"] for draft in drafts for lot in draft.new if lot["idle_months"] is not None}
+    if first := [one for one in sorted(idles) if not accounts[one].idles]:
+        drafts[0].work.db.connection().execute(update(T_ACCOUNT).where(ACCOUNT.id.in_(first)).values(idles=True))
     _forget(drafts[0].work.db, sums)
 
 

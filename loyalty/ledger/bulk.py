@@ -1,5 +1,6 @@
 """Many awards at once, for orders that come in hundreds: the same books as one after the other, in a few statements."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,13 @@ class Award:
     grants: Sequence[Grant]
     about: About
     because: Mapping[str, Any]
+    person: tuple[int, ...] = ()
+    """All accounts of the same person: what they buy renews the points of each (``ledger.idle``)."""
+
+    @property
+    def accounts(self) -> set[int]:
+        """All that it may touch."""
+        return {self.account_id, *self.person}
 
 
 def open_accounts(work: Work, person_ids: Collection[int]) -> dict[int, int]:
@@ -37,18 +45,32 @@ def open_accounts(work: Work, person_ids: Collection[int]) -> dict[int, int]:
 def award_many(work: Work, awards: Sequence[Award]) -> None:
     """Let all these points come in, each award once for its key. Raises ``Conflict`` and ``NoAccount``.
 
-    Whoever owes points is served alone: what comes in pays the debt first.
+    Whoever owes points is served alone: what comes in pays the debt first. So is whoever has points that idle, or gets
+    such by several at once: each moves the ends of those before it.
     """
     if not awards:
         return
-    accounts = _hold(work, {one.account_id for one in awards})
+    accounts = _hold(work, {account_id for one in awards for account_id in one.accounts})
     fresh = _unknown(work, awards)
-    written = [_draft(work, one, accounts) for one in fresh if not accounts[one.account_id].debt]
+    alone = _alone(fresh, accounts)
+    apart = {one.about.key for one in alone}
+    written = [_draft(work, one, accounts) for one in fresh if one.about.key not in apart]
     if written:
         book.write_all(written)
-    for one in fresh:
-        if accounts[one.account_id].debt:
-            earn.award(work, one.account_id, one.grants, one.about, one.because)
+    for one in alone:
+        earn.award(work, one.account_id, one.grants, one.about, one.because, one.person)
+
+
+def _alone(fresh: Sequence[Award], accounts: Mapping[int, Any]) -> list[Award]:
+    """Those that cannot be written with others."""
+    times = Counter(each for one in fresh for each in one.accounts)
+    idle = {one.account_id for one in fresh if any(each.idle_months is not None for each in one.grants)}
+    return [
+        one
+        for one in fresh
+        if accounts[one.account_id].debt
+        or any(accounts[each].idles or (each in idle and times[each] > 1) for each in one.accounts)
+    ]
 
 
 def _hold(work: Work, ids: Collection[int]) -> dict[int, Any]:

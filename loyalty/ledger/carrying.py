@@ -1,9 +1,9 @@
 """The books as rows of a CSV, and such a CSV back into empty books: the same balances, the same seals (I34).
 
-Each row names its ``record``: an account, a transaction, a lot, an entry, a hold, a seal, which transaction is in which
-seal, or by when the end of a lot must be told and whether it was (``term``). What an account comes to is not carried
-but made anew from the entries, and the books are proved before they are kept. People are not carried either: an account
-whose person is not here belongs to nobody.
+Each row names its ``record``: an account, a transaction, a lot, an entry, a renewal, a hold, a seal, which transaction
+is in which seal, a notice of points that will die, or by when the end of a lot must be told and whether it was
+(``term``). What an account comes to, and where ends have moved, is not carried but made anew, and the books are proved
+before they are kept. People are not carried either: an account whose person is not here belongs to nobody.
 """
 
 import json
@@ -23,13 +23,14 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    or_,
     select,
     text,
     update,
 )
 from sqlalchemy.orm import Session
 
-from loyalty.ledger import proof
+from loyalty.ledger import idle, proof
 from loyalty.ledger.book import (
     AVAILABLE,
     DEBT,
@@ -44,7 +45,7 @@ from loyalty.ledger.book import (
 )
 from loyalty.ledger.proof import Proof
 from storage.database import UtcTime
-from storage.tables import Person, PointsHold, PointsSeal, PointsSealed
+from storage.tables import Person, PointsHold, PointsNotice, PointsSeal, PointsSealed
 
 PORTION = 1_000
 RECORD = "record"
@@ -53,16 +54,19 @@ RECORDS: Mapping[str, Table] = {
     "transaction": T_TXN,
     "lot": T_LOT,
     "entry": T_ENTRY,
+    "renewal": idle.T_RENEWAL,
     "hold": cast(Table, PointsHold.__table__),
     "seal": cast(Table, PointsSeal.__table__),
     "sealed": cast(Table, PointsSealed.__table__),
+    "notice": cast(Table, PointsNotice.__table__),
     "term": T_NOW,
 }
 """In an order in which each finds what it names."""
-MADE_ANEW = frozenset(STANDING)
-"""Of an account."""
+MADE_ANEW: Mapping[str, Any] = {**dict.fromkeys(STANDING, 0), "idles": False}
+"""Of an account, and what stands there until it is."""
 TERM = ("lot_id", "notice_days", "not_before")
 """All that is carried of what is left of a lot; the rest is made anew."""
+HAS_TERM = or_(T_NOW.c.notice_days > 0, T_NOW.c.not_before.is_not(None))
 
 
 class NotEmpty(ValueError):
@@ -92,7 +96,7 @@ def rows(db: Session) -> Iterator[Sequence[object]]:
         columns = _columns(table)
         places = [HEAD.index(one.name) for one in columns]
         asked = select(*columns).order_by(*table.primary_key).execution_options(yield_per=PORTION)
-        for row in db.execute(asked.where(T_NOW.c.notice_days > 0) if table is T_NOW else asked):
+        for row in db.execute(asked.where(HAS_TERM) if table is T_NOW else asked):
             cells: list[object] = [record, *("" for _ in HEAD[1:])]
             for place, value in zip(places, row, strict=True):
                 cells[place] = _cell(value)
@@ -133,6 +137,7 @@ def carry_in(db: Session, head: Sequence[str], cells: Iterable[Sequence[str]]) -
     _count_on(db)
     _make_anew(db)
     _set_terms(db, terms)
+    _move_ends(db)
     found = proof.verify(db)
     if not found.holds:
         raise BadBooks(str(found.faults[0]))
@@ -165,12 +170,29 @@ def _set_terms(db: Session, some: Iterable[Sequence[str]]) -> None:
         db.connection().execute(own, rows)
 
 
+def _move_ends(db: Session) -> None:
+    """Of lots that die of idleness, to where they were moved."""
+    lot, own = T_LOT.c, update(T_NOW).where(T_NOW.c.lot_id == bindparam("of_lot"))
+    idling = lot.idle_months.is_not(None)
+    after = -1
+    while portion := db.execute(
+        select(T_LOT, T_NOW.c.notice_days).join(T_NOW, T_NOW.c.lot_id == lot.id).where(idling, lot.id > after)
+        .order_by(lot.id).limit(PORTION)
+    ).all():  # fmt: skip
+        told_of = {one.id for one in portion if one.notice_days}
+        ends = idle.ends(lambda _table, asked: db.execute(asked).all(), portion, told_of)
+        rows = [{"of_lot": lot_id, "end": end} for lot_id, end in ends.items()]
+        db.connection().execute(own.values(expires_at=bindparam("end")), rows)
+        after = portion[-1].id
+    idles = select(lot.account_id).where(idling)
+    db.execute(update(T_ACCOUNT).where(T_ACCOUNT.c.id.in_(idles)).values(idles=True))
+
+
 def _of_people_here(db: Session, some: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Accounts with nothing in them yet; of people who are not here they are nobody's."""
     ids = [one["person_id"] for one in some if one["person_id"] is not None]
     known = set(db.scalars(select(Person.id).where(Person.id.in_(ids))))
-    zero = dict.fromkeys(MADE_ANEW, 0)
-    return [{**one, **zero, "person_id": one["person_id"] if one["person_id"] in known else None} for one in some]
+    return [{**one, **MADE_ANEW, "person_id": one["person_id"] if one["person_id"] in known else None} for one in some]
 
 
 def _reader(column: Column[Any]) -> Callable[[str], Any]:
@@ -204,8 +226,8 @@ def _make_anew(db: Session) -> None:
         return select(total).where(column == own, entry.bucket == bucket).scalar_subquery()
 
     sums = [of(bucket, entry.lot_id, lot.id) for bucket in (PENDING, AVAILABLE, HELD)]
-    names = ["lot_id", "account_id", "activates_at", "expires_at", "uses", PENDING, AVAILABLE, HELD]
-    facts = (lot.id, lot.account_id, lot.activates_at, lot.expires_at, lot.uses)
+    names = ["lot_id", "account_id", "activates_at", "expires_at", "idle_months", "uses", PENDING, AVAILABLE, HELD]
+    facts = (lot.id, lot.account_id, lot.activates_at, lot.expires_at, lot.idle_months, lot.uses)
     db.execute(insert(T_NOW).from_select(names, select(*facts, *sums)))
     values = {bucket: of(bucket, entry.account_id, T_ACCOUNT.c.id) for bucket in (PENDING, AVAILABLE, HELD)}
     owed = literal_column("0") - of(DEBT, entry.account_id, T_ACCOUNT.c.id)

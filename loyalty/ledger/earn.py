@@ -26,7 +26,7 @@ class Grant:
     points: int
     activates_at: datetime
     expires_at: datetime | None
-    """From then on they are gone; none: never."""
+    """From then on they are gone; none: never. Of those that die of idleness, if nothing is bought or redeemed."""
     origin: str
     """purchase, marketing, compensation, reissue."""
     channel: str = ""
@@ -37,23 +37,32 @@ class Grant:
     qualifies: bool = False
     notice_days: int = 0
     """So long before they die it must have been told; until then they live on (``loyalty.notices``)."""
+    idle_months: int | None = None
+    """After how many months without a purchase or redemption they die; none: not of that (``ledger.idle``)."""
 
     def __post_init__(self) -> None:
         if self.points <= 0:
             raise ValueError("an award is at least one point")
         if self.expires_at is not None and self.expires_at <= self.activates_at:
             raise ValueError("points cannot be gone before they are there")
+        if self.idle_months is not None and self.expires_at is None:
+            raise ValueError("points that die of idleness have an end")
 
 
 def award(
-    work: Work, account_id: int, grants: Sequence[Grant], about: About, because: Mapping[str, Any] | None = None
+    work: Work,
+    account_id: int,
+    grants: Sequence[Grant],
+    about: About,
+    because: Mapping[str, Any] | None = None,
+    person: Sequence[int] = (),
 ) -> PointsTxn:
     """Let points come in, each grant as a lot of its own; what is owed is paid from what is there at once.
 
-    ``because`` is kept with it: why so many. Asking again with the same key gives the first answer. Raises ``Conflict``
-    and ``NoAccount``.
+    ``because`` is kept with it: why so many; ``person`` are all accounts of theirs, which ``about.active`` renews.
+    Asking again with the same key gives the first answer. Raises ``Conflict`` and ``NoAccount``.
     """
-    draft = book.begin(work, about, account_id)
+    draft = book.begin(work, about, account_id, *person)
     if isinstance(draft, PointsTxn):
         return draft
     result = issue(draft, account_id, grants, because)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from loyalty.ledger.book import AVAILABLE, DEBT, PENDING, STANDING
-from storage.tables import PointsEntry, PointsLot, PointsTxn
+from storage.tables import PointsEntry, PointsLot, PointsLotNow, PointsTxn
 
 
 @dataclass
@@ -20,6 +20,7 @@ class Move:
     lot_id: int
     activates_at: datetime
     expires_at: datetime | None
+    """As it stands now."""
 
 
 @dataclass
@@ -52,10 +53,10 @@ def page(
 
 
 def _fill(db: Session, found: Mapping[int, Happening], account_ids: Sequence[int]) -> None:
-    entry, lot = PointsEntry, PointsLot
+    entry, lot = PointsEntry, PointsLotNow
     asked = (
         select(entry.txn_id, entry.bucket, entry.amount, entry.lot_id, lot.activates_at, lot.expires_at)
-        .join(lot, lot.id == entry.lot_id)
+        .join(lot, lot.lot_id == entry.lot_id)
         .where(entry.txn_id.in_(found), entry.account_id.in_(account_ids), entry.bucket.in_(STANDING))
     )
     for txn_id, bucket, amount, lot_id, activates, expires in db.execute(asked.order_by(entry.txn_id, entry.number)):

@@ -38,6 +38,8 @@ class Left:
     """So long before it must have been told; 0: need not be."""
     not_before: datetime | None = None
     """It was told so that it does not die earlier; none: it was not told."""
+    idle_months: int | None = None
+    """It dies after so many months without a purchase or redemption, which would move its end; none: not of that."""
 
     @property
     def ends_at(self) -> datetime | None:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, Executable, Table, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from loyalty.ledger import book, seals
+from loyalty.ledger import book, idle, seals
 from loyalty.ledger.book import AVAILABLE, DEBT, HELD, ISSUED, PENDING, STANDING, TRANSIT
 from storage.tables import (
     PointsAccount,
@@ -23,6 +23,7 @@ from storage.tables import (
     PointsHold,
     PointsLot,
     PointsLotNow,
+    PointsRenewal,
     PointsSealed,
     PointsTxn,
 )
@@ -30,7 +31,7 @@ from storage.tables import (
 PORTION = 2_000
 MOST_FAULTS = 100
 UNREADABLE = (ValueError, TypeError, OverflowError, DBAPIError)
-CHANGED = "it, or one of its lots or entries, is not what was written"
+CHANGED = "it, or one of its lots, entries or renewals, is not what was written"
 Tell = Callable[[int], None]
 """Told how many more transactions were looked at."""
 
@@ -192,24 +193,27 @@ TXN_COLUMNS = (
 
 
 def _check_txns(reader: Reader, ids: Sequence[int]) -> None:
-    """Each of these transactions with its lots and entries."""
+    """Each of these transactions with its lots, its entries and what it renewed."""
     proof, entry = reader.proof, PointsEntry
     lots: dict[int, list[Any]] = defaultdict(list)
     entries: dict[int, list[Any]] = defaultdict(list)
+    renewed: dict[int, list[Any]] = defaultdict(list)
     for lot in reader.of(PointsLot, ids, PointsLot.txn_id, (PointsLot.id,)):
         lots[lot.txn_id].append(lot)
     for one in reader.of(PointsEntry, ids, entry.txn_id, (entry.txn_id, entry.number)):
         entries[one.txn_id].append(one)
+    for each in reader.of(PointsRenewal, ids, PointsRenewal.txn_id):
+        renewed[each.txn_id].append(each)
     for txn in reader.of(PointsTxn, ids):
-        _check_txn(proof, txn, lots[txn.id], entries[txn.id])
+        _check_txn(proof, txn, lots[txn.id], entries[txn.id], renewed[txn.id])
     proof.transactions += len(ids)
     proof.entries += sum(map(len, entries.values()))
 
 
-def _check_txn(proof: Proof, txn: Any, lots: Sequence[Any], entries: Sequence[Any]) -> None:
+def _check_txn(proof: Proof, txn: Any, lots: Sequence[Any], entries: Sequence[Any], renewed: Sequence[Any]) -> None:
     if [one.number for one in entries] != list(range(len(entries))):
         proof.fault(PointsTxn, txn.id, "an entry of it is missing")
-    if _hash(txn, lots, entries) != txn.content_hash:
+    if _hash(txn, lots, entries, renewed) != txn.content_hash:
         proof.fault(PointsTxn, txn.id, CHANGED)
     elif sum(one.amount for one in entries):
         proof.fault(PointsTxn, txn.id, "its entries do not sum to nothing")
@@ -217,11 +221,13 @@ def _check_txn(proof: Proof, txn: Any, lots: Sequence[Any], entries: Sequence[An
         proof.fault(PointsTxn, txn.id, "it leaves points in transit")
 
 
-def _hash(txn: Any, lots: Sequence[Any], entries: Sequence[Any]) -> str | None:
+def _hash(txn: Any, lots: Sequence[Any], entries: Sequence[Any], renewed: Sequence[Any]) -> str | None:
     row = {name: getattr(txn, name) for name in TXN_COLUMNS}
     said = [{name: getattr(one, name) for name in book.COLUMNS} for one in lots]
+    moved = [[one.account_id, one.lot_id, one.bucket, one.amount] for one in entries]
+    ends = [[one.account_id, one.idle_months, one.ends_at] for one in renewed]
     try:
-        return book.content_hash(row, said, [[one.account_id, one.lot_id, one.bucket, one.amount] for one in entries])
+        return book.content_hash(row, said, moved, ends)
     except TypeError:
         return None
 
@@ -257,8 +263,11 @@ def _check_lots(reader: Reader) -> None:
         kept = {one.lot_id: one for one in reader.of(PointsLotNow, ids)} if ids else {}
         lots = {one.id: one for one in reader.of(PointsLot, ids)} if ids else {}
         reader.proof.lots += len(ids)
+        told_of = {number for number, one in kept.items() if one.notice_days}
+        ends = idle.ends(reader.tried, lots.values(), told_of)
         for lot in lots.values():
-            _check_lot(reader.proof, lot, kept.get(lot.id), sums.get(lot.id, {}))
+            end = ends.get(lot.id, lot.expires_at)
+            _check_lot(reader.proof, lot, kept.get(lot.id), sums.get(lot.id, {}), end)
         for stray in sorted(set(sums) - set(ids)):
             reader.proof.fault(PointsLot, stray, "there are entries of it, and it is gone")
     own = select(PointsLotNow.lot_id).outerjoin(PointsLot, PointsLot.id == PointsLotNow.lot_id)
@@ -266,7 +275,7 @@ def _check_lots(reader: Reader) -> None:
         reader.proof.fault(PointsLotNow, stray, "there is no such lot")
 
 
-def _check_lot(proof: Proof, lot: Any, kept: Any, said: Mapping[str, int]) -> None:
+def _check_lot(proof: Proof, lot: Any, kept: Any, said: Mapping[str, int], end: Any) -> None:
     came = -said.get(ISSUED, 0) or -min(0, said.get(TRANSIT, 0))
     if sum(said.values()) or not _fits(lot.issued, came, said):
         proof.fault(PointsLot, lot.id, "what came in is not what is there and what went")
@@ -277,6 +286,9 @@ def _check_lot(proof: Proof, lot: Any, kept: Any, said: Mapping[str, int]) -> No
         proof.fault(PointsLotNow, lot.id, "it is not what the lot's entries say")
     elif _facts(kept) != _facts(lot):
         proof.fault(PointsLotNow, lot.id, "it is not what was issued")
+    elif kept.expires_at != end:
+        moved = "what was issued" if lot.idle_months is None else "where purchases and redemptions have moved it"
+        proof.fault(PointsLotNow, lot.id, f"its end is not {moved}")
 
 
 def _fits(issued: Any, came: int, said: Mapping[str, int]) -> bool:
@@ -284,13 +296,14 @@ def _fits(issued: Any, came: int, said: Mapping[str, int]) -> bool:
 
 
 def _facts(row: Any) -> tuple[Any, ...]:
-    return (row.account_id, row.activates_at, row.expires_at, row.uses)
+    return (row.account_id, row.activates_at, row.uses, row.idle_months)
 
 
 def _check_accounts(reader: Reader) -> None:
     for after, last, ids in _ranges(reader, PointsAccount):
         sums = _sums(reader, PointsEntry.account_id, after, last)
         reader.proof.accounts += len(ids)
+        idles = _idling(reader, ids)
         for account in reader.of(PointsAccount, ids) if ids else ():
             said = {name: sums.get(account.id, {}).get(name, 0) for name in STANDING}
             said[DEBT] = -said[DEBT]
@@ -298,8 +311,18 @@ def _check_accounts(reader: Reader) -> None:
                 reader.proof.fault(PointsAccount, account.id, "it is not what its entries say")
             elif min(said.values()) < 0:
                 reader.proof.fault(PointsAccount, account.id, "less than nothing is in a bucket")
+            elif account.idles != (account.id in idles):
+                reader.proof.fault(PointsAccount, account.id, "its lots say otherwise whether they die of idleness")
         for stray in sorted(set(sums) - set(ids)):
             reader.proof.fault(PointsAccount, stray, "there are entries of it, and it is gone")
+
+
+def _idling(reader: Reader, ids: Sequence[int]) -> set[int]:
+    """Those of these accounts with lots that die of idleness."""
+    if not ids:
+        return set()
+    own = select(PointsLot.account_id).where(PointsLot.account_id.between(ids[0], ids[-1]))
+    return {one for (one,) in reader.tried(PointsLot, own.where(PointsLot.idle_months.is_not(None)).distinct())}
 
 
 def _check_holds(reader: Reader) -> None:
@@ -326,8 +349,8 @@ def _pairs(reader: Reader, table: Any, question: Executable) -> Collection[tuple
 
 
 def _check_strays(reader: Reader) -> None:
-    """Entries and lots of transactions that are not there."""
-    for table, name in ((PointsEntry, "entries"), (PointsLot, "lots")):
+    """Entries, lots and renewals of transactions that are not there."""
+    for table, name in ((PointsEntry, "entries"), (PointsLot, "lots"), (PointsRenewal, "renewals")):
         own = select(table.txn_id).outerjoin(PointsTxn, PointsTxn.id == table.txn_id).where(PointsTxn.id.is_(None))
         for (stray,) in reader.tried(table, own.distinct().limit(MOST_FAULTS)):
             reader.proof.fault(PointsTxn, stray, f"it is gone, and its {name} are there")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select
 
-from loyalty.ledger.book import EPOCH, digest
+from loyalty.ledger.book import digest, first_id
 from storage.tables import PointsSeal, PointsSealed, PointsTxn
 from storage.work import Work
 
@@ -35,7 +35,7 @@ def seal(work: Work, *, everything: bool = False) -> int:
     sealed = select(PointsSealed.txn_id).where(PointsSealed.txn_id == PointsTxn.id).exists()
     own = select(PointsTxn.id, PointsTxn.content_hash).where(~sealed).order_by(PointsTxn.id).limit(BLOCK)
     if last is not None and not everything:
-        own = own.where(PointsTxn.id >= _first_id(last.made_at - LATE))
+        own = own.where(PointsTxn.id >= first_id(last.made_at - LATE))
     found = work.db.execute(own).all()
     if not found:
         return 0
@@ -45,11 +45,6 @@ def seal(work: Work, *, everything: bool = False) -> int:
     work.db.execute(insert(PointsSeal), [row])
     work.db.execute(insert(PointsSealed), [{"txn_id": one.id, "seal": number} for one in found])
     return len(found)
-
-
-def _first_id(at: datetime) -> int:
-    """No transaction of that moment or later has a smaller id (``book.new_id``)."""
-    return int((at - EPOCH).total_seconds() * 1000) << 22
 
 
 def _hash(number: int, made_at: datetime, before: str, hashes: Mapping[int, str]) -> str:

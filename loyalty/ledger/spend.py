@@ -2,7 +2,8 @@
 
 Exactly what was asked for or nothing; while something is owed nothing goes out. What is given back returns to the lots
 it came from, in the reverse order, with the expiry they had (loyalty.md §2.5–2.7). A person may have several accounts:
-the soonest to die goes first over all of them, and what one owes the others pay.
+the soonest to die goes first over all of them, and what one owes the others pay. Whoever spends is active: the points
+that die of idleness live on, of all these accounts (``ledger.idle``).
 """
 
 from collections.abc import Callable, Sequence
@@ -62,7 +63,8 @@ def donate(work: Work, accounts: Accounts, points: int, about: About, fits: Fits
 
 def _out(work: Work, accounts: Accounts, points: int, about: About, into: str, fits: Fits) -> PointsTxn:
     ids = book.several(accounts)
-    draft = book.begin(work, about, *ids)
+    corrects = about.reverses is not None
+    draft = book.begin(work, about if corrects else replace(about, active=about.at), *ids)
     if isinstance(draft, PointsTxn):
         return draft
     for lot, n in _take(draft, ids, points, fits):
@@ -81,7 +83,7 @@ def hold(
     Of several accounts it stands with the first; its entries say what it took from which.
     """
     ids = book.several(accounts)
-    draft = book.begin(work, about, *ids)
+    draft = book.begin(work, replace(about, active=about.at), *ids)
     if isinstance(draft, PointsTxn):
         return draft
     for lot, n in _take(draft, ids, points, fits):
@@ -163,7 +165,7 @@ def _come_back(draft: Draft, lot: Left, out_of: str, points: int, grace: timedel
             TRANSIT,
             notice_days=lot.notice_days,
             **{**facts, "activates_at": at, "expires_at": at + grace, "origin": "restored", "origin_lot": lot.lot_id},
-        )
+        )  # the days of grace are counted, also of what died of idleness
 
 
 KEPT = ("channel", "store", "campaign", "jurisdiction", "uses")
@@ -249,6 +251,7 @@ def transfer(work: Work, sender: Accounts, receiver: int, points: int, about: Ab
     for lot, n in _take(draft, ids, points, lambda one: one.lot_id not in handed_on):
         draft.take_out(lot, TRANSIT, n)
         facts = {**_facts(work.db, lot.lot_id), "origin": "transfer", "origin_lot": lot.lot_id}
+        facts["idle_months"] = lot.idle_months
         lives = {"activates_at": lot.activates_at, "expires_at": lot.expires_at}
         draft.issue(receiver, n, AVAILABLE, TRANSIT, notice_days=lot.notice_days, **facts, **lives)
     draft.repay(receiver)

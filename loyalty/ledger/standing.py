@@ -1,6 +1,6 @@
 """What an account comes to at a moment, whether or not its books have been brought to it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -32,16 +32,28 @@ class Standing:
 
         What should have died and was not told of has no day.
         """
-        owed = alive_points(self.lots, at) - self.available
         found: dict[date, int] = {}
+        for last, points, _ in self._each(at, zone):
+            found[last] = found.get(last, 0) + points
+        return sorted(found.items())
+
+    def idle(self, at: datetime, zone: ZoneInfo) -> dict[date, int]:
+        """How many of ``ends`` live on, by the same days, if something is bought or redeemed by then."""
+        found: dict[date, int] = {}
+        for last, points, moves in self._each(at, zone):
+            if moves:
+                found[last] = found.get(last, 0) + points
+        return found
+
+    def _each(self, at: datetime, zone: ZoneInfo) -> Iterator[tuple[date, int, bool]]:
+        """Lot by lot: the last day, how many points, and whether a purchase moves it."""
+        owed = alive_points(self.lots, at) - self.available
         for lot in self.lots:
             paid = min(owed, lot.points) if lot.alive(at) else 0
             owed -= paid
             end = lot.ends_at or lot.expires_at
             if end is not None and end > at and lot.points > paid:
-                last = (end - INSTANT).astimezone(zone).date()
-                found[last] = found.get(last, 0) + lot.points - paid
-        return sorted(found.items())
+                yield (end - INSTANT).astimezone(zone).date(), lot.points - paid, lot.idle_months is not None
 
 
 @dataclass

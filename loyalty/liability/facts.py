@@ -208,16 +208,21 @@ def _summed(db: Session, rows: Any) -> Any:
 
 
 def _dies(lot: Any, end: datetime, starts: Sequence[datetime]) -> tuple[ColumnElement[int], ColumnElement[bool]]:
-    """The last month in which a lot lives, and whether it is over: what was not told of by then still lives."""
-    last = case(
-        (lot.expires_at.is_(None), literal_column(str(NEVER))), else_=month_of(lot.expires_at, starts, last_alive=True)
-    )
+    """The last month in which a lot lives, and whether it is over: what was not told of by then still lives.
+
+    One that dies of idleness has no last month, for nobody knows it beforehand. Its end of now says whether it was over
+    then: only what was alive has moved.
+    """
+    open_end = or_(lot.expires_at.is_(None), lot.idle_months.is_not(None))
+    last = case((open_end, literal_column(str(NEVER))), else_=month_of(lot.expires_at, starts, last_alive=True))
+    kept: Any = select(PointsLotNow.expires_at).where(PointsLotNow.lot_id == lot.id).scalar_subquery()
+    ends: Any = case((lot.idle_months.is_(None), lot.expires_at), else_=kept)
     waits: Any = select(literal_column("1")).where(
         PointsLotNow.lot_id == lot.id,
         PointsLotNow.notice_days > 0,
         or_(PointsLotNow.not_before.is_(None), PointsLotNow.not_before > end),
     )
-    return last, and_(lot.expires_at.is_not(None), lot.expires_at <= end, ~waits.exists())
+    return last, and_(lot.expires_at.is_not(None), ends <= end, ~waits.exists())
 
 
 def _issued(db: Session, end: datetime, starts: Sequence[datetime]) -> Any:

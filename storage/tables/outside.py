@@ -129,4 +129,6 @@ class OldBalance(Base):
     points: Mapped[int]
     expires_at: Mapped[datetime | None]
     origin: Mapped[str] = mapped_column(String(12), default="purchase")
+    idle_months: Mapped[int | None]
+    """They die of idleness, by the shop's rules; none: on that day."""
     __table_args__ = (Index("ix_old_balance_account", "account_id", "day"),)

@@ -1,7 +1,8 @@
 """Points (积分): accounts, transactions, lots and entries that are only ever added, what they come to, and their seals.
 
 The books are ``points_txn``, ``points_lot`` and ``points_entry``: the database refuses to change or delete a row of
-them. ``points_account`` and ``points_lot_now`` are what they come to, kept beside them, rebuilt to compare.
+them, nor one of ``points_renewal``, by which the ends of lots that die of idleness move. ``points_account`` and
+``points_lot_now`` are what they come to, kept beside them, rebuilt to compare.
 ``points_day`` tells of each day what it did. Points are whole numbers. ``loyalty.ledger`` alone writes here.
 """
 
@@ -16,6 +17,7 @@ from storage.tables.base import Base, Key, partial_index
 
 HAS_POINTS = "pending + available > 0"
 OPEN_HOLDS = "state = 'open'"
+IDLES = "idle_months IS NOT NULL"
 
 
 class PointsAccount(Base):
@@ -33,6 +35,8 @@ class PointsAccount(Base):
     debt: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=0)
     """How many transactions have touched it."""
+    idles: Mapped[bool] = mapped_column(default=False, server_default=sql("false"))
+    """Whether points ever came in that die of idleness (docs/decisions/0016): of others nothing need be renewed."""
     made_at: Mapped[datetime]
 
 
@@ -78,7 +82,9 @@ class PointsLot(Base):
     issued: Mapped[int]
     activates_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
-    """From then on they are gone; none: never."""
+    """From then on they are gone; none: never. Of those that die of idleness, as it was when they came in."""
+    idle_months: Mapped[int | None]
+    """They die after so many months without a purchase or a redemption; none: not of that."""
     origin: Mapped[str] = mapped_column(String(12))
     """purchase, marketing, compensation, transfer, reissue, restored."""
     origin_lot: Mapped[int | None] = mapped_column(BigInteger)
@@ -90,7 +96,11 @@ class PointsLot(Base):
     """What they may be spent on; empty: anything."""
     qualifies: Mapped[bool] = mapped_column(default=False)
     """Whether they count for a tier."""
-    __table_args__ = (Index("ix_points_lot_account", "account_id", "id"), Index("ix_points_lot_origin", "origin_lot"))
+    __table_args__ = (
+        Index("ix_points_lot_account", "account_id", "id"),
+        Index("ix_points_lot_origin", "origin_lot"),
+        partial_index("ix_points_lot_idles", "account_id", where=sql(IDLES)),
+    )
 
 
 class PointsEntry(Base):
@@ -109,6 +119,21 @@ class PointsEntry(Base):
 
 
 class PointsLotNow(Base):
+class PointsRenewal(Base):
+    """That somebody was active: the points of an account that die of idleness live on. Rows are only added.
+
+    It moves the end of every lot of this account and rule that came in before it and had not died when it took effect.
+    """
+
+    __tablename__ = "points_renewal"
+    account_id: Mapped[int] = mapped_column(ForeignKey("points_account.id"), primary_key=True, autoincrement=False)
+    idle_months: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    ends_at: Mapped[datetime] = mapped_column(primary_key=True)
+    """They die no earlier than this; each is later than the one before."""
+    txn_id: Mapped[int] = mapped_column(ForeignKey("points_txn.id"), index=True)
+    """The purchase or redemption."""
+
+
     """What is left of a lot, as its entries say."""
 
     __tablename__ = "points_lot_now"
@@ -120,12 +145,15 @@ class PointsLotNow(Base):
     activates_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     uses: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Of a lot that dies of idleness as the renewals have moved it."""
+    idle_months: Mapped[int | None]
     notice_days: Mapped[int] = mapped_column(default=0, server_default=sql("0"))
     """So long before they die it must have been told; 0: it need not be. Until it is told they live on."""
     not_before: Mapped[datetime | None]
-    """So many days after it was told: they do not die earlier; none: it has not been told."""
+    """So many days after it was told: they do not die earlier; none: it has not been told of the end that stands."""
     __table_args__ = (
         partial_index("ix_points_lot_now_account", "account_id", "expires_at", where=sql(HAS_POINTS)),
+        partial_index("ix_points_lot_now_idles", "account_id", "idle_months", where=sql(IDLES)),
         partial_index("ix_points_lot_now_expires", "expires_at", "lot_id", where=sql(HAS_POINTS)),
         partial_index("ix_points_lot_now_activates", "activates_at", "lot_id", where=sql("pending > 0")),
     )
@@ -139,11 +167,13 @@ def has_died(at: datetime) -> ColumnElement[bool]:
 
 
 class PointsNotice(Base):
-    """That somebody was told that points of theirs will die: of each lot the first time. Rows are only added."""
+    """That somebody was told that points of theirs will die: of each end of a lot once. Rows are only added."""
 
     __tablename__ = "points_notice"
     lot_id: Mapped[int] = mapped_column(ForeignKey("points_lot.id"), primary_key=True, autoincrement=False)
     account_id: Mapped[int] = mapped_column(ForeignKey("points_account.id"), index=True)
+    expires_at: Mapped[datetime] = mapped_column(primary_key=True)
+    """The end they had then, which of points that die of idleness may move: then it must be told of anew."""
     told_at: Mapped[datetime]
     way: Mapped[str] = mapped_column(String(10))
     """kf (sent in 微信客服), card (shown to their rep), mass (a task of reps, sent), me (on their page)."""

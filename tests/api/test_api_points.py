@@ -54,7 +54,7 @@ def test_a_customer_has_points_pending_ones_and_days_on_which_they_end(api: Call
         "held": 0,
         "debt": 0,
         "tier": "silver",
-        "expiring": [{"on": f"{last:%Y-%m-%d}", "points": 100}],
+        "expiring": [{"on": f"{last:%Y-%m-%d}", "points": 100, "if_idle": 0}],
     }
     assert api.get(f"/customers/{rain}/points") == points
     assert api.get(f"/customers/{rain}")["points"] == points

@@ -152,6 +152,41 @@ def test_other_rules_are_tried_then_need_two_words_and_hold_for_orders_of_their_
     assert "第 1 版" in operator.get("/points/rules").text
 
 
+def test_points_that_die_of_inactivity_are_chosen_and_said_to_be_such(fresh: Counter) -> None:
+    operator = fresh.visitor("wangwu")
+    operator.post("/points/rules", {**rules(fresh, kind="inactivity", jurisdiction="CA-QC"), "do": "submit"})
+    (approval,) = fresh.shop.rows(Approval)
+    decide(fresh.visitor("zhaoliu"), approval)
+    approve_as_boss(fresh)
+    fresh.shop.advance(hours=2)
+    sell(fresh, "lisi", "first", "100.00", days_ago=0)
+    sell(fresh, "lisi", "again", "50.00", days_ago=0)
+    page = operator.get("/points/rules").text
+    assert "12 个月没有消费也没有兑换就过期" in page
+    assert "过期前至少 30 天要告诉客户" in page
+    page = operator.get(f"/points/p_{fresh.people['lisi']}").text
+    assert "若到那天没有消费也没有兑换" in page
+    assert page.count("（12 个月）") == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"kind": "rolling"}, "不许积分只因为时间过去就过期"),
+        ({"kind": "inactivity", "months": "6"}, "至少要 12 个月"),
+        ({"kind": "inactivity", "notice_days": "61"}, "最多提前 60 天"),
+    ],
+)
+def test_what_the_law_of_a_place_forbids_is_refused_with_the_law(
+    fresh: Counter, wrong: dict[str, str], why: str
+) -> None:
+    told = {**rules(fresh, jurisdiction="CA-QC", **wrong), "do": "submit"}
+    answer = fresh.visitor("wangwu").post("/points/rules", told)
+    assert answer.status_code == 422
+    assert why in answer.text
+    assert "s.187.7" in answer.text
+
+
 @pytest.mark.parametrize("wrong", [{"rate": "-1"}, {"pending_days": "many"}, {"day": "02-31"}, {"order_cap": "0"}])
 def test_rules_that_make_no_sense_are_refused(fresh: Counter, wrong: dict[str, str]) -> None:
     answer = fresh.visitor("wangwu").post("/points/rules", {**rules(fresh, **wrong), "do": "submit"})

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 
+from loyalty.expiry import idle_end
 from loyalty.ledger import book, claw, earn, proof, spend, standing, sweeps
 from loyalty.ledger.book import About
 from loyalty.ledger.claw import Policy
@@ -16,7 +17,7 @@ from loyalty.ledger.lots import Left
 from loyalty.ledger.proof import Proof
 from storage.database import open_engine, transaction
 from storage.tables import Person, PointsAccount, PointsEntry, PointsLot, PointsTxn
-from storage.work import Work
+from storage.work import SHANGHAI, Work
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -76,6 +77,27 @@ class Books:
         with self.work() as work:
             about = self.about("award", key, request=request)
             return earn.award(work, self.people[who], [grant], about).id
+
+    def buys(
+        self, points: int, *, who: int = 0, months: int = 12, paid: float | None = None, notice_days: int = 0
+    ) -> int:
+        """An order told now, paid then, whose points die after so many months of idleness; the transaction's id."""
+        at = self.now if paid is None else day(paid)
+        grant = self.idling(points, months, at, notice_days)
+        with self.work() as work:
+            about = replace(self.about("award"), active=at)
+            return earn.award(work, self.people[who], [grant] if points else [], about, person=self.own(who)).id
+
+    def idling(self, points: int, months: int, at: datetime, notice_days: int = 0) -> Grant:
+        """Points that die of idleness, since that moment."""
+        ends = idle_end(at, months, SHANGHAI)
+        return Grant(max(1, points), at, ends, "purchase", notice_days=notice_days, idle_months=months)
+
+    def given(self, points: int, *, who: int = 0, months: int = 12, notice_days: int = 0) -> int:
+        """The same by a clerk, which is nothing that the customer did."""
+        with self.work() as work:
+            some = [self.idling(points, months, self.now, notice_days)]
+            return earn.award(work, self.people[who], some, self.about("award")).id
 
     def redeem(self, points: int, *, who: int = 0, key: str = "") -> int:
         with self.work() as work:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from loyalty import accounts
+from loyalty import accounts, notices
 from loyalty.ledger import carrying, proof, seals, spend, standing
 from loyalty.ledger.book import About
 from storage import sheets
@@ -19,15 +19,19 @@ from storage.tables import (
     PointsHold,
     PointsLot,
     PointsLotNow,
+    PointsNotice,
+    PointsRenewal,
     PointsSeal,
     PointsSealed,
     PointsTxn,
 )
 from storage.work import Work
 from tests import databases
-from tests.loyalty.books import Books
+from tests.loyalty.books import Books, day
 
-ALL = (PointsTxn, PointsLot, PointsEntry, PointsLotNow, PointsHold, PointsSeal, PointsSealed)
+ALL = (
+    PointsTxn, PointsLot, PointsEntry, PointsRenewal, PointsLotNow, PointsHold, PointsNotice, PointsSeal, PointsSealed
+)  # fmt: skip
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -41,8 +45,14 @@ def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 def lived(books: Books) -> None:
     """A bit of everything, with texts that a spreadsheet would take for formulas, some of it sealed."""
+    books.buys(70, months=1, notice_days=7)
+    books.buys(40, months=2)
+    books.given(5, months=1, who=1)
     order = books.award(100, lives=30, channel="=1+1", store="'@x", campaign="双倍\n“大促”", uses={"sku": ["A"]})
     books.award(50, who=1, pends=7)
+    with books.work() as work:
+        notices.told(work, books.own(0), day(60), notices.CARD, "card:1")
+    books.to(1)
     hold = books.hold(30)
     books.hold(10)
     books.joined = True

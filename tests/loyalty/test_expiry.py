@@ -33,6 +33,8 @@ def end(expiry: Expiry, day: str) -> str:
         (Expiry(end_of_month=False), "2024-02-29", "2025-03-01"),
         (Expiry(months=1, end_of_month=False), "2024-01-31", "2024-03-01"),
         (Expiry(), "2020-07-06", "2021-08-01"),
+        (Expiry(kind="inactivity"), "2024-02-29", "2025-03-01"),
+        (Expiry(kind="inactivity", months=1), "2024-01-31", "2024-03-01"),
     ],
 )
 def test_points_die_on_the_day_of_the_rule(expiry: Expiry, day: str, gone: str) -> None:
@@ -86,6 +88,18 @@ def test_rules_that_a_place_forbids_are_refused_when_they_are_saved() -> None:
     with pytest.raises(ValidationError, match="passage of time"):
         Programme(jurisdiction="CA-ON")
     assert Programme(jurisdiction="CA-ON", expiry=Expiry(kind="never")).jurisdiction == "CA-ON"
+
+
+def test_of_inactivity_points_may_die_where_the_law_lets_them_and_as_late_as_it_says() -> None:
+    idle = Expiry(kind="inactivity")
+    assert Programme(jurisdiction="CA-ON", expiry=idle).told_before == 7
+    assert Programme(jurisdiction="CA-QC", expiry=idle).told_before == 30
+    with pytest.raises(ValidationError, match="at least 12 months"):
+        Programme(jurisdiction="CA-QC", expiry=Expiry(kind="inactivity", months=11))
+    with pytest.raises(ValidationError, match="at least 12 months"):
+        Programme(jurisdiction="CA-QC", expiry=idle, bonus_expiry=Expiry(kind="inactivity", months=6))
+    with pytest.raises(ValidationError, match="at most 60 days"):
+        Programme(jurisdiction="CA-QC", expiry=idle, notice_days=61)
 
 
 @pytest.mark.parametrize("day", ["02-30", "13-01", "00-10", "1-1"])

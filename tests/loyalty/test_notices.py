@@ -14,7 +14,7 @@ from loyalty.ledger import carrying
 from loyalty.programme import Programme
 from soak import many
 from storage.database import open_engine, transaction
-from storage.tables import PointsEntry, PointsLot, PointsLotNow, PointsNotice, PointsTxn
+from storage.tables import PointsEntry, PointsLotNow, PointsNotice, PointsTxn
 from tests import databases
 from tests.loyalty.books import Books, day
 from tests.opened import Kept
@@ -127,6 +127,7 @@ def test_the_law_of_a_place_may_ask_for_more_days_than_the_shop() -> None:
 
 DO = st.one_of(
     st.tuples(st.just("award"), st.integers(1, 90), st.integers(1, 40), st.sampled_from([0, 3, 7, 30])),
+    st.tuples(st.just("buys"), st.integers(1, 90), st.sampled_from([0, 7, 30]), st.sampled_from([0, 5, 40])),
     st.tuples(st.just("tell"), st.integers(0, 60)),
     st.tuples(st.just("redeem"), st.integers(1, 60)),
     st.tuples(st.just("transfer"), st.integers(1, 30)),
@@ -143,6 +144,9 @@ def play(books: Books, acts: list[tuple[Any, ...]]) -> None:
         elif do == "award":
             lives = (books.now - day(0)) / timedelta(days=1) + numbers[1]
             books.award(numbers[0], lives=lives, notice_days=numbers[2])
+        elif do == "buys":
+            paid = (books.now - day(0)) / timedelta(days=1) - numbers[2]
+            books.buys(numbers[0], months=1, notice_days=numbers[1], paid=paid)
         elif do == "tell":
             with books.work() as work:
                 upto = books.now + timedelta(days=numbers[0])
@@ -159,13 +163,14 @@ def play(books: Books, acts: list[tuple[Any, ...]]) -> None:
 
 def assert_what_lives_can_be_spent(books: Books) -> None:
     """What the books say can be spent is what has not died by this rule, read off the notices, not off the lots."""
-    told = {one.lot_id: one.told_at for one in books.rows(PointsNotice)}
+    told = {(one.lot_id, one.expires_at): one.told_at for one in books.rows(PointsNotice)}
     for who in (0, 1):
         lives = 0
         for one in books.rows(PointsLotNow):
             if one.account_id == books.people[who] and one.activates_at <= books.now:
+                said = told.get((one.lot_id, one.expires_at))
                 announced = not one.notice_days or (
-                    one.lot_id in told and told[one.lot_id] + timedelta(days=one.notice_days) <= books.now
+                    said is not None and said + timedelta(days=one.notice_days) <= books.now
                 )
                 died = one.expires_at is not None and one.expires_at <= books.now and announced
                 lives += 0 if died else one.pending + one.available
@@ -175,13 +180,14 @@ def assert_what_lives_can_be_spent(books: Books) -> None:
 def assert_told_before_death(books: Books) -> None:
     """Whatever the books say has died was told of so many days before, or never had to be."""
     asked = {one.lot_id: one.notice_days for one in books.rows(PointsLotNow)}
-    told = {one.lot_id: one.told_at for one in books.rows(PointsNotice)}
-    promised = {one.id: one.expires_at for one in books.rows(PointsLot)}
+    told = {(one.lot_id, one.expires_at): one.told_at for one in books.rows(PointsNotice)}
+    promised = {one.lot_id: one.expires_at for one in books.rows(PointsLotNow)}
     for lot_id, died_at in deaths(books).items():
         assert promised[lot_id] <= died_at, "I32: before its day"
         if asked[lot_id]:
-            assert lot_id in told, "I32: nobody was told"
-            assert told[lot_id] + timedelta(days=asked[lot_id]) <= died_at, "I32: told too late"
+            said = told.get((lot_id, promised[lot_id]))
+            assert said is not None, "I32: nobody was told"
+            assert said + timedelta(days=asked[lot_id]) <= died_at, "I32: told too late"
 
 
 def deaths(books: Books) -> dict[int, datetime]:

@@ -1,0 +1,143 @@
+"""Points that die of idleness: what moves their ends, and where these are, made of what has moved them.
+
+Whoever buys or redeems (``About.active``) renews the points of each account they have: all lots of one rule share one
+end. A renewal is kept with its transaction and hashed with it; it moves what has not died when that takes effect, so
+that nothing comes back to life, whether or not it was swept (docs/decisions/0016). Accounts without such lots pay
+nothing for it.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlalchemy import Executable, Table, func, insert, not_, select, update
+from sqlalchemy.orm import Session
+
+from loyalty.expiry import idle_end
+from storage.tables import PointsLotNow, PointsNotice, PointsRenewal, PointsTxn, has_died
+
+if TYPE_CHECKING:
+    from loyalty.ledger.book import Draft
+
+T_RENEWAL, T_NOW = (cast(Table, one.__table__) for one in (PointsRenewal, PointsLotNow))
+NOW = T_NOW.c
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """The lots of an account that die after so many idle months die no earlier than this."""
+
+    account_id: int
+    idle_months: int
+    ends_at: datetime
+
+
+def due(draft: "Draft") -> list[Renewal]:
+    """What a draft renews: nothing where nobody was active, and what would move no end is left out."""
+    active = draft.about.active
+    if active is None:
+        return []
+    fresh = {(one["account_id"], one["idle_months"]): None for one in draft.new if one["idle_months"] is not None}
+    known = _last_ends(draft.work.db, [number for number, one in draft.accounts.items() if one.idles])
+    found = []
+    for (account_id, months), before in sorted({**fresh, **known}.items()):
+        ends = idle_end(active, months, draft.work.zone)
+        if before is None or before < ends:
+            found.append(Renewal(account_id, months, ends))
+    return found
+
+
+def _last_ends(db: Session, account_ids: Sequence[int]) -> dict[tuple[int, int], Any]:
+    """By account and rule of the lots there are: the end of the last renewal, if there was one."""
+    if not account_ids:
+        return {}
+    own = select(NOW.account_id, NOW.idle_months).where(NOW.account_id.in_(account_ids), NOW.idle_months.is_not(None))
+    rules, renewal = own.distinct().subquery(), PointsRenewal
+    theirs = (renewal.account_id == rules.c.account_id, renewal.idle_months == rules.c.idle_months)
+    last = select(func.max(renewal.ends_at)).where(*theirs).scalar_subquery()
+    return {(account_id, months): ends for account_id, months, ends in db.execute(select(rules, last))}
+
+
+def last(db: Session, account_id: int, months: int) -> tuple[datetime | None, int]:
+    """The end that the last renewal of an account and rule gave, and the latest transaction that made one; or 0."""
+    renewal = PointsRenewal
+    own = select(func.max(renewal.ends_at), func.coalesce(func.max(renewal.txn_id), 0))
+    ends, txn_id = db.execute(own.where(renewal.account_id == account_id, renewal.idle_months == months)).one()
+    return ends, txn_id
+
+
+def keep(db: Session, renewals: Sequence[Renewal], txn_id: int, at: datetime) -> None:
+    """Write down what a transaction renews, and move the ends of the lots that came before it and are not dead.
+
+    What was told of the end before counts no more.
+    """
+    if not renewals:
+        return
+    db.connection().execute(insert(T_RENEWAL), [{**vars(one), "txn_id": txn_id} for one in renewals])
+    for one in renewals:
+        own = update(T_NOW).where(
+            NOW.account_id == one.account_id,
+            NOW.idle_months == one.idle_months,
+            NOW.lot_id < txn_id,
+            NOW.expires_at < one.ends_at,
+            not_(has_died(at)),
+        )
+        db.connection().execute(own.values(expires_at=one.ends_at, not_before=None))
+
+
+# --- made anew -------------------------------------------------------------------------------------------------------
+
+Ask = Callable[[Any, Executable], Sequence[Any]]
+"""Rows of a question about a table."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A renewal as it is looked at again."""
+
+    ends_at: datetime
+    txn_id: int
+    at: datetime
+    """When its transaction took effect."""
+
+
+def ends(ask: Ask, lots: Collection[Any], waiting: Collection[int]) -> dict[int, datetime]:
+    """The ends of these lots (rows of ``points_lot``), of those that die of idleness, from what has moved them.
+
+    ``waiting`` are those that must be told of before they die.
+    """
+    idle = [one for one in lots if one.idle_months is not None]
+    if not idle:
+        return {}
+    renewal, notice = PointsRenewal, PointsNotice
+    moved: dict[tuple[int, int], list[Moved]] = defaultdict(list)
+    own = select(renewal.account_id, renewal.idle_months, renewal.ends_at, renewal.txn_id, PointsTxn.effective_at).join(
+        PointsTxn, PointsTxn.id == renewal.txn_id
+    )
+    theirs = own.where(renewal.account_id.in_({one.account_id for one in idle}))
+    for account_id, months, *rest in ask(renewal, theirs.order_by(renewal.ends_at)):
+        moved[account_id, months].append(Moved(*rest))
+    told: dict[int, dict[datetime, datetime]] = defaultdict(dict)
+    asked = select(notice.lot_id, notice.expires_at, notice.ends_at)
+    for lot_id, of_end, dies in ask(notice, asked.where(notice.lot_id.in_({one.id for one in idle} & set(waiting)))):
+        told[lot_id][of_end] = dies
+    return {
+        one.id: end_of(one.id, one.expires_at, moved[one.account_id, one.idle_months],
+                       told[one.id] if one.id in waiting else None)
+        for one in idle
+    }  # fmt: skip
+
+
+def end_of(lot_id: int, first: datetime, moved: Sequence[Moved], told: Mapping[datetime, datetime] | None) -> datetime:
+    """Where a lot's end is now: where it was when it came in, moved by each renewal that found it alive.
+
+    ``told``: of each end that was told of, when the lot dies by that; none: it need not be told of.
+    """
+    end = first
+    for one in moved:
+        dies = end if told is None else told.get(end)
+        if one.txn_id > lot_id and one.ends_at > end and (dies is None or dies > one.at):
+            end = one.ends_at
+    return end
