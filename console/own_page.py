@@ -110,7 +110,6 @@ def keep_to_itself(answer: Response) -> Response:
     return answer
 
 
-        idle=standing.idle(now, here.zone()),
 @pages.errorhandler(Exception)
 def failed(error: Exception) -> Any:
     """The log tells what went wrong, and not at which address."""
@@ -222,6 +221,7 @@ def _everything(db: Session, opened: Opened) -> str:
         may_say=opened.visit.opened_by == own_pages.WECHAT,
         pending=_pending(standing, now),
         ends=standing.ends(now, here.zone()),
+        idle=standing.idle(now, here.zone()),
         level=_level(db, mine.own, now),
         happened=[(one, _why(one)) for one in happened],
         following=following,

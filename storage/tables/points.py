@@ -46,7 +46,8 @@ class PointsTxn(Base):
     __tablename__ = "points_txn"
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     kind: Mapped[str] = mapped_column(String(20))
-    """award, hold, capture, release, give_back, claw, transfer, donate, reissue, adjust, activate, expire, clear."""
+    """award, hold, capture, release, give_back, claw, unclaw, transfer, donate, reissue, adjust, activate, expire,
+    clear."""
     key: Mapped[str] = mapped_column(String(200), unique=True)
     """Why there can be only one."""
     request_hash: Mapped[str] = mapped_column(String(64))
@@ -118,7 +119,6 @@ class PointsEntry(Base):
     __table_args__ = (Index("ix_points_entry_account", "account_id", "txn_id"),)
 
 
-class PointsLotNow(Base):
 class PointsRenewal(Base):
     """That somebody was active: the points of an account that die of idleness live on. Rows are only added.
 
@@ -134,6 +134,7 @@ class PointsRenewal(Base):
     """The purchase or redemption."""
 
 
+class PointsLotNow(Base):
     """What is left of a lot, as its entries say."""
 
     __tablename__ = "points_lot_now"
@@ -144,16 +145,16 @@ class PointsRenewal(Base):
     held: Mapped[int] = mapped_column(default=0)
     activates_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
-    uses: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Of a lot that dies of idleness as the renewals have moved it."""
     idle_months: Mapped[int | None]
+    uses: Mapped[dict[str, Any]] = mapped_column(default=dict)
     notice_days: Mapped[int] = mapped_column(default=0, server_default=sql("0"))
     """So long before they die it must have been told; 0: it need not be. Until it is told they live on."""
     not_before: Mapped[datetime | None]
     """So many days after it was told: they do not die earlier; none: it has not been told of the end that stands."""
     __table_args__ = (
-        partial_index("ix_points_lot_now_account", "account_id", "expires_at", where=sql(HAS_POINTS)),
         partial_index("ix_points_lot_now_idles", "account_id", "idle_months", where=sql(IDLES)),
+        partial_index("ix_points_lot_now_account", "account_id", "expires_at", where=sql(HAS_POINTS)),
         partial_index("ix_points_lot_now_expires", "expires_at", "lot_id", where=sql(HAS_POINTS)),
         partial_index("ix_points_lot_now_activates", "activates_at", "lot_id", where=sql("pending > 0")),
     )
@@ -171,9 +172,9 @@ class PointsNotice(Base):
 
     __tablename__ = "points_notice"
     lot_id: Mapped[int] = mapped_column(ForeignKey("points_lot.id"), primary_key=True, autoincrement=False)
-    account_id: Mapped[int] = mapped_column(ForeignKey("points_account.id"), index=True)
     expires_at: Mapped[datetime] = mapped_column(primary_key=True)
     """The end they had then, which of points that die of idleness may move: then it must be told of anew."""
+    account_id: Mapped[int] = mapped_column(ForeignKey("points_account.id"), index=True)
     told_at: Mapped[datetime]
     way: Mapped[str] = mapped_column(String(10))
     """kf (sent in 微信客服), card (shown to their rep), mass (a task of reps, sent), me (on their page)."""
