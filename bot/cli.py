@@ -5,48 +5,14 @@ Exit 0 done, 1 could not, 2 wrong usage. Heavy parts are imported inside the com
 
 import json
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Cannot(click.ClickException):
-    """One clear line on stderr, exit 1."""
-
-    def format_message(self) -> str:
-        """The line as it is."""
-        return self.message
-
-    def show(self, file: Any = None) -> None:
-        """Print it with our name before it."""
-        click.echo(f"scrm: {self.message}", err=True)
-
-
-def _plainly(command: F) -> F:
-    """Turn the errors a user can mend into one line."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        from sqlalchemy.exc import SQLAlchemyError
-
-        from bot.settings import SettingsError
-        from wecom.errors import WeComError
-
-        try:
-            return command(*args, **kwargs)
-        except (SettingsError, WeComError) as error:
-            raise Cannot(str(error)) from None
-        except SQLAlchemyError as error:
-            first = str(getattr(error, "orig", error)).strip().partition("\n")[0]
-            raise Cannot(f"the database does not answer as it should: {first}; see `scrm check`") from None
-
-    return run  # type: ignore[return-value]
+from bot import file_commands
+from bot.commands import Cannot, command, engine_of, json_option, plainly, say_json, table
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -65,49 +31,10 @@ def scrm(context: click.Context, config: Path | None, log_level: str) -> None:
     context.obj = config
 
 
-def _command(name: str | None = None) -> Callable[[F], click.Command]:
-    """A command that also takes --config after its own name."""
-
-    def make(function: F) -> click.Command:
-        @wraps(function)
-        @click.pass_context
-        def run(context: click.Context, /, config: Path | None, **kwargs: Any) -> Any:
-            context.obj = config or context.obj
-            return _plainly(function)(context.obj, **kwargs)
-
-        option = click.option("--config", type=click.Path(path_type=Path), help="Settings file (config.toml).")
-        return scrm.command(name)(option(run))
-
-    return make
-
-
-def _json_option(function: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(function)
-
-
-def _say_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
-
-
-def table(rows: list[list[str]], heads: list[str]) -> str:
-    """Aligned columns; wide (Chinese) characters count twice."""
-    from unicodedata import east_asian_width
-
-    def width(text: str) -> int:
-        return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
-
-    widths = [max(width(row[n]) for row in [heads, *rows]) for n in range(len(heads))]
-    lines = [
-        [cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True)] for row in [heads, *rows]
-    ]
-    rule = ["─" * size for size in widths]
-    return "\n".join("  ".join(line).rstrip() for line in [lines[0], rule, *lines[1:]])
-
-
 # --- running ---------------------------------------------------------------------------------------------------------
 
 
-@_command()
+@command()
 @click.option("--role", type=click.Choice(["all", "web", "worker"]), default="all", show_default=True)
 @click.option("--port", type=int, help="Instead of [web] port.")
 def serve(config: Path | None, role: str, port: int | None) -> None:
@@ -127,7 +54,7 @@ def serve(config: Path | None, role: str, port: int | None) -> None:
         raise Cannot(str(error)) from None
 
 
-@_command()
+@command()
 @click.option("--port", type=int, default=8000, show_default=True, help="The console; the sandbox takes the next one.")
 @click.option("--story", is_flag=True, help="Play a fixed story without a browser and check what was promised.")
 @click.option("--seed", type=int, default=20261122, show_default=True)
@@ -144,7 +71,7 @@ def demo(config: Path | None, port: int, story: bool, seed: int) -> None:
     shop.run(port, seed)
 
 
-@_command()
+@command()
 @click.option("--port", type=int, default=8001, show_default=True)
 @click.option("--callback-url", default="http://127.0.0.1:8000/wecom/callback", show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
@@ -158,8 +85,8 @@ def sandbox(config: Path | None, port: int, callback_url: str, seed: int) -> Non
     shop.run_sandbox(port, callback_url, seed)
 
 
-@_command()
-@_json_option
+@command()
+@json_option
 def check(config: Path | None, as_json: bool) -> None:
     """Examine the installation; each failed line names the page that fixes it.
 
@@ -170,13 +97,13 @@ def check(config: Path | None, as_json: bool) -> None:
 
     findings = doctor.examine(load(config))
     if as_json:
-        _say_json([finding.as_json() for finding in findings])
+        say_json([finding.as_json() for finding in findings])
     else:
         click.echo(doctor.as_text(findings))
     sys.exit(0 if all(finding.ok is not False for finding in findings) else 1)
 
 
-@_command()
+@command()
 def migrate(config: Path | None) -> None:
     """Bring the database schema up to date.
 
@@ -192,9 +119,9 @@ def migrate(config: Path | None) -> None:
     click.echo(f"schema {after}: nothing to do" if before == after else f"schema {before or 'empty'} → {after}")
 
 
-@_command()
+@command()
 @click.option("--at", "moment", help="Run what is due at this time (ISO 8601); a future one only in the sandbox.")
-@_json_option
+@json_option
 def tick(config: Path | None, moment: str | None, as_json: bool) -> None:
     """Run once every job that is due, then stop.
 
@@ -210,7 +137,7 @@ def tick(config: Path | None, moment: str | None, as_json: bool) -> None:
     except ticking.NotInTheSandbox as error:
         raise Cannot(str(error)) from None
     if as_json:
-        _say_json([{"job": name, "outcome": outcome} for name, outcome in ran])
+        say_json([{"job": name, "outcome": outcome} for name, outcome in ran])
     else:
         click.echo(
             table([[name, outcome] for name, outcome in ran], ["job", "what it did"]) if ran else "nothing was due"
@@ -225,9 +152,9 @@ def _moment(text: str, settings: Any) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=settings.timezone)
 
 
-@_command()
+@command()
 @click.option("--dry-run", "dry", is_flag=True, help="Only say what differs.")
-@_json_option
+@json_option
 def sync(config: Path | None, dry: bool, as_json: bool) -> None:
     """Compare members, customers, tags, codes and groups with WeCom, and fix what differs.
 
@@ -242,203 +169,19 @@ def sync(config: Path | None, dry: bool, as_json: bool) -> None:
     except CannotSync as error:
         raise Cannot(str(error)) from None
     if as_json:
-        _say_json(syncing.as_json(run))
+        say_json(syncing.as_json(run))
     else:
         click.echo(syncing.as_text(run))
     sys.exit(0 if run.state == DONE else 1)
 
 
-@scrm.group("import")
-def import_() -> None:
-    """Bring in what other systems know.
-
-    Example: scrm import orders orders.csv --dry-run
-    """
-
-
-def _pairs(_: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    pairs = [one.partition("=") for one in values]
-    for ours, between, theirs in pairs:
-        if not (ours and between and theirs):
-            raise click.BadParameter("must be OUR=THEIRS", param=option)
-    return {ours: theirs for ours, _, theirs in pairs}
-
-
-@import_.command("orders")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--map", "renamed", multiple=True, metavar="OUR=THEIRS", callback=_pairs, help="What the file calls it.")
-@click.option("--set", "same", multiple=True, metavar="OUR=VALUE", callback=_pairs, help="The same for all rows.")
-@click.option("--match-refunds", "match", type=click.Choice(["same-amount", "latest"]),
-              help="How to find the order of a refund that names none: see docs/orders.md.")  # fmt: skip
-@click.option("--dry-run", "dry", is_flag=True, help="Only say what would be new and what would be refused.")
-@click.option("--config", type=click.Path(path_type=Path), help="Settings file (config.toml).")
-@_json_option
-@click.pass_context
-def import_orders(
-    context: click.Context,
-    file: Path,
-    renamed: dict[str, str],
-    same: dict[str, str],
-    match: str | None,
-    dry: bool,
-    config: Path | None,
-    as_json: bool,
-) -> None:
-    """Bring in orders and refunds from a CSV or XLSX file. The same file again changes nothing.
-
-    Example: scrm import orders pos.csv --map order_no=OrderID --set source=pos-01
-    """
-    _plainly(_import_orders)(config or context.obj, file, renamed, same, match, dry, as_json)
-
-
-def _import_orders(
-    config: Path | None,
-    file: Path,
-    renamed: dict[str, str],
-    same: dict[str, str],
-    match: str | None,
-    dry: bool,
-    as_json: bool,
-) -> None:
-    from bot import importing
-    from bot.settings import load
-    from handlers.row_files import Shape
-    from storage.sheets import BadSheet
-
-    try:
-        report = importing.import_orders(load(config), file, Shape(renamed, same), dry=dry, match=match)
-    except (BadSheet, OSError, importing.Storm) as error:
-        raise Cannot(f"{file}: {error}") from None
-    if as_json:
-        _say_json(report.as_json())
-    else:
-        click.echo(importing.as_text(report))
-
-
-def _row_import(what: str) -> Callable[[F], F]:
-    """The arguments that files with one thing a row share."""
-
-    def add(function: F) -> F:
-        file = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-        options = (
-            click.option("--map", "renamed", multiple=True, metavar="OUR=THEIRS", callback=_pairs,
-                         help="What the file calls it."),
-            click.option("--set", "same", multiple=True, metavar="OUR=VALUE", callback=_pairs,
-                         help="The same for all rows."),
-            click.option("--dry-run", "dry", is_flag=True, help="Only say what would become of the rows."),
-            click.option("--config", type=click.Path(path_type=Path), help="Settings file (config.toml)."),
-            _json_option,
-        )  # fmt: skip
-        for option in reversed((file, *options)):
-            function = option(function)
-        return cast(F, import_.command(what)(click.pass_context(function)))
-
-    return add
-
-
-@_row_import("customers")
-def import_customers(context: click.Context, config: Path | None, as_json: bool, **asked: Any) -> None:
-    """Bring in customers: who they are known as, name, phone, birthday, tags. The same file again changes nothing.
-
-    Example: scrm import customers members.csv --set source=old --set identity_type=old:member
-    """
-    from bot import row_imports
-
-    def run(settings: Any, file: Path, shape: Any, dry: bool) -> Any:
-        return row_imports.import_rows(settings, file, shape, row_imports.CUSTOMERS, dry=dry)
-
-    _plainly(_import_rows)(config or context.obj, as_json, run, **asked)
-
-
-@_row_import("events")
-def import_events(context: click.Context, config: Path | None, as_json: bool, **asked: Any) -> None:
-    """Bring in what people did elsewhere. The same file again changes nothing.
-
-    Example: scrm import events reviews.csv --set source=app --set kind=review
-    """
-    from bot import row_imports
-
-    def run(settings: Any, file: Path, shape: Any, dry: bool) -> Any:
-        return row_imports.import_rows(settings, file, shape, row_imports.EVENTS, dry=dry)
-
-    _plainly(_import_rows)(config or context.obj, as_json, run, **asked)
-
-
-@_row_import("points")
-@click.option("--take-over", "takes_over", is_flag=True, help="From a system that still runs: see docs/taking-over.md.")
-@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Taking over: balances at the end of this day.")
-@click.option("--reason", default="", help="For whoever has to agree to balances that are awarded.")
-def import_points(
-    context: click.Context,
-    config: Path | None,
-    as_json: bool,
-    takes_over: bool,
-    as_of: datetime | None,
-    reason: str,
-    **asked: Any,
-) -> None:
-    """Bring in points: balances (awarded once others agree), or, taking over, balances of a day or a whole history.
-
-    Example: scrm import points balances.csv --take-over --as-of 2026-11-30 --set source=old
-    """
-    from bot import row_imports
-    from handlers import points_rows
-
-    if as_of is not None and not takes_over:
-        raise click.UsageError("--as-of belongs to --take-over")
-
-    def run(settings: Any, file: Path, shape: Any, dry: bool) -> Any:
-        if takes_over and as_of is None:
-            return row_imports.import_rows(settings, file, shape, row_imports.points(points_rows.take_history), dry=dry)
-        day = as_of.date() if as_of is not None else None
-        return row_imports.import_balances(settings, file, shape, day=day, reason=reason, dry=dry)
-
-    _plainly(_import_rows)(config or context.obj, as_json, run, **asked)
-
-
-def _import_rows(
-    config: Path | None,
-    as_json: bool,
-    run: Callable[..., Any],
-    file: Path,
-    renamed: dict[str, str],
-    same: dict[str, str],
-    dry: bool,
-) -> None:
-    from bot.settings import load
-    from handlers.row_files import Shape
-    from loyalty.approvals import CannotDo
-    from loyalty.takeover import NotNow
-    from storage.sheets import BadSheet
-
-    try:
-        report = run(load(config), file, Shape(renamed, same), dry)
-    except (BadSheet, OSError) as error:
-        raise Cannot(f"{file}: {error}") from None
-    except (NotNow, CannotDo) as error:
-        raise Cannot(str(error)) from None
-    if as_json:
-        _say_json(report.as_json())
-    else:
-        click.echo(report.as_text())
-    if report.stopped:
-        raise Cannot(report.stopped)
-
-
 # --- looking and mending ---------------------------------------------------------------------------------------------
 
 
-def _engine(config: Path | None) -> Any:
-    from bot.settings import load
-    from storage.database import open_engine
-
-    return open_engine(load(config).storage.url)
-
-
-@_command()
+@command()
 @click.option("--state", type=click.Choice(["waiting", "done", "aside"]), help="Only these.")
 @click.option("--limit", type=int, default=50, show_default=True)
-@_json_option
+@json_option
 def events(config: Path | None, state: str | None, limit: int, as_json: bool) -> None:
     """What came in and what became of it, newest first.
 
@@ -457,7 +200,7 @@ def events(config: Path | None, state: str | None, limit: int, as_json: bool) ->
         rows = list(db.scalars(question.where(InboxRow.state.in_(states)) if states else question))
     if as_json:
         names = ("id", "name", "state", "tries", "event_at", "received_at", "done_at", "outcome")
-        _say_json([{name: getattr(row, name) for name in names} for row in rows])
+        say_json([{name: getattr(row, name) for name in names} for row in rows])
         return
     zone = settings.timezone
     cells = [
@@ -467,7 +210,7 @@ def events(config: Path | None, state: str | None, limit: int, as_json: bool) ->
     click.echo(table(cells, ["id", "event", "state", "tries", "received", "outcome"]) if cells else "no events")
 
 
-@_command()
+@command()
 @click.argument("ids", nargs=-1, type=int)
 @click.option("--all", "everything", is_flag=True, help="Every event that was set aside.")
 def replay(config: Path | None, ids: tuple[int, ...], everything: bool) -> None:
@@ -480,7 +223,7 @@ def replay(config: Path | None, ids: tuple[int, ...], everything: bool) -> None:
 
     if bool(ids) == everything:
         raise click.UsageError("name the events, or say --all")
-    with transaction(_engine(config)) as db:
+    with transaction(engine_of(config)) as db:
         count = inbox.replay(db, None if everything else list(ids), utc_now())
         details = {"ids": list(ids) or "all", "count": count}
         audit.note(db, actor="command line", action="event.replay", details=details, at=utc_now())
@@ -489,16 +232,16 @@ def replay(config: Path | None, ids: tuple[int, ...], everything: bool) -> None:
     click.echo(f"{count} events run again")
 
 
-@scrm.group()
+@click.group()
 def customer() -> None:
     """One person."""
 
 
 @customer.command("show")
 @click.argument("person")
-@_json_option
+@json_option
 @click.pass_context
-@_plainly
+@plainly
 def show_customer(context: click.Context, person: str, as_json: bool) -> None:
     """Show a person as the API shows them; PERSON is p_17 or an external_userid.
 
@@ -508,11 +251,11 @@ def show_customer(context: click.Context, person: str, as_json: bool) -> None:
     from bot.settings import load
 
     zone = load(context.obj).timezone
-    found = people_desk.show(_engine(context.obj), zone, person)
+    found = people_desk.show(engine_of(context.obj), zone, person)
     if found is None:
         raise Cannot(f"nobody is known as {person}")
     if as_json:
-        _say_json(found)
+        say_json(found)
     else:
         click.echo(people_desk.as_text(found))
 
@@ -521,7 +264,7 @@ def show_customer(context: click.Context, person: str, as_json: bool) -> None:
 @click.argument("person")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of stdout.")
 @click.pass_context
-@_plainly
+@plainly
 def export_customer(context: click.Context, person: str, out: Path | None) -> None:
     """Give out everything held about one person, as JSON; files they sent are in it as base64.
 
@@ -529,11 +272,11 @@ def export_customer(context: click.Context, person: str, out: Path | None) -> No
     """
     from bot import people_desk
 
-    found = people_desk.hold_of(_engine(context.obj), person)
+    found = people_desk.hold_of(engine_of(context.obj), person)
     if found is None:
         raise Cannot(f"nobody is known as {person}")
     if out is None:
-        _say_json(found)
+        say_json(found)
         return
     try:
         out.write_text(json.dumps(found, ensure_ascii=False, indent=2), encoding="utf-8")
@@ -545,9 +288,9 @@ def export_customer(context: click.Context, person: str, out: Path | None) -> No
 @customer.command("erase")
 @click.argument("person")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_json_option
+@json_option
 @click.pass_context
-@_plainly
+@plainly
 def erase_customer(context: click.Context, person: str, yes: bool, as_json: bool) -> None:
     """Erase one person for good, and give a receipt that a restored backup is held to.
 
@@ -556,7 +299,7 @@ def erase_customer(context: click.Context, person: str, yes: bool, as_json: bool
     from bot import people_desk
     from bot.settings import load
 
-    engine = _engine(context.obj)
+    engine = engine_of(context.obj)
     shown = people_desk.show(engine, load(context.obj).timezone, person)
     if shown is None:
         raise Cannot(f"nobody is known as {person}")
@@ -567,14 +310,14 @@ def erase_customer(context: click.Context, person: str, yes: bool, as_json: bool
     if receipt is None:
         raise Cannot(f"nobody is known as {person}")
     if as_json:
-        _say_json(receipt)
+        say_json(receipt)
         return
     rows = sum(receipt["rows"].values())
     click.echo(f"erased {receipt['person']}: {rows} rows of {len(receipt['rows'])} tables, at {receipt['at']}")
     click.echo("WeCom and older backups still have them: delete the contact in WeCom too")
 
 
-@scrm.group()
+@click.group()
 def key() -> None:
     """Keys for the open API."""
 
@@ -582,9 +325,9 @@ def key() -> None:
 @key.command("create")
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, required=True, help="all, or customers, customers:read, channels …")
-@_json_option
+@json_option
 @click.pass_context
-@_plainly
+@plainly
 def create_key(context: click.Context, name: str, scopes: tuple[str, ...], as_json: bool) -> None:
     """Make an API key; it is shown once.
 
@@ -593,16 +336,16 @@ def create_key(context: click.Context, name: str, scopes: tuple[str, ...], as_js
     from bot import people_desk
 
     try:
-        plain = people_desk.create_key(_engine(context.obj), name, list(scopes))
+        plain = people_desk.create_key(engine_of(context.obj), name, list(scopes))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--scope") from None
     if as_json:
-        _say_json({"name": name, "scopes": list(scopes), "key": plain})
+        say_json({"name": name, "scopes": list(scopes), "key": plain})
     else:
         click.echo(plain)
 
 
-@scrm.group()
+@click.group()
 def user() -> None:
     """Who may use the console."""
 
@@ -612,7 +355,7 @@ def user() -> None:
 @click.option("--role", type=click.Choice(["boss", "manager", "operator", "rep"]), required=True)
 @click.option("--password", is_flag=True, help="Ask for a password instead of printing a one-time link.")
 @click.pass_context
-@_plainly
+@plainly
 def add_user(context: click.Context, userid: str, role: str, password: bool) -> None:
     """Let somebody use the console; prints a one-time sign-in link unless a password is asked for.
 
@@ -623,29 +366,14 @@ def add_user(context: click.Context, userid: str, role: str, password: bool) -> 
 
     secret = click.prompt("Password", hide_input=True, confirmation_prompt=True) if password else None
     try:
-        token = people_desk.add_user(_engine(context.obj), userid, role, secret)
+        token = people_desk.add_user(engine_of(context.obj), userid, role, secret)
     except ValueError as error:
         raise Cannot(str(error)) from None
     link = f"{load(context.obj).web.base_url}/sign-in/link/{token}"
     click.echo(f"{userid} is a {role} now" + (f"; sign in once with {link}" if token else ""))
 
 
-@_command()
-@click.argument("what", type=click.Choice(["customers", "interactions", "ledger", "orders"]))
-@click.option("--out", type=click.Path(path_type=Path), help="A file instead of stdout.")
-def export(config: Path | None, what: str, out: Path | None) -> None:
-    """Write everything of one kind as CSV.
-
-    Example: scrm export customers --out customers.csv
-    """
-    from bot import people_desk
-
-    count = people_desk.export(_engine(config), what, out)
-    if out is not None:
-        click.echo(f"{count} rows in {out}")
-
-
-@scrm.group()
+@click.group()
 def ledger() -> None:
     """The books of points.
 
@@ -654,9 +382,9 @@ def ledger() -> None:
 
 
 @ledger.command("verify")
-@_json_option
+@json_option
 @click.pass_context
-@_plainly
+@plainly
 def verify_ledger(context: click.Context, as_json: bool) -> None:
     """Prove the books of points; exit 1 and a sentence for each thing that does not fit.
 
@@ -665,11 +393,11 @@ def verify_ledger(context: click.Context, as_json: bool) -> None:
     from bot import ledger as books
 
     try:
-        found, outside = books.verify(_engine(context.obj))
+        found, outside = books.verify(engine_of(context.obj))
     except books.Unreadable as error:
         raise Cannot(str(error)) from None
     if as_json:
-        _say_json(books.as_json(found, outside))
+        say_json(books.as_json(found, outside))
     else:
         click.echo(books.as_text(found, outside))
     sys.exit(0 if found.holds else 1)
@@ -678,7 +406,7 @@ def verify_ledger(context: click.Context, as_json: bool) -> None:
 @ledger.command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.pass_context
-@_plainly
+@plainly
 def import_ledger(context: click.Context, file: Path) -> None:
     """Take what `scrm export ledger` wrote into empty books; whole, or not at all.
 
@@ -688,16 +416,16 @@ def import_ledger(context: click.Context, file: Path) -> None:
     from loyalty.ledger import carrying
 
     try:
-        found = books.take_in(_engine(context.obj), file)
+        found = books.take_in(engine_of(context.obj), file)
     except (carrying.NotEmpty, carrying.BadBooks, OSError) as error:
         raise Cannot(f"nothing was taken in: {error}") from None
     click.echo(f"{found.transactions} transactions, {found.entries} entries; head {found.head}; all of it holds")
 
 
-@_command()
+@command()
 @click.option("--as-of", "day", type=click.DateTime(["%Y-%m-%d"]), help="By what was recorded by the end of this day.")
 @click.option("--csv", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write the journal lines here.")
-@_json_option
+@json_option
 def liability(config: Path | None, day: datetime | None, file: Path | None, as_json: bool) -> None:
     """The points liability: deferred revenue, expected cost, what will be redeemed and when.
 
@@ -716,14 +444,14 @@ def liability(config: Path | None, day: datetime | None, file: Path | None, as_j
         except OSError as error:
             raise Cannot(f"cannot write {file}: {error.strerror}") from None
     if as_json:
-        _say_json(desk.as_json(one, records))
+        say_json(desk.as_json(one, records))
         return
     click.echo(desk.as_text(one, records))
     if file is not None:
         click.echo(f"{len(journal)} journal lines in {file}")
 
 
-@_command()
+@command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def backup(config: Path | None, file: Path) -> None:
     """Copy everything into FILE, consistently, while the shop runs.
@@ -739,7 +467,7 @@ def backup(config: Path | None, file: Path) -> None:
         raise Cannot(str(error)) from None
 
 
-@_command()
+@command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--verify", is_flag=True, help="Restore beside the running database and compare; changes nothing.")
 @click.option("--erased-in", metavar="URL", help="The database it replaces: who was erased there stays erased.")
@@ -755,6 +483,14 @@ def restore(config: Path | None, file: Path, verify: bool, erased_in: str | None
         click.echo(backups.restore(load(config).storage.url, file, verify_only=verify, erased_in=erased_in))
     except backups.BackupError as error:
         raise Cannot(str(error)) from None
+
+
+COMMANDS = (
+    serve, demo, sandbox, check, migrate, tick, sync, file_commands.import_, events, replay, customer, key, user,
+    file_commands.export, ledger, liability, backup, restore,
+)  # fmt: skip
+for _one in COMMANDS:
+    scrm.add_command(_one)
 
 
 def main() -> None:

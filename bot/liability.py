@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bot.cli import table
+from bot.commands import table
 from loyalty.ledger import proof
 from loyalty.liability import published, report
 from loyalty.liability.accounting import nearest

@@ -370,7 +370,7 @@ def _spread(seconds: list[float]) -> str:
 
 
 def _report(lines: Iterable[Line], seed: int, took: float) -> bool:
-    from bot.cli import table
+    from bot.commands import table
 
     rows = [["✓" if line.held else "✗", line.promise, line.seen] for line in lines]
     held = all(row[0] == "✓" for row in rows)
