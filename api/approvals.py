@@ -60,7 +60,8 @@ class ApprovalShape(Shape):
 
     id: str = Field(examples=["a_3"])
     kind: str = Field(
-        description="award, adjust, reissue, transfer, bulk_award, bulk_clear, bulk_undo, campaign, policy, authority."
+        description="award, adjust, reissue, transfer, bulk_award, bulk_clear, bulk_undo, campaign; rules: policy, "
+        "tiers, gifts, groups, authority."
     )
     grade: int = Field(description="1: one other person; 2: two, a boss among them; 3: the same, and a day's delay.")
     because: list[str] = Field(description="Which rules make it so grave: kind, person, day, many, large, huge.")

@@ -47,7 +47,7 @@ class EntryShape(Shape):
     """One thing that happened to the customer's points, whole."""
 
     id: str
-    kind: str = Field(examples=["award", "redeem", "hold", "capture", "release", "give_back", "claw", "expire"])
+    kind: str = Field(examples=["award", "redeem", "hold", "capture", "give_back", "claw", "unclaw", "expire"])
     at: datetime
     points: int = Field(description="What it brought or took: available and pending together, less what became owed.")
     reason: str
@@ -194,8 +194,8 @@ WHY_NOT: Mapping[str, str] = {
 
 
 @contextmanager
-def _refused() -> Iterator[None]:
-    """What the books refuse, as problems."""
+def refused() -> Iterator[None]:
+    """What the books and rewards refuse, as problems."""
     try:
         yield
     except NotEnough as error:
@@ -206,7 +206,7 @@ def _refused() -> Iterator[None]:
         raise Problem(CONFLICT, f"{WHY_NOT[error.code]}", more={"reason": error.code}) from None
 
 
-def _own(work: Work, customer_id: str, points: int) -> tuple[Person, Sequence[int]]:
+def paying(work: Work, customer_id: str, points: int) -> tuple[Person, Sequence[int]]:
     """Who it is, and the accounts they may spend from. Raises ``Problem`` and ``NotEnough``.
 
     What only a rep's word has joined to whoever is named is not spent (``joining.confirmed``).
@@ -237,8 +237,8 @@ def redeem_points(call: Call, body: RedemptionAsked) -> Reply:
         return _redeem_reward(call, body, body.reward_id)
     if body.points is None:
         raise invalid([(("body", "points"), "points or reward_id is needed")])
-    with _refused(), call.work() as work:
-        person, own = _own(work, body.customer_id, body.points)
+    with refused(), call.work() as work:
+        person, own = paying(work, body.customer_id, body.points)
         order = reference("order", body.order.source, body.order.order_no) if body.order else ""
         about = _about(call, work, "redeem", body.reason, order)
         txn = spend.redeem(work, own, body.points, about, rewards.fits(None, work.now, work.zone))
@@ -257,12 +257,12 @@ def _left(db: Session, person_id: int) -> int:
 def _redeem_reward(call: Call, body: RedemptionAsked, reward_id: str) -> Reply:
     if body.points is not None or body.order is not None:
         raise invalid([(("body", "reward_id"), "goes without points and without order")])
-    with _refused(), call.work() as work:
+    with refused(), call.work() as work:
         number = number_of(reward_id, "rw_")
         reward = work.db.get(Reward, number) if number is not None else None
         if reward is None or reward.state == reward_desk.DRAFT:
             raise invalid([(("body", "reward_id"), "not known")])
-        person, own = _own(work, body.customer_id, reward.points)
+        person, own = paying(work, body.customer_id, reward.points)
         everybody, key = persons.anchors(work.db, person.id), f"api:{call.key.id}:{token_hex(12)}"
         row = rewards.redeem(work, everybody, own, reward.id, key, by=call.actor)
         public = persons.public_id(person.id)
@@ -280,9 +280,9 @@ def get_redemption(call: Call, redemption_id: str) -> Reply:
 
 def hold_points(call: Call, body: HoldAsked) -> Reply:
     """Set points apart: nobody else can spend them and they do not expire, until captured or released."""
-    with _refused(), call.work() as work:
+    with refused(), call.work() as work:
         until = _until(body, work.now)
-        person, own = _own(work, body.customer_id, body.points)
+        person, own = paying(work, body.customer_id, body.points)
         txn = spend.hold(work, own, body.points, until, _about(call, work, "hold", source=body.purpose))
         public = persons.public_id(person.id)
         call.note(work, "points.hold", public, {"points": body.points, "hold": txn.id})

@@ -94,7 +94,7 @@ def shape_of(db: Session, row: Redemption, available: int) -> RedemptionShape:
     is_open = row.state == rewards.OPEN
     return RedemptionShape(
         id=f"rd_{row.id}",
-        customer_id=_whose(db, row.account_id),
+        customer_id=owner_of(db, row.account_id),
         points=row.points,
         available=available,
         reward_id=f"rw_{row.reward_id}",
@@ -106,7 +106,8 @@ def shape_of(db: Session, row: Redemption, available: int) -> RedemptionShape:
     )
 
 
-def _whose(db: Session, account_id: int) -> str | None:
+def owner_of(db: Session, account_id: int | None) -> str | None:
+    """The customer of an account; None where there is none, or they were erased."""
     anchor = db.scalar(select(PointsAccount.person_id).where(PointsAccount.id == account_id))
     return None if anchor is None else persons.public_id(persons.head_of(db, db.get_one(Person, anchor)).id)
 

@@ -19,6 +19,8 @@ KINDS: Mapping[str, str] = {
     "campaign": N_("积分活动"),
     "policy": N_("积分规则"),
     "tiers": N_("等级规则"),
+    "gifts": N_("转赠规则"),
+    "groups": N_("拼团规则"),
     "authority": N_("审批额度"),
 }
 STATES: Mapping[str, tuple[str, str]] = {
@@ -100,3 +102,18 @@ LIMITS: Mapping[str, str] = {
     "rep_month": N_("每位成员每月可以自己发的积分（0：不能发）"),
 }
 """The shop's limits, in the order of the form."""
+GIFTS: Mapping[str, str] = {
+    "on": N_("客户可以转赠积分"),
+    "day": N_("每人每天最多送出的积分"),
+    "new_days": N_("新客户头几天不能送"),
+    "phone_days": N_("换手机号后几天不能送"),
+    "accept": N_("接口直接赠送时，也要对方接收"),
+}
+GROUPS: Mapping[str, str] = {
+    "on": N_("客户可以开团"),
+    "seats": N_("几个人成团"),
+    "percent": N_("每人付原价的百分之几"),
+    "hours": N_("几小时内要拼满"),
+}
+TOLD: Mapping[str, Mapping[str, str]] = {"authority": LIMITS, "gifts": GIFTS, "groups": GROUPS}
+"""Rules whose every value is shown by name, in the order of their forms."""

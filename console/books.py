@@ -336,8 +336,6 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "customer.bind": N_("绑定会员手机号"),
         "identity.block": N_("停用一个身份"),
         "identity.unblock": N_("恢复一个身份"),
-        "identity.block": N_("停用一个身份"),
-        "identity.unblock": N_("恢复一个身份"),
         "customer.confirm": N_("确认是客户本人"),
         "customer.wechat": N_("客户用微信登录自己的页面"),
         "customer.bound": N_("客户确认了绑定的会员"),

@@ -3,6 +3,7 @@
 Shared by the counter's page, the customer's page here and the sidebar: they differ in who asks and whom they may see.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from console.words import _
 from people import access, own_pages, persons
 from people.access import Sight
 from storage.database import transaction
+from storage.tables import Person
+from storage.work import Work
 
 pages = Blueprint("confirming", __name__)
 
@@ -31,11 +34,26 @@ class Outcome:
     person_id: int | None = None
 
 
-def confirm(typed: str, sight: Sight, by: str, only: int | None = None) -> Outcome:
-    """Confirm what somebody typed; of people out of their sight (or of another than ``only``) it is a wrong code.
+def digits(typed: str) -> str:
+    """The six digits in what was typed or scanned; empty where it is something else."""
+    plain = "".join(typed[:LONGEST].split())
+    return plain if len(plain) == own_pages.DIGITS and plain.isascii() and plain.isdigit() else ""
 
-    A guess is counted and kept before it is looked at.
-    """
+
+def look(typed: str, sight: Sight, by: str) -> Outcome:
+    """Whose code it is, before it is confirmed; counted and refused as ``confirm`` does."""
+    return _guessed(typed, sight, by, None, _only_look)
+
+
+def confirm(typed: str, sight: Sight, by: str, only: int | None = None) -> Outcome:
+    """Confirm what somebody typed; of people out of their sight (or of another than ``only``) it is a wrong code."""
+    return _guessed(typed, sight, by, only, _confirm)
+
+
+def _guessed(
+    typed: str, sight: Sight, by: str, only: int | None, then: Callable[[Work, str, Person, str], Outcome]
+) -> Outcome:
+    """A guess is counted and kept before it is looked at."""
     code = "".join(sign for sign in typed[:LONGEST] if sign.isascii() and sign.isdigit())
     with transaction(here.engine()) as db:
         attempt = own_pages.begin_guess(db, by, here.now())
@@ -46,12 +64,22 @@ def confirm(typed: str, sight: Sight, by: str, only: int | None = None) -> Outco
         seen = person is not None and access.person_in_sight(work.db, sight, person.id) is not None
         if person is None or not seen or (only is not None and person.id != only):
             return Outcome(_("没有这个确认码：可能输错了，或超过了十分钟。请客户再出示一个。"), good=False)
-        found = own_pages.confirm(work, code, by=by)
-        if found is None:
-            return Outcome(_("这个确认码刚刚用过了。"), good=False)
-        own_pages.forgive(work.db, attempt)
-        here.note(work, "customer.confirm", persons.public_id(found.person.id), {"certain": found.certain})
-        return Outcome(_said(found), good=True, person_id=found.person.id)
+        outcome = then(work, code, person, by)
+        if outcome.good:
+            own_pages.forgive(work.db, attempt)
+        return outcome
+
+
+def _only_look(_work: Work, _code: str, person: Person, _by: str) -> Outcome:
+    return Outcome("", good=True, person_id=person.id)
+
+
+def _confirm(work: Work, code: str, _person: Person, by: str) -> Outcome:
+    found = own_pages.confirm(work, code, by=by)
+    if found is None:
+        return Outcome(_("这个确认码刚刚用过了。"), good=False)
+    here.note(work, "customer.confirm", persons.public_id(found.person.id), {"certain": found.certain})
+    return Outcome(_said(found), good=True, person_id=found.person.id)
 
 
 def _said(found: own_pages.Confirmation) -> str:

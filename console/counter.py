@@ -1,5 +1,8 @@
 """The counter (核销): on a phone, a customer's code is typed or scanned, looked at, and confirmed once.
 
+One field takes both codes that customers show: of a redemption (eight signs), which is handed out, and the six digits
+of their own page, by which they are known for certain (``confirming``).
+
 Everybody who may sign in can work at a counter. Of the customer nobody sees more here than needed to be sure who it is.
 At which store one works is chosen once and kept in the browser; what is handed out remembers it.
 """
@@ -13,15 +16,16 @@ from flask import Blueprint, Response, make_response, render_template, request
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from console import here, reward_words
+from console import confirming, here, reward_words
+from console.confirming import Outcome
 from console.doors import guarded
 from console.layout import back_to, say
 from console.words import _
-from loyalty import rewards
+from loyalty import accounts, rewards
 from loyalty.approvals import chance
 from loyalty.reward_desk import MAX_STORE
 from loyalty.rewards import LIVE, CannotHandOut
-from people import access
+from people import access, joining, own_pages
 from storage.tables import Member, Person, PointsAccount, Redemption, Reward, ShopOrder
 
 pages = Blueprint("counter", __name__, url_prefix="/counter")
@@ -41,10 +45,14 @@ def picture(code: str) -> str:
 @pages.get("")
 @guarded("use_counter")
 def show() -> Response:
-    """A place for a code; with one (``code``) the reward, whose it is, and the button."""
+    """A place for a code; with one (``code``) the reward or the customer, and the button."""
     store, typed = _store(), request.args.get("code", "")
+    digits = confirming.digits(typed) if store else ""
+    outcome = _look(digits) if digits else None
     with here.reading() as db:
-        asked = _asked(db, typed, store) if typed.strip() else {}
+        asked = (
+            {} if not typed.strip() else _asked(db, typed, store) if outcome is None else _whose(db, outcome, digits)
+        )
         told = {"store": store, "stores": _stores(db), "typed": typed, "once": chance()}
         page = render_template("counter/show.html", **told, **asked)
     answer = make_response(page)
@@ -74,11 +82,29 @@ def _asked(db: Session, typed: str, store: str) -> dict[str, Any]:
         "row": row,
         "reward": db.get_one(Reward, row.reward_id),
         "code": rewards.spelt(row.code),
-        "customer": _customer(db, row),
+        "customer": _customer(db, _owner(db, row)),
         "trouble": reward_words.why_not(why, _names(db, row)) if why is not None else "",
         "became": reward_words.BECAME,
         "kinds": reward_words.KINDS,
     }
+
+
+def _look(digits: str) -> Outcome:
+    with here.reading() as db:
+        sight = here.sight(db)
+    return confirming.look(digits, sight, here.viewer().userid)
+
+
+def _whose(db: Session, outcome: Outcome, digits: str) -> dict[str, Any]:
+    if outcome.person_id is None:
+        return {"trouble": outcome.words}
+    return {"digits": digits, "customer": _customer(db, outcome.person_id), "usable": _usable(db, outcome.person_id)}
+
+
+def _usable(db: Session, person_id: int) -> int:
+    """What they can spend now, in points: what only a rep's word has joined to them is not counted."""
+    anchor = own_pages.anchor_of(db, db.get_one(Person, person_id))
+    return accounts.standing_of(db, sorted(joining.confirmed(db, anchor)), here.now()).available
 
 
 def _names(db: Session, row: Redemption) -> dict[str, str]:
@@ -86,10 +112,13 @@ def _names(db: Session, row: Redemption) -> dict[str, str]:
     return {userid: name or userid for userid, name in db.execute(own)}
 
 
-def _customer(db: Session, row: Redemption) -> str:
+def _owner(db: Session, row: Redemption) -> int | None:
+    return db.scalar(select(PointsAccount.person_id).where(PointsAccount.id == row.account_id))
+
+
+def _customer(db: Session, anchor_id: int | None) -> str:
     """Enough to be sure: the first sign of the name, and the phone without its middle."""
-    anchor = db.scalar(select(PointsAccount.person_id).where(PointsAccount.id == row.account_id))
-    head = select(func.coalesce(Person.merged_into, Person.id)).where(Person.id == anchor).scalar_subquery()
+    head = select(func.coalesce(Person.merged_into, Person.id)).where(Person.id == anchor_id).scalar_subquery()
     person = db.scalars(select(Person).where(Person.id == head)).one_or_none()
     if person is None:
         return ""
@@ -115,7 +144,9 @@ def choose() -> Any:
 @pages.post("/confirm")
 @guarded("use_counter")
 def confirm() -> Any:
-    """Hand it out. The same press sent twice hands it out once."""
+    """Hand it out, or let it be confirmed who it is. The same press sent twice hands it out once."""
+    if digits := confirming.digits(request.form.get("code", "")):
+        return _confirm_customer(digits)
     code, store, once = rewards.read_code(request.form.get("code", "")), _store(), request.form.get("once", "")[:64]
     if not store:
         say(_("先选你在哪家店。"), "warn")
@@ -136,4 +167,18 @@ def confirm() -> Any:
             say(reward_words.why_not(error, _names(db, row) if row is not None else {}), "bad")
         return back_to("counter.show", code=code)
     say(_("已核销：%(name)s，%(n)s 分。可以把它交给客户。", name=name, n=f"{points:,}"))
+    return back_to("counter.show")
+
+
+def _confirm_customer(digits: str) -> Any:
+    with here.reading() as db:
+        sight = here.sight(db)
+    outcome = confirming.confirm(digits, sight, here.viewer().userid)
+    if outcome.person_id is None:
+        say(outcome.words, "bad")
+        return back_to("counter.show")
+    with here.reading() as db:
+        who, usable = _customer(db, outcome.person_id), _usable(db, outcome.person_id)
+    say(outcome.words)
+    say(_("%(who)s 现在能用 %(n)s 分。", who=who, n=f"{usable:,}"))
     return back_to("counter.show")

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flask import url_for
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from console.customers import number_of
 from console.words import _, listed
 from people import persons
 from people.access import Sight
-from storage.tables import AuditRow, Channel, Identity, InboxRow, Member, OutboxRow, Person, Tag
+from storage.tables import AuditRow, Channel, Identity, InboxRow, Member, OutboxRow, Person, PointsAccount, Tag
 from tagging import tags
 from wecom import xml
 from wecom.errors import BadEnvelope
@@ -145,3 +145,20 @@ def _tag(number: int, group: str, name: str) -> Named:
 def _numbers(prefix: str, texts: Iterable[str]) -> list[int]:
     """The numbers in those texts that are public ids such as ``p_17``."""
     return [number for one in texts if (number := number_of(prefix, one)) is not None]
+
+
+# --- accounts of points ----------------------------------------------------------------------------------------------
+
+
+def whose(db: Session, sight: Sight, account_ids: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """Whose these accounts are: name and id of the page; nobody out of sight is in it."""
+    head = func.coalesce(Person.merged_into, Person.id)
+    own = select(PointsAccount.id, head).join(Person, Person.id == PointsAccount.person_id)
+    heads = dict(db.execute(own.where(PointsAccount.id.in_(set(account_ids)))).all())
+    seen = select(Person.id, Person.name).where(Person.id.in_(set(heads.values())), sight.people())
+    names = dict(db.execute(seen).all())
+    return {
+        account: (names[person] or persons.public_id(person), persons.public_id(person))
+        for account, person in heads.items()
+        if person in names
+    }

@@ -1,24 +1,23 @@
 """Rewards (奖品): the catalogue with stock and codes, what was redeemed and taken back, what was given to causes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from flask import Blueprint, render_template, request
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from console import counter, here, reward_words
+from console import counter, here, known, reward_words
 from console.doors import guarded
 from console.layout import back_to, say
 from console.words import _
 from loyalty import reward_desk, rewards, tiers
 from loyalty.reward_desk import BadCodes, Count, Draft, Wrong
 from loyalty.rewards import COUPON, DONATION, CannotHandOut
-from people import persons
-from storage.tables import Member, Person, PointsAccount, Redemption, Reward
+from storage.tables import Member, Redemption, Reward
 
 pages = Blueprint("rewards", __name__, url_prefix="/points/rewards")
 
@@ -177,7 +176,7 @@ def show(reward_id: int) -> str:
             level=next((one.name for one in tiers.scheme(db).levels if one.key == row.level), ""),
             next_codes=reward_desk.last_signs(db, row.id) if row.kind == COUPON else [],
             found=found,
-            people=_people(db, [one.account_id for one in found]),
+            people=known.whose(db, here.sight(db), [one.account_id for one in found]),
             codes={one.id: rewards.spelt(one.code) for one in found},
             **_words(),
         )
@@ -266,7 +265,7 @@ def redemptions() -> str:
             state=state,
             reward_id=reward_id,
             names=dict(db.execute(own).all()),
-            people=_people(db, [one.account_id for one in found]),
+            people=known.whose(db, here.sight(db), [one.account_id for one in found]),
             codes={one.id: rewards.spelt(one.code) for one in found},
             **_words(),
         )
@@ -284,7 +283,7 @@ def redemption(redemption_id: int) -> str:
             "rewards/redemption.html",
             row=row,
             reward=reward,
-            person=_people(db, [row.account_id]).get(row.account_id),
+            person=known.whose(db, here.sight(db), [row.account_id]).get(row.account_id),
             code=rewards.spelt(row.code),
             picture=counter.picture(row.code) if row.state == rewards.OPEN else "",
             last_day=(row.until - reward_words.INSTANT).astimezone(here.zone()).date(),
@@ -320,20 +319,6 @@ def give_back(redemption_id: int) -> Any:
     else:
         say(_("已退回：%(n)s 分还给了客户。", n=f"{row.points:,}"))
     return back_to("rewards.redemption", redemption_id=redemption_id)
-
-
-def _people(db: Session, accounts: Sequence[int]) -> dict[int, tuple[str, str]]:
-    """Whose these accounts are: name and id of the page; nobody out of sight is in it."""
-    head = func.coalesce(Person.merged_into, Person.id)
-    own = select(PointsAccount.id, head).join(Person, Person.id == PointsAccount.person_id)
-    heads = dict(db.execute(own.where(PointsAccount.id.in_(accounts))).all())
-    seen = select(Person.id, Person.name).where(Person.id.in_(set(heads.values())), here.sight(db).people())
-    names = dict(db.execute(seen).all())
-    return {
-        account: (names[person] or persons.public_id(person), persons.public_id(person))
-        for account, person in heads.items()
-        if person in names
-    }
 
 
 # --- donations -------------------------------------------------------------------------------------------------------

@@ -93,6 +93,8 @@ LEAST: Mapping[str, int] = {
     "campaign": 1,
     "policy": 2,
     "tiers": 2,
+    "gifts": 2,
+    "groups": 2,
     "authority": 2,
     "bulk_award": 2,
     "bulk_undo": 2,

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import and_, func, not_, select
 from sqlalchemy.orm import Session
 
-from loyalty import authority, programme, takeover, tiers
+from loyalty import authority, group_buys, programme, takeover, tiers, transfers
 from loyalty.ledger import book, claw, earn, spend, standing
 from loyalty.ledger.book import AVAILABLE, CLAWED, EXPIRED, PENDING, About, Accounts
 from loyalty.ledger.claw import WITHIN_BALANCE, Policy
@@ -301,6 +301,16 @@ def _tiers(work: Work, approval: Approval) -> dict[str, Any]:
     return {}
 
 
+def _gifts(work: Work, approval: Approval) -> dict[str, Any]:
+    transfers.set_limits(work, transfers.of(approval.payload), by=approval.made_by)
+    return {}
+
+
+def _groups(work: Work, approval: Approval) -> dict[str, Any]:
+    group_buys.set_terms(work, group_buys.of(approval.payload), by=approval.made_by)
+    return {}
+
+
 def campaign_facts(row: Campaign) -> dict[str, Any]:
     """All that a campaign promises, as the payload that is agreed to."""
     told = {name: getattr(row, name) for name in ("name", "audience", "multiplier", "stacks", "cap", "budget")}
@@ -339,6 +349,8 @@ DEEDS: Mapping[str, Deed] = MappingProxyType(
         "campaign": Deed(_look_campaign, _campaign),
         "policy": Deed(look_rules, _policy),
         "tiers": Deed(look_rules, _tiers),
+        "gifts": Deed(look_rules, _gifts),
+        "groups": Deed(look_rules, _groups),
         "authority": Deed(look_rules, _authority),
     }
 )

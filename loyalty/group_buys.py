@@ -4,17 +4,19 @@ Whoever joins has their points set apart until the group's deadline, and a piece
 taken all of them are spent at once, and everybody has a redemption to pick up; at the deadline all of them come back.
 A seat is a person's, not an account's: of two who turn out to be one, one seat is given back. Every group is held by
 its row, so that there is one who sees it full.
+
+Before: the customer's own page and the API. After: the job that looks at every open group, and the counter.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from loyalty import programme, rewards
+from loyalty import programme, rewards, tiers
 from loyalty.ledger import spend
 from loyalty.ledger.book import About, Conflict
 from loyalty.ledger.lots import NotEnough
@@ -23,8 +25,10 @@ from storage.tables import GroupBuy, GroupSeat, Person, PointsAccount, PointsHol
 from storage.work import Work
 
 SETTING = "points_groups"
-OPEN, DONE, FAILED = "open", "done", "failed"
+OPEN, DONE, FAILED = STATES = ("open", "done", "failed")
 CAPTURED, RELEASED = "captured", "released"
+TOGETHER = (rewards.GOODS, rewards.EXPERIENCE)
+"""Kinds of rewards that people get together: what is done at once has nothing to wait for."""
 MOST_SEATS = 100
 CLOCK = "clock"
 
@@ -54,11 +58,36 @@ def terms(db: Session) -> Terms:
     return Terms(**shop_settings.read(db, SETTING))
 
 
-def set_terms(work: Work, wanted: Terms, *, by: str) -> None:
-    """Set them. Raises ``ValueError`` for what makes no sense."""
-    if not (2 <= wanted.seats <= MOST_SEATS and 1 <= wanted.percent <= 100 and 1 <= wanted.hours <= 24 * 30):
+def of(raw: Mapping[str, Any]) -> Terms:
+    """Terms out of a payload. Raises ``ValueError`` for what makes no sense."""
+    try:
+        found = Terms(**raw)
+    except TypeError:
+        raise ValueError("on, seats, percent and hours") from None
+    kinds = {name: type(one) for name, one in asdict(found).items()}
+    if kinds != {"on": bool, "seats": int, "percent": int, "hours": int}:
+        raise ValueError("whole numbers, and yes or no")
+    if not (2 <= found.seats <= MOST_SEATS and 1 <= found.percent <= 100 and 1 <= found.hours <= 24 * 30):
         raise ValueError("2 to 100 seats, 1 to 100 percent, 1 to 720 hours")
-    shop_settings.keep(work.db, SETTING, asdict(wanted), by=by, at=work.now)
+    return found
+
+
+def set_terms(work: Work, wanted: Terms, *, by: str) -> None:
+    """Set them: an approval does (``loyalty.deeds``). Raises ``ValueError`` as ``of`` does."""
+    shop_settings.keep(work.db, SETTING, asdict(of(asdict(wanted))), by=by, at=work.now)
+
+
+def turn_off(work: Work, *, by: str) -> bool:
+    """From now on no group begins; those that have begun go on to their end. False where it was off."""
+    own = terms(work.db)
+    if own.on:
+        set_terms(work, replace(own, on=False), by=by)
+    return own.on
+
+
+def price(reward: Reward, own: Terms) -> int:
+    """What each pays for a reward in a group, in points."""
+    return -(-reward.points * own.percent // 100)
 
 
 def begin(
@@ -75,13 +104,14 @@ def begin(
     own = terms(work.db)
     if not own.on:
         raise CannotJoin("off")
-    if reward.kind not in (rewards.GOODS, rewards.EXPERIENCE):
+    if reward.kind not in TOGETHER:
         raise CannotJoin("kind")
     row = GroupBuy(
         key=key,
+        code=_new_code(work.db),
         reward_id=reward_id,
         seats=own.seats,
-        points=-(-reward.points * own.percent // 100),
+        points=price(reward, own),
         state=OPEN,
         made_by=by[:100],
         made_at=work.now,
@@ -91,6 +121,13 @@ def begin(
     work.db.flush()
     join(work, person_ids, account_ids, row.id, by=by)
     return row
+
+
+def _new_code(db: Session) -> str:
+    code = rewards.new_code()
+    while by_code(db, code) is not None:
+        code = rewards.new_code()
+    return code
 
 
 def join(
@@ -108,6 +145,8 @@ def join(
         return known
     if group.state != OPEN or work.now >= group.deadline:
         raise CannotJoin("over", state=group.state)
+    if everybody and reward.level:
+        tiers.look(work, everybody)
     if (why := rewards.obstacle(work.db, reward, everybody, work.now, work.zone)) is not None:
         raise why
     if not account_ids:
@@ -152,14 +191,14 @@ def _seat(work: Work, group: GroupBuy, reward: Reward, ids: Sequence[int], by: s
 # --- settling --------------------------------------------------------------------------------------------------------
 
 
-def open_seats(db: Session, group_id: int) -> list[tuple[GroupSeat, int | None]]:
+def seats_of(db: Session, group_id: int) -> list[tuple[GroupSeat, int | None]]:
     """The seats that count, in the order they were taken, and whose each is now (none: somebody who was erased)."""
     head = func.coalesce(Person.merged_into, Person.id)
     own = (
         select(GroupSeat, head)
         .join(PointsAccount, PointsAccount.id == GroupSeat.account_id)
         .outerjoin(Person, Person.id == PointsAccount.person_id)
-        .where(GroupSeat.group_id == group_id, GroupSeat.state == OPEN)
+        .where(GroupSeat.group_id == group_id, GroupSeat.state != RELEASED)
         .order_by(GroupSeat.id)
     )
     return [(seat, person) for seat, person in db.execute(own)]
@@ -168,11 +207,11 @@ def open_seats(db: Session, group_id: int) -> list[tuple[GroupSeat, int | None]]
 def _settle(work: Work, group: GroupBuy, reward: Reward) -> None:
     """Give back the seats that are nobody's or a second one of somebody; then see whether it is full or over."""
     known = set[int | None]()
-    for seat, person in open_seats(work.db, group.id):
+    for seat, person in seats_of(work.db, group.id):
         if person is None or person in known or not _holds(work.db, seat):
             _give_back(work, seat, reward)
         known.add(person)
-    seats = [seat for seat, _person in open_seats(work.db, group.id)]
+    seats = [seat for seat, _person in seats_of(work.db, group.id)]
     if len(seats) >= group.seats:
         for seat in seats:
             _take(work, seat, group, reward)
@@ -230,3 +269,33 @@ def look(work: Work, group_id: int) -> GroupBuy:
         _hold_accounts(work.db, group_id)
         _settle(work, group, reward)
     return group
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def by_code(db: Session, code: str) -> GroupBuy | None:
+    """The group of a code, as ``rewards.read_code`` gives it."""
+    return db.scalars(select(GroupBuy).where(GroupBuy.code == code)).one_or_none()
+
+
+def of_accounts(db: Session, account_ids: Sequence[int], limit: int) -> Sequence[GroupBuy]:
+    """The groups in which the owner of these accounts has or had a seat, the newest first."""
+    seats = select(GroupSeat.group_id).where(GroupSeat.account_id.in_(account_ids))
+    return db.scalars(select(GroupBuy).where(GroupBuy.id.in_(seats)).order_by(GroupBuy.id.desc()).limit(limit)).all()
+
+
+def listed(
+    db: Session, *, state: str = "", limit: int, before: int | None = None
+) -> tuple[Sequence[GroupBuy], int | None]:
+    """One page of groups, the newest first, and the id before which the next one lies."""
+    own = select(GroupBuy).order_by(GroupBuy.id.desc()).limit(limit + 1)
+    own = own.where(GroupBuy.state == state) if state in STATES else own
+    found = db.scalars(own.where(GroupBuy.id < before) if before is not None else own).all()
+    return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+
+def taken(db: Session, group_ids: Sequence[int]) -> dict[int, int]:
+    """How many seats of each group count; groups without one are left out."""
+    own = select(GroupSeat.group_id, func.count()).where(GroupSeat.group_id.in_(group_ids), GroupSeat.state != RELEASED)
+    return {group_id: int(n) for group_id, n in db.execute(own.group_by(GroupSeat.group_id))}

@@ -18,10 +18,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from loyalty import programme, tiers
+from loyalty import programme, takeover, tiers
 from loyalty.ledger import spend
 from loyalty.ledger.book import About, Conflict
-from loyalty.ledger.lots import Left, NotEnough
+from loyalty.ledger.lots import Left, NotEnough, alive_points
+from loyalty.ledger.spend import InDebt
+from loyalty.ledger.standing import Standing
 from storage.tables import GroupBuy, GroupSeat, Person, PointsAccount, PointsHold, Redemption, Reward, RewardCode
 from storage.work import Work
 
@@ -194,6 +196,34 @@ def obstacle(
     if reward.per_day is not None and _on(db, reward.id, at, zone) >= reward.per_day:
         return CannotRedeem("day_limit", most=reward.per_day)
     return CannotRedeem("sold_out") if reward.stock == 0 else None
+
+
+def hindrance(
+    db: Session, reward: Reward, everybody: Sequence[int], paying: Standing, points: int, at: datetime, zone: ZoneInfo
+) -> CannotRedeem | NotEnough | InDebt | None:
+    """What redeeming it for so many points would be refused with at this moment, without trying; None: with nothing.
+
+    ``everybody``: all accounts of the person, for limits and tier; ``paying``: what those have that may be spent from.
+    """
+    if (why := obstacle(db, reward, everybody, at, zone)) is not None:
+        return why
+    if takeover.state(db).name == takeover.SHADOW:
+        return NotEnough(points, 0)
+    if paying.debt:
+        return InDebt(paying.debt)
+    usable = _usable(paying, at, fits(reward.id, at, zone))
+    return NotEnough(points, usable) if usable < points else None
+
+
+def _usable(standing: Standing, at: datetime, suits: Fits) -> int:
+    """Points of lots that suit; what is owed was paid before, from the soonest to die."""
+    owed, found = alive_points(standing.lots, at) - standing.available, 0
+    for lot in standing.lots:
+        if lot.alive(at):
+            paid = min(owed, lot.points)
+            owed -= paid
+            found += lot.points - paid if suits(lot) else 0
+    return found
 
 
 def _reaches(db: Session, level: str, account_ids: Sequence[int], at: datetime) -> bool:

@@ -3,10 +3,15 @@
 The books let points be given once (``spend.transfer``): what was received cannot be given on, keeps its expiry, counts
 for no tier. Around them stand the shop's limits: so many points a day, nothing in the first days of a customer nor
 after another phone number. Where the other has to accept, points are set apart for 72 hours and then come back.
+
+Whoever names the other by a phone number (``named``) is never told whose it is, nor whether it is anybody's: such a
+gift always waits, for nobody where nobody is known, and looks the same until it is accepted.
+
+Before: the customer's own page and the API. After: the job that brings back what nobody accepted.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +27,7 @@ from storage.tables import Evidence, Gift, Person, PointsAccount, PointsLot
 from storage.work import Work
 
 SETTING = "points_gifts"
-OPEN, DONE, DECLINED, RELEASED = "open", "done", "declined", "released"
+OPEN, DONE, DECLINED, RELEASED = STATES = ("open", "done", "declined", "released")
 WAITS = timedelta(hours=72)
 """So long the other can accept."""
 MOST = 10**8
@@ -49,7 +54,7 @@ class Limits:
     phone_days: int = 7
     """So many days after another phone number was proved they give nothing."""
     accept: bool = True
-    """Whether the other has to accept."""
+    """Whether the other has to accept also what was not sent to a number."""
 
 
 def limits(db: Session) -> Limits:
@@ -57,37 +62,64 @@ def limits(db: Session) -> Limits:
     return Limits(**shop_settings.read(db, SETTING))
 
 
-def set_limits(work: Work, wanted: Limits, *, by: str) -> None:
-    """Set them. Raises ``ValueError`` for what makes no sense."""
-    if not (0 < wanted.day <= MOST and 0 <= wanted.new_days <= 366 and 0 <= wanted.phone_days <= 366):
+def of(raw: Mapping[str, Any]) -> Limits:
+    """Limits out of a payload. Raises ``ValueError`` for what makes no sense."""
+    try:
+        found = Limits(**raw)
+    except TypeError:
+        raise ValueError("on, day, new_days, phone_days and accept") from None
+    kinds = {name: type(one) for name, one in asdict(found).items()}
+    if kinds != {"on": bool, "day": int, "new_days": int, "phone_days": int, "accept": bool}:
+        raise ValueError("whole numbers, and yes or no")
+    if not (0 < found.day <= MOST and 0 <= found.new_days <= 366 and 0 <= found.phone_days <= 366):
         raise ValueError("a day allows 1 to 100,000,000 points, and waits are 0 to 366 days")
-    shop_settings.keep(work.db, SETTING, asdict(wanted), by=by, at=work.now)
+    return found
+
+
+def set_limits(work: Work, wanted: Limits, *, by: str) -> None:
+    """Set them: an approval does (``loyalty.deeds``). Raises ``ValueError`` as ``of`` does."""
+    shop_settings.keep(work.db, SETTING, asdict(of(asdict(wanted))), by=by, at=work.now)
+
+
+def turn_off(work: Work, *, by: str) -> bool:
+    """From now on nothing is given; what waits can be accepted still. False where it was off."""
+    own = limits(work.db)
+    if own.on:
+        set_limits(work, replace(own, on=False), by=by)
+    return own.on
 
 
 @dataclass(frozen=True)
 class Party:
-    """One of the two: all anchors of a person, and their accounts (of the receiver at least one)."""
+    """One of the two: all anchors of a person, and accounts of theirs; a receiver nobody knows has neither."""
 
     people: Sequence[int]
     accounts: Sequence[int]
 
 
-def give(work: Work, sender: Party, receiver: Party, points: int, key: str, *, by: str = "customer") -> Gift:
+def give(
+    work: Work, sender: Party, receiver: Party, points: int, key: str, *, named: str = "", by: str = "customer"
+) -> Gift:
     """Give points, once for ``key`` (1 to 180 signs): at once, or as soon as it is accepted.
 
+    ``named``: the number it is sent to, its middle hidden; then it waits in any case, also for a receiver nobody knows.
     Raises ``CannotGive``, ``NotEnough`` (of what may be given on), ``InDebt``, ``Conflict``; then nothing has changed.
     """
     _hold(work.db, [*sender.accounts, *receiver.accounts])
     known = work.db.scalars(select(Gift).where(Gift.key == key)).one_or_none()
     if known is not None:
-        if (known.points, known.sender_id in sender.accounts, known.receiver_id in receiver.accounts) != (points, 1, 1):
+        same_end = known.named == named and (named != "" or known.receiver_id in receiver.accounts)
+        if not (known.points == points and known.sender_id in sender.accounts and same_end):
             raise Conflict(f"key {key} was used for another gift")
         return known
     own = limits(work.db)
     _may(work, own, sender, receiver, points)
+    if not receiver.accounts and not named:
+        raise CannotGive("unknown")
     row = _new(work, sender, receiver, points, key, by)
+    row.named = named[:20]
     about = About("hold", f"gift:{key}", work.now, by, source="gift", request={"to": row.receiver_id, "points": points})
-    if own.accept:
+    if own.accept or named:
         row.hold_id = spend.hold(work, sender.accounts, points, row.until, about, _first_hand(work.db, sender)).id
     else:
         row.txn_id = _hand_over(work, row, sender.accounts, by)
@@ -109,8 +141,6 @@ def _may(work: Work, own: Limits, sender: Party, receiver: Party, points: int) -
         raise ValueError("at least one point is given")
     if set(sender.people) & set(receiver.people):
         raise CannotGive("oneself")
-    if not receiver.accounts:
-        raise CannotGive("unknown")
     if not sender.accounts:
         raise NotEnough(points, 0)
     met = work.db.scalar(select(func.min(Person.first_seen_at)).where(Person.id.in_(sender.people)))
@@ -142,7 +172,7 @@ def _new(work: Work, sender: Party, receiver: Party, points: int, key: str, by: 
     return Gift(
         key=key,
         sender_id=min(sender.accounts),
-        receiver_id=min(receiver.accounts),
+        receiver_id=min(receiver.accounts, default=None),
         points=points,
         state=OPEN,
         day=work.now.astimezone(work.zone).date(),
@@ -165,6 +195,8 @@ def _first_hand(db: Session, sender: Party) -> spend.Fits:
 
 def _hand_over(work: Work, row: Gift, accounts: Sequence[int], by: str) -> int:
     about = About("transfer", f"gift:{row.key}:done", work.now, by, source="gift", request={"points": row.points})
+    if row.receiver_id is None:
+        raise CannotGive("unknown")
     row.state, row.ended_at = DONE, work.now
     return spend.transfer(work, accounts, row.receiver_id, row.points, about).id
 
@@ -177,7 +209,8 @@ def _row(db: Session, gift_id: int) -> Gift:
     if found is None:
         raise CannotGive("unknown")
     paid_from = spend.accounts_of(db, found.hold_id) if found.hold_id is not None else ()
-    _hold(db, [found.sender_id, found.receiver_id, *paid_from])
+    ends = [one for one in (found.sender_id, found.receiver_id) if one is not None]
+    _hold(db, [*ends, *paid_from])
     db.refresh(found)
     return found
 
@@ -244,3 +277,30 @@ def let_go(work: Work, gift_id: int) -> bool:
     row.state, row.ended_at = RELEASED, work.now
     work.db.flush()
     return True
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def made_by(db: Session, account_ids: Sequence[int], limit: int) -> Sequence[Gift]:
+    """What the owner of these accounts has given or would like to give, the newest first."""
+    own = select(Gift).where(Gift.sender_id.in_(account_ids))
+    return db.scalars(own.order_by(Gift.id.desc()).limit(limit)).all()
+
+
+def waiting_for(db: Session, account_ids: Sequence[int], at: datetime) -> Sequence[Gift]:
+    """What the owner of these accounts can accept now, the soonest to go back first."""
+    own = select(Gift).where(Gift.receiver_id.in_(account_ids), Gift.state == OPEN, Gift.until > at)
+    return db.scalars(own.order_by(Gift.until, Gift.id)).all()
+
+
+def listed(
+    db: Session, *, state: str = "", account_ids: Sequence[int] | None = None, limit: int, before: int | None = None
+) -> tuple[Sequence[Gift], int | None]:
+    """One page of gifts (from or to these accounts), the newest first, and the id before which the next one lies."""
+    own = select(Gift).order_by(Gift.id.desc()).limit(limit + 1)
+    own = own.where(Gift.state == state) if state in STATES else own
+    if account_ids is not None:
+        own = own.where(Gift.sender_id.in_(account_ids) | Gift.receiver_id.in_(account_ids))
+    found = db.scalars(own.where(Gift.id < before) if before is not None else own).all()
+    return found[:limit], found[limit - 1].id if len(found) > limit else None

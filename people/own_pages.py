@@ -26,6 +26,7 @@ TOKEN_BYTES = 18
 """144 bits: nobody finds one by trying."""
 LIVES = timedelta(minutes=30)
 CODE_LIVES = timedelta(minutes=10)
+DIGITS = 6
 CODES, CODES_WINDOW = 10, timedelta(minutes=10)
 """So many codes one page may ask for in so much time."""
 KEPT = timedelta(days=1)
@@ -164,7 +165,7 @@ def _with_code(work: Work, page: OwnPage, mark: str | None, wechat: str) -> str:
     _tidy(work)
     ends = work.now + CODE_LIVES
     while True:
-        code = f"{secrets.randbelow(10**6):06d}"
+        code = f"{secrets.randbelow(10**DIGITS):0{DIGITS}d}"
         row = {"page_id": page.id, "digest": mark, "code": code, "code_until": ends, "wechat": wechat}
         row |= {"made_at": work.now, "opened_by": "", "expires_at": ends}
         if insert_new(work.db, OwnVisit, [row], ["code"]):
@@ -290,6 +291,12 @@ def known(db: Session, identities: list[Given]) -> Person | None:
         if (person := found.one_or_none()) is not None:
             return person
     return None
+
+
+def holder(db: Session, type_: str, value: str) -> int | None:
+    """The anchor that is known by an identity for certain, value as ``identities.spelt`` has it; None: nobody is."""
+    own = select(func.coalesce(Identity.anchor_id, Identity.person_id))
+    return db.scalar(own.where(Identity.type == type_, Identity.value == value, Identity.verified))
 
 
 def by_wechat(work: Work, page: OwnPage, identities: list[Given]) -> str:

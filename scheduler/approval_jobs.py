@@ -30,6 +30,8 @@ KIND_WORDS = {
     "campaign": "积分活动",
     "policy": "积分规则",
     "tiers": "等级规则",
+    "gifts": "转赠规则",
+    "groups": "拼团规则",
     "authority": "审批额度",
 }
 BECAME = {

@@ -134,7 +134,10 @@ class Gift(Base):
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     key: Mapped[str] = mapped_column(String(200), unique=True)
     sender_id: Mapped[int] = mapped_column(ForeignKey("points_account.id"))
-    receiver_id: Mapped[int] = mapped_column(ForeignKey("points_account.id"))
+    receiver_id: Mapped[int | None] = mapped_column(ForeignKey("points_account.id"))
+    """None: nobody is known by the number it was sent to; it waits as any other does, and comes back."""
+    named: Mapped[str] = mapped_column(String(20), default="")
+    """The number it was sent to, its middle hidden: all that whoever gives is ever shown of the other."""
     points: Mapped[int]
     state: Mapped[str] = mapped_column(String(10))
     """open (waits to be accepted), done, declined, released (nobody accepted in time)."""
@@ -159,6 +162,8 @@ class GroupBuy(Base):
     __tablename__ = "group_buy"
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     key: Mapped[str] = mapped_column(String(200), unique=True)
+    code: Mapped[str] = mapped_column(String(8), unique=True)
+    """By which others find it; as codes of redemptions are made (``loyalty.rewards.new_code``)."""
     reward_id: Mapped[int] = mapped_column(ForeignKey("reward.id"))
     seats: Mapped[int]
     """So many distinct people it takes."""

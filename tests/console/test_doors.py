@@ -44,6 +44,8 @@ OBJECTS: dict[str, Callable[[Counter, str], object]] = {
     "campaign_id": lambda counter, rep: 1,
     "reward_id": lambda counter, rep: 1,
     "redemption_id": lambda counter, rep: 1,
+    "group_id": lambda counter, rep: 1,
+    "gift_id": lambda counter, rep: 1,
     "refund_id": lambda counter, rep: 1,
     "order_id": lambda counter, rep: 1,
     "run_id": lambda counter, rep: 1,

@@ -11,6 +11,7 @@ from loyalty import rewards
 from people import persons
 from storage.tables import PointsAccount, Redemption, Reward, Settlement
 from tests.console.acting import Counter, Visitor
+from tests.console.own import award, phone
 from tests.console.test_campaigns_pages import sell
 
 
@@ -71,6 +72,39 @@ def test_a_reward_is_drafted_goes_live_is_redeemed_and_handed_out_once_by_a_rep(
     assert len(fresh.audit("reward.hand_out")) == 1
     (done,) = fresh.shop.rows(Redemption)
     assert (done.state, done.store, done.ended_by) == ("used", "静安店", "lisi")
+
+
+def test_the_counter_takes_the_six_digits_of_a_customer_in_the_same_field(fresh: Counter) -> None:
+    award(fresh.shop, fresh.people["lisi"], 137)
+    mine = phone(fresh.shop, fresh.people["lisi"])
+    digits = mine.code()
+    rep = at(fresh, "lisi")
+    page = rep.get(f"/counter?code={digits[:3]} {digits[3:]}").text
+    assert "确认是本人" in page
+    assert "137 分" in page
+    assert "l＊＊＊" in page
+    assert "lisi的客人" not in page
+    assert not mine.inside, "looking confirms nothing"
+    done = rep.post("/counter/confirm", {"code": digits}, follow_redirects=True).text
+    assert "已确认是本人" in done
+    assert "现在能用 137 分" in done
+    assert mine.inside
+    assert [one.actor for one in fresh.audit("customer.confirm")] == ["lisi"]
+    assert "没有这个确认码" in rep.get(f"/counter?code={digits}").text
+    assert "没有这个确认码" in rep.post("/counter/confirm", {"code": digits}, follow_redirects=True).text
+
+
+def test_at_the_counter_nobody_tries_digits_nor_learns_of_customers_out_of_sight(fresh: Counter) -> None:
+    theirs = phone(fresh.shop, fresh.people["wangwu"])
+    digits = theirs.code()
+    rep = at(fresh, "lisi")
+    assert "没有这个确认码" in rep.get(f"/counter?code={digits}").text
+    rep.post("/counter/confirm", {"code": digits})
+    assert not theirs.inside
+    for number in range(9):
+        rep.get(f"/counter?code={number:06d}")
+    assert "十分钟后" in rep.get(f"/counter?code={digits}").text
+    assert "六位" in fresh.visitor("lisi").get("/counter?code=123456").text, "nothing is looked up without a store"
 
 
 @pytest.mark.parametrize("typed", ["", "ABCD-2345", "hello", "%00"])

@@ -1,28 +1,26 @@
 """Rewards: stock and points change together, once, however many ask; what comes back is whole."""
 
-import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from loyalty import reward_desk, rewards
+from loyalty.ledger import standing
 from loyalty.ledger.book import Conflict
 from loyalty.ledger.lots import NotEnough
 from loyalty.reward_desk import BadCodes, Draft, Wrong
 from loyalty.rewards import LETTERS, CannotHandOut, CannotRedeem
 from soak import many
 from storage.tables import Person, PointsHold, Redemption, Reward, RewardCode
-from tests import databases
 from tests.loyalty.books import Books, day
 from tests.loyalty.shelf import Shelf
-from tests.opened import Kept
+from tests.machines import Ground, walk
 
 THREADS = 20
 
@@ -433,29 +431,8 @@ class Shop(RuleBasedStateMachine):
         assert self.books.verify().holds
 
 
-def _run(fresh: Any, quick: int) -> None:
-    run_state_machine_as_test(
-        lambda: Shop(fresh()),
-        settings=settings(
-            max_examples=many(quick, 500),
-            stateful_step_count=30,
-            phases=(Phase.explicit, Phase.reuse, Phase.generate),
-            derandomize=not os.environ.get("SCRM_SOAK"),
-            deadline=None,
-        ),
-    )
-
-
-def test_whatever_is_done_stock_and_points_agree_on_sqlite(tmp_path: Path, sqlite_template: Path) -> None:
-    _run(lambda: databases.fresh_sqlite(tmp_path, sqlite_template), quick=8)
-
-
-def test_whatever_is_done_stock_and_points_agree_on_postgresql(postgres_url: str) -> None:
-    kept = Kept(postgres_url.rpartition("/")[2])
-    try:
-        _run(kept.put_back, quick=2)
-    finally:
-        kept.close()
+def test_whatever_is_done_stock_and_points_agree(ground: Ground) -> None:
+    walk(Shop, ground, sqlite=10, postgresql=2)
 
 
 def test_no_code_is_ever_free_and_given(shelf: Shelf) -> None:
@@ -467,3 +444,46 @@ def test_no_code_is_ever_free_and_given(shelf: Shelf) -> None:
     with shelf.books.work() as work:
         assert rewards.coupon_of(work.db, row.id) not in free
         assert reward_desk.last_signs(work.db, coupon) == free == ["B2"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"points": 30}, ""),
+        ({"points": 90}, "NotEnough"),
+        ({"points": 130}, "NotEnough"),
+        ({"points": 10, "level": "gold"}, "level"),
+        ({"points": 10, "per_person": 1}, "person_limit"),
+        ({"points": 10, "per_day": 1}, "day_limit"),
+        ({"points": 10, "stock": 1}, "sold_out"),
+        ({"points": 10, "kind": "coupon"}, "sold_out"),
+    ],
+)
+def test_what_would_stand_in_the_way_is_what_redeeming_is_refused_with(
+    shelf: Shelf, facts: dict[str, Any], why: str
+) -> None:
+    """Limits are those of the whole person, also where one account pays; lots for something else do not count."""
+    books = shelf.books
+    reward = shelf.put(**{"stock": 3, **facts})
+    books.award(50)
+    books.award(60, uses={"rewards": [reward + 1]})
+    books.award(40, who=2)
+    if why in ("person_limit", "day_limit", "sold_out") and facts.get("kind") != "coupon":
+        shelf.redeem(reward, who=2)
+    books.joined = True
+    with books.work() as work:
+        work.db.get_one(Person, shelf.persons[books.people[2]]).merged_into = shelf.persons[books.people[0]]
+    everybody, paying = books.own(0), [books.people[0]]
+    with books.work() as work:
+        row = work.db.get_one(Reward, reward)
+        has = standing.standing(work.db, paying, work.now)
+        told = rewards.hindrance(work.db, row, everybody, has, row.points, work.now, work.zone)
+    met: Exception | None = None
+    try:
+        with books.work() as work:
+            rewards.redeem(work, [shelf.persons[one] for one in everybody], paying, reward, "k")
+    except (CannotRedeem, NotEnough) as error:
+        met = error
+    assert (type(told), getattr(told, "code", None)) == (type(met), getattr(met, "code", None))
+    assert getattr(told, "available", None) == getattr(met, "available", None)
+    assert (getattr(told, "code", None) or ("" if told is None else type(told).__name__)) == why

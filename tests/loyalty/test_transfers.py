@@ -119,3 +119,39 @@ def test_what_must_be_accepted_waits_and_goes_or_comes_back_whole(shelf: Shelf) 
         assert transfers.due(work.db, work.now, 9) == []
     sent, got = shelf.books.standing(), shelf.books.standing(1)
     assert (sent.available, sent.held, got.available) == (900, 0, 100)
+
+
+def test_a_number_nobody_has_waits_as_long_and_comes_back_alike(shelf: Shelf) -> None:
+    allow(shelf)  # also where nobody has to accept what was not sent to a number
+
+    def sent(receiver: Party, key: str) -> Gift:
+        with shelf.books.work() as work:
+            return transfers.give(work, party(shelf, 0), receiver, 100, key, named="139****2222")
+
+    nobody, somebody = Party([], []), party(shelf, 1)
+    first, second = sent(nobody, "a"), sent(somebody, "b")
+    assert sent(nobody, "a").id == first.id
+    assert [(one.state, one.named, one.until) for one in (first, second)] == [("open", "139****2222", first.until)] * 2
+    assert shelf.books.standing().held == 200
+    with pytest.raises(CannotGive, match="unknown"):
+        settle(shelf, "accept", first.id)
+    with shelf.books.work() as work:
+        assert [one.id for one in transfers.waiting_for(work.db, shelf.books.own(1), work.now)] == [second.id]
+    shelf.books.now = first.until
+    with shelf.books.work() as work:
+        assert [transfers.let_go(work, one) for one in transfers.due(work.db, work.now, 9)] == [True, True]
+        assert {(one.state, one.ended_at) for one in transfers.made_by(work.db, shelf.books.own(0), 9)} == {
+            ("released", work.now)
+        }
+    assert (shelf.books.standing().available, shelf.books.standing().held) == (1_000, 0)
+    assert shelf.books.verify().holds
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"day": 0}, {"new_days": 367}, {"day": "5"}, {"on": 1}, {"accept": None}, {"more": 1}, {"day": True}]
+)
+def test_limits_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    sensible = {"on": True, "day": 5, "new_days": 0, "phone_days": 0, "accept": True}
+    assert transfers.of(sensible).day == 5
+    with pytest.raises(ValueError, match=r"\w"):
+        transfers.of({**sensible, **wrong})

@@ -1,0 +1,119 @@
+"""Group purchases (拼团): whether and on which terms, every group, and who is in it.
+
+Off until the boss has asked for it and two others have agreed (``loyalty.approvals``, kind ``groups``); the boss turns
+it off at once. Customers begin and join groups on their own pages (``own_groups``), programs over the API.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, render_template, request
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from console import approval_words, here, known
+from console.approvals import me
+from console.doors import guarded
+from console.layout import back_to, say
+from console.words import N_, _
+from loyalty import approvals, group_buys, rewards
+from loyalty.approvals import Asked, CannotDo
+from loyalty.group_buys import STATES
+from storage.tables import GroupBuy, GroupSeat, Reward
+
+pages = Blueprint("group_buys", __name__, url_prefix="/points/groups")
+
+PAGE = 50
+NUMBERS = ("seats", "percent", "hours")
+BECAME: dict[str, tuple[str, str]] = {
+    "open": (N_("正在拼团"), "info"),
+    "done": (N_("已成团"), "good"),
+    "failed": (N_("没有拼满"), "quiet"),
+}
+SEATS: dict[str, tuple[str, str]] = {
+    "open": (N_("积分已留出"), "info"),
+    "captured": (N_("已兑换"), "good"),
+    "released": (N_("已退回"), "quiet"),
+}
+
+
+@pages.get("")
+@guarded("see_points_programme")
+def index() -> str:
+    """The terms, and every group, the newest first."""
+    with here.reading() as db:
+        return _page(db, {})
+
+
+def _page(db: Session, typed: dict[str, Any], error: str = "") -> str:
+    state, before = request.args.get("state", ""), here.number(request.args.get("before"))
+    found, following = group_buys.listed(db, state=state, limit=PAGE, before=before)
+    own, names = group_buys.terms(db), select(Reward.id, Reward.name)
+    return render_template(
+        "group_buys/index.html",
+        terms=own,
+        typed={**asdict(own), **typed},
+        words=approval_words.GROUPS,
+        error=error,
+        found=found,
+        following=following,
+        state=state if state in STATES else "",
+        became=BECAME,
+        names=dict(db.execute(names.where(Reward.id.in_({one.reward_id for one in found}))).all()),
+        taken=group_buys.taken(db, [one.id for one in found]),
+    )
+
+
+@pages.get("/<int:group_id>")
+@guarded("see_points_programme")
+def show(group_id: int) -> str:
+    """One group: who took a seat when, and what became of it; also seats that were given back."""
+    with here.reading() as db:
+        row = db.get(GroupBuy, group_id)
+        if row is None:
+            here.not_here(f"group:{group_id}")
+        seats = db.scalars(select(GroupSeat).where(GroupSeat.group_id == group_id).order_by(GroupSeat.id)).all()
+        return render_template(
+            "group_buys/show.html",
+            row=row,
+            reward=db.get_one(Reward, row.reward_id),
+            code=rewards.spelt(row.code),
+            seats=seats,
+            taken=group_buys.taken(db, [row.id]).get(row.id, 0),
+            people=known.whose(db, here.sight(db), [one.account_id for one in seats]),
+            became=BECAME,
+            states=SEATS,
+        )
+
+
+@pages.post("")
+@guarded("set_points")
+def ask() -> Any:
+    """Ask for it to be on, on these terms: two others have to agree."""
+    typed, refused = {name: request.form.get(name, "").strip() for name in (*NUMBERS, "reason")}, ""
+    try:
+        wanted = group_buys.of({"on": True, **{name: here.number(typed[name]) for name in NUMBERS}})
+        with here.working() as work:
+            asked = Asked("groups", asdict(wanted), typed["reason"], f"groups:{approvals.chance()}")
+            approval = approvals.submit(work, asked, me())
+            here.note(work, "points.groups", f"a_{approval.id}", {"approval": approval.id})
+    except CannotDo as error:
+        refused = approval_words.why_not(error)
+    except ValueError:
+        refused = _("2 到 100 人；百分之 1 到 100；1 到 720 小时")
+    if refused:
+        with here.reading() as db:
+            return _page(db, typed, refused), 422
+    say(_(approval_words.state_of(approval)[0]), "warn")
+    return back_to("approvals.show", approval_id=approval.id)
+
+
+@pages.post("/off")
+@guarded("set_points")
+def turn_off() -> Any:
+    """Off at once, without anybody else; groups that have begun go on to their end."""
+    with here.working() as work:
+        if group_buys.turn_off(work, by=here.viewer().userid):
+            here.note(work, "points.groups_off")
+    say(_("已关闭开团。正在拼的团不受影响。"))
+    return back_to("group_buys.index")
