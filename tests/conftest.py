@@ -2,17 +2,21 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
 
-from tests import databases
-from tests.opened import BOTH, ONE, opened_postgres, opened_shop, opened_sqlite
+from tests import databases, sharing
+from tests.machines import Ground
+from tests.opened import BOTH, ONE, Kept, opened_postgres, opened_shop, opened_sqlite
 from tests.shop import Shop
 
 __all__ = ["opened_postgres", "opened_shop", "opened_sqlite"]
 
+sharing.share()
 CHROMIUM = os.environ.get("SCRM_TEST_CHROMIUM", "/usr/bin/chromium")
 SAME_ON_EVERY_DATABASE = ("scheduler", "tagging")
 """Folders whose tests decide nothing in SQL of their own: one database will do, except in a soak run."""
@@ -35,15 +39,36 @@ def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
     return databases.fresh_sqlite(tmp_path, sqlite_template)
 
 
+@pytest.fixture(scope="session")
+def empty_postgres(postgres_template: str) -> Iterator[Kept]:
+    for url in databases.fresh_postgres(postgres_template):
+        kept = Kept(url.rpartition("/")[2])
+        yield kept
+        kept.close()
+
+
 @pytest.fixture
-def postgres_url(postgres_template: str) -> Iterator[str]:
-    yield from databases.fresh_postgres(postgres_template)
+def postgres_url(empty_postgres: Kept) -> str:
+    return empty_postgres.put_back()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
     name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
     return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+def sqlite_ground(tmp_path: Path, sqlite_template: Path) -> Ground:
+    return Ground("sqlite", partial(databases.fresh_sqlite, tmp_path, sqlite_template))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ground(request: pytest.FixtureRequest) -> Ground:
+    """Where a state machine walks, on each kind of database."""
+    if request.param == "sqlite":
+        return cast(Ground, request.getfixturevalue("sqlite_ground"))
+    return Ground("postgresql", request.getfixturevalue("empty_postgres").put_back)
 
 
 @pytest.fixture

@@ -3,17 +3,17 @@
 import random
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 
+from bot.cli import scrm
 from soak import many
 from storage.database import open_engine, reading
 from storage.tables import Interaction, PointsEntry, PointsTxn, Refund, ShopOrder
 from tests.bot.test_command_line import CONFIG, run
+from tests.forks import Fork
 
 ROWS = many(700, 10_000)
 KILLS = many(3, 20)
@@ -43,15 +43,15 @@ def test_f19_an_import_that_is_killed_again_and_again_takes_every_order_once(dat
     config.write_text(CONFIG.replace("URL", database_url).replace("API", "http://127.0.0.1:9/"), encoding="utf-8")
     path, points = written(tmp_path)
     killed, chance, engine = 0, random.Random(7), open_engine(database_url)
-    command = [sys.executable, "-m", "bot", "--config", str(config), "import", "orders", str(path)]
+    command = ["--config", str(config), "import", "orders", str(path)]
     for _ in range(KILLS):
         before, deadline = kept(engine), time.monotonic() + 60
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            while kept(engine) == before and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.02)
-            time.sleep(chance.uniform(0, 0.3))
-            process.send_signal(signal.SIGKILL)
-            killed += process.wait() == -signal.SIGKILL
+        process = Fork(_run, command)
+        while kept(engine) == before and process.running() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0, 0.3))
+        process.kill()
+        killed += process.end() == -signal.SIGKILL
     assert killed
     code, said, trouble = run("--config", config, "import", "orders", path)
     assert code == 0, said + trouble
@@ -65,6 +65,10 @@ def test_f19_an_import_that_is_killed_again_and_again_takes_every_order_once(dat
         left = select(func.sum(PointsEntry.amount)).where(PointsEntry.bucket.in_(["pending", "available"]))
         assert db.scalar(left) == points
     engine.dispose()
+
+
+def _run(command: list[str]) -> None:
+    scrm(command)
 
 
 def kept(engine: Engine) -> int:

@@ -4,7 +4,6 @@ Afterwards `scrm ledger verify` holds, and the same doings asked again with the 
 """
 
 import random
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,10 +30,8 @@ def books(database_url: str) -> Iterator[Books]:
 
 
 def spends(books: Books, **more: object) -> object:
-    process = spender.start(
-        url=books.url, account=books.people[0], does="one_by_one", points=POINTS, times=TIMES, **more
-    )
-    return spender.told(process)
+    asked = {"url": books.url, "account": books.people[0], "does": "one_by_one", "points": POINTS, "times": TIMES}
+    return spender.start(**asked, **more).told()
 
 
 def holds_and_goes_on(books: Books, folder: Path) -> None:
@@ -67,9 +64,8 @@ def test_i29_killed_by_chance_all_of_a_doing_or_nothing_is_there(books: Books, t
         url=books.url, account=books.people[0], does="one_by_one", points=POINTS, times=TIMES, name="x"
     )
     before = books.standing().available
-    while books.standing().available == before and process.poll() is None:
+    while books.standing().available == before and process.running():
         time.sleep(0.005)
     time.sleep(random.Random(seed).uniform(0, 0.05))
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.kill()
     holds_and_goes_on(books, tmp_path)

@@ -1,7 +1,6 @@
 """A sender of webhooks that is killed: what it was to tell is told once or more, in order, and nothing is lost."""
 
-import subprocess
-import sys
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ import pytest
 from outreach import webhooks
 from scheduler import outgoing
 from storage.tables import WebhookMessage
+from tests.forks import Fork
 from tests.opened import BOTH
 from tests.receiver import Receiver, listening
 from tests.scheduler.test_outgoing import hook
@@ -17,12 +17,12 @@ from tests.shop import Shop
 
 on_both = pytest.mark.parametrize("opened_shop", BOTH, indirect=True)
 BEGIN = """
-import os, signal, sys
+import os, signal
 from dataclasses import replace
 from scheduler import calling, outgoing
 from tests.scheduler.test_outgoing import sell
 from tests.shop import build_shop
-shop = build_shop(sys.argv[1])
+shop = build_shop(url)
 def die(*_args, **_more):
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -44,8 +44,11 @@ def receiver() -> Iterator[Receiver]:
 def killed(shop: Shop, *lines: str) -> None:
     """Run this in a process of its own until it is killed."""
     script = "\n".join([BEGIN, *lines])
-    ran = subprocess.run([sys.executable, "-c", script, shop.parts.engine.url.render_as_string(False)], timeout=60)
-    assert ran.returncode == -9
+    assert Fork(_run, script, shop.parts.engine.url.render_as_string(False)).end() == -signal.SIGKILL
+
+
+def _run(script: str, url: str) -> None:
+    exec(script, {"url": url})
 
 
 def send(shop: Shop) -> None:

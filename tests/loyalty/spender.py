@@ -1,19 +1,14 @@
-"""A process that spends points, for tests of several, or of one that dies: ``python -m tests.loyalty.spender JSON``.
+"""A process that spends points, for tests of several, or of one that dies; it tells what became of each of its doings.
 
-It prints one JSON document: what became of each of its doings. ``dies_at`` is the statement (or, negative, the commit)
-at which it kills itself without a word, as a power cut would.
+``dies_at`` is the statement (or, negative, the commit) at which it kills itself without a word, as a power cut would.
 """
 
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, event
@@ -24,35 +19,29 @@ from loyalty.ledger.earn import Grant
 from loyalty.ledger.lots import NotEnough
 from storage.database import open_engine, transaction
 from storage.work import Work
+from tests.forks import Fork
 from tests.loyalty.books import START
 
-HOUSE = Path(__file__).resolve().parents[2]
 REFUSED = "refused"
 
 
-def start(**asked: Any) -> "subprocess.Popen[str]":
-    """Begin one; ``told`` waits for it."""
-    command = [sys.executable, "-m", "tests.loyalty.spender", json.dumps(asked)]
-    return subprocess.Popen(command, cwd=HOUSE, stdout=subprocess.PIPE, text=True)
-
-
-def told(process: "subprocess.Popen[str]") -> Any:
-    """What it says at its end; None if it died."""
-    said, _ = process.communicate(timeout=240)
-    return json.loads(said) if process.returncode == 0 else None
+def start(**asked: Any) -> Fork:
+    """Begin one."""
+    return Fork(_main, asked)
 
 
 # --- inside the process ----------------------------------------------------------------------------------------------
 
 
-def main(asked: Mapping[str, Any]) -> None:
-    """Do what is asked and say what became of it."""
+def _main(asked: Mapping[str, Any]) -> Any:
+    """Do what is asked; what became of it."""
     engine = open_engine(asked["url"])
     if asked.get("dies_at"):
         _die(engine, asked["dies_at"])
     work = {"redeem": _redeem_all, "one_by_one": _one_by_one, "anything": _anything}[asked["does"]]
-    print(json.dumps(work(engine, asked)), flush=True)
+    told = work(engine, asked)
     engine.dispose()
+    return told
 
 
 def _die(engine: Engine, at: int) -> None:
@@ -160,7 +149,3 @@ def _return(work: Work, about: About, account: int, other: int, points: int, hol
 def _give(work: Work, about: About, account: int, other: int, points: int, holds: Any, spent: Any) -> Any:
     spend.transfer(work, account, other, points, about)
     return [[account, -points], [other, points]]
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))

@@ -67,7 +67,7 @@ def test_i28_of_four_processes_of_twenty_threads_as_many_succeed_as_there_are_po
     books.award(there - there // 2, lives=51)
     asked = {"url": books.url, "account": books.people[0], "does": "redeem", "points": points, "threads": THREADS}
     begun = [spender.start(**asked, name=f"p{n}") for n in range(PROCESSES)]
-    said = [one for process in begun for one in spender.told(process)]
+    said = [one for process in begun for one in process.told()]
     assert len(said) == PROCESSES * THREADS
     assert sum(one != spender.REFUSED for one in said) == min(PROCESSES * THREADS, there // points)
     assert books.standing().available == there - points * min(PROCESSES * THREADS, there // points)
@@ -77,7 +77,7 @@ def test_i12_g7_the_same_key_from_four_processes_spends_once_and_answers_all_the
     books.award(100)
     asked = {"url": books.url, "account": books.people[0], "does": "redeem", "points": 60, "threads": THREADS}
     begun = [spender.start(**asked, name="p", key="till-1") for _ in range(PROCESSES)]
-    said = {one for process in begun for one in spender.told(process)}
+    said = {one for process in begun for one in process.told()}
     assert len(said) == 1
     assert books.standing().available == 40
 
@@ -89,13 +89,13 @@ def test_f18_after_thousands_of_doings_of_eight_writers_the_books_are_what_these
     asked = {"url": books.url, "accounts": books.people, "does": "anything", "threads": 2, "times": many(25, 1250)}
     begun = [spender.start(**asked, name=f"w{n}") for n in range(PROCESSES)]
     faults = []
-    while any(one.poll() is None for one in begun):
+    while any(one.running() for one in begun):
         with proof.one_moment(books.engine) as db:
             faults += proof.verify(db).faults
     assert faults == []
     told = dict.fromkeys(books.people, 500)
     for process in begun:
-        for account, points in spender.told(process):
+        for account, points in process.told():
             told[account] += points
     for who, account in enumerate(books.people):
         standing = books.standing(who)

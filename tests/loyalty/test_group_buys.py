@@ -1,28 +1,23 @@
 """Group purchases (积分拼团): all get it or nobody pays; a seat is a person's (I21 of loyalty.md §2.12)."""
 
-import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from loyalty import group_buys, rewards
 from loyalty.group_buys import CannotJoin, Terms
 from loyalty.ledger import book
 from loyalty.ledger.lots import NotEnough
 from loyalty.rewards import CannotRedeem
-from soak import many
 from storage.tables import GroupBuy, GroupSeat, Person, PointsHold, Redemption
-from tests import databases
 from tests.loyalty.books import START, Books
 from tests.loyalty.shelf import Shelf
-from tests.opened import Kept
+from tests.machines import Ground, walk
 
 PRICE, PAYS, SEATS, STOCK = 50, 40, 3, 6
 
@@ -235,26 +230,5 @@ class Groups(RuleBasedStateMachine):
         assert self.books.verify().holds
 
 
-def _run(fresh: Any, quick: int) -> None:
-    run_state_machine_as_test(
-        lambda: Groups(fresh()),
-        settings=settings(
-            max_examples=many(quick, 500),
-            stateful_step_count=30,
-            phases=(Phase.explicit, Phase.reuse, Phase.generate),
-            derandomize=not os.environ.get("SCRM_SOAK"),
-            deadline=None,
-        ),
-    )
-
-
-def test_i21_holds_whatever_is_done_on_sqlite(tmp_path: Path, sqlite_template: Path) -> None:
-    _run(lambda: databases.fresh_sqlite(tmp_path, sqlite_template), quick=8)
-
-
-def test_i21_holds_whatever_is_done_on_postgresql(postgres_url: str) -> None:
-    kept = Kept(postgres_url.rpartition("/")[2])
-    try:
-        _run(kept.put_back, quick=2)
-    finally:
-        kept.close()
+def test_i21_holds_whatever_is_done(ground: Ground) -> None:
+    walk(Groups, ground, sqlite=10, postgresql=2)

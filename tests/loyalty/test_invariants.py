@@ -1,15 +1,14 @@
 """I1 to I20 and I31 of loyalty.md §2.12: what the books promise, whatever is done to them and in whatever order."""
 
-import os
 from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from loyalty.ledger.book import Conflict
 from loyalty.ledger.claw import ALLOW_DEBT, POLICIES, Policy
@@ -19,7 +18,7 @@ from soak import many
 from storage.tables import PointsAccount, PointsEntry, PointsHold, PointsLot, PointsLotNow, PointsTxn
 from tests import databases
 from tests.loyalty.books import Books, day
-from tests.opened import Kept
+from tests.machines import Ground, walk
 
 POINTS = st.integers(1, 120)
 WHO = st.sampled_from([0, 1, 2])
@@ -262,29 +261,8 @@ class Points(RuleBasedStateMachine):
         assert held == sum(one.held for one in self.books.rows(PointsLotNow)), "I10"
 
 
-def _run(fresh: Any, quick: int) -> None:
-    run_state_machine_as_test(
-        lambda: Points(fresh()),
-        settings=settings(
-            max_examples=many(quick, 500),
-            stateful_step_count=30,
-            phases=(Phase.explicit, Phase.reuse, Phase.generate),
-            derandomize=not os.environ.get("SCRM_SOAK"),
-            deadline=None,
-        ),
-    )
-
-
-def test_i1_to_i13_i15_i16_i18_i20_i31_hold_on_sqlite(tmp_path: Path, sqlite_template: Path) -> None:
-    _run(lambda: databases.fresh_sqlite(tmp_path, sqlite_template), quick=15)
-
-
-def test_i1_to_i13_i15_i16_i18_i20_i31_hold_on_postgresql(postgres_url: str) -> None:
-    kept = Kept(postgres_url.rpartition("/")[2])
-    try:
-        _run(kept.put_back, quick=3)
-    finally:
-        kept.close()
+def test_i1_to_i13_i15_i16_i18_i20_i31_hold_whatever_is_done(ground: Ground) -> None:
+    walk(Points, ground, sqlite=20, postgresql=3)
 
 
 @given(

@@ -1,25 +1,22 @@
 """Tiers are reached by what was earned, hold to the end of the next year, and go only when their time is over (I25)."""
 
-import os
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from loyalty import tiers
 from loyalty.earning import ONE
 from loyalty.tiers import Level, Scheme, Standing, Step
-from soak import many
 from storage.tables import TierChange
 from storage.work import SHANGHAI
-from tests import databases
 from tests.loyalty.books import Books, day
+from tests.machines import Ground, walk
 
 LOW = Scheme(
     levels=(
@@ -256,16 +253,5 @@ SCHEMES = [LOW, LOW.model_copy(update={"window": "rolling", "downgrade": "recomp
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=["year, one down", "rolling, recompute"])
-def test_i25_a_tier_comes_at_once_and_goes_only_at_its_end(
-    tmp_path: Path, sqlite_template: Path, scheme: Scheme
-) -> None:
-    run_state_machine_as_test(
-        lambda: Tiers(databases.fresh_sqlite(tmp_path, sqlite_template), scheme),
-        settings=settings(
-            max_examples=many(15, 500),
-            stateful_step_count=30,
-            phases=(Phase.explicit, Phase.reuse, Phase.generate),
-            derandomize=not os.environ.get("SCRM_SOAK"),
-            deadline=None,
-        ),
-    )
+def test_i25_a_tier_comes_at_once_and_goes_only_at_its_end(sqlite_ground: Ground, scheme: Scheme) -> None:
+    walk(partial(Tiers, scheme=scheme), sqlite_ground, sqlite=20)

@@ -1,12 +1,11 @@
 """J1 to J15: what a journey promises, whatever people do and whenever a process dies."""
 
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, assume, event, given, settings
+from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -14,7 +13,6 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from outreach.arms import CONTROL, arm_of
@@ -26,15 +24,12 @@ from people import persons
 from soak import many
 from storage.tables import Enrolment, Interaction, JourneyVersion, StepRun, Touch
 from tests import databases
-from tests.opened import Kept
+from tests.machines import AS_FOUND, Ground, walk
 from tests.outreach.journeys.drawn import HAPPENS, definitions, graphs
 from tests.outreach.journeys.life import NIGHT, REPS, START, ZONE, Life
 from tests.shop import build_shop, close_shop
 
-LENGTH = 30
 QUICK: Any = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": False}
-AS_FOUND = (Phase.explicit, Phase.reuse, Phase.generate)
-"""What fails here is short enough as it is found: to shorten it takes minutes."""
 PEOPLE = st.integers(0, 2)
 
 
@@ -149,29 +144,8 @@ class Journeys(RuleBasedStateMachine):
             assert one.arm == drawn, "J8"
 
 
-def _run(fresh: Any, quick: int = 12) -> None:
-    run_state_machine_as_test(
-        lambda: Journeys(fresh()),
-        settings=settings(
-            max_examples=many(quick, 500),
-            stateful_step_count=LENGTH,
-            phases=AS_FOUND,
-            derandomize=not os.environ.get("SCRM_SOAK"),
-            **QUICK,
-        ),
-    )
-
-
-def test_j1_to_j5_j7_j8_j10_j11_j13_j15_hold_on_sqlite(tmp_path: Path, sqlite_template: Path) -> None:
-    _run(lambda: databases.fresh_sqlite(tmp_path, sqlite_template))
-
-
-def test_j1_to_j5_j7_j8_j10_j11_j13_j15_hold_on_postgresql(postgres_url: str) -> None:
-    kept = Kept(postgres_url.rpartition("/")[2])
-    try:
-        _run(kept.put_back, quick=4)
-    finally:
-        kept.close()
+def test_j1_to_j5_j7_j8_j10_j11_j13_j15_hold_whatever_happens(ground: Ground) -> None:
+    walk(Journeys, ground, sqlite=12, postgresql=4)
 
 
 # --- J6, J9: two lives beside each other -----------------------------------------------------------------------------
