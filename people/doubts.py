@@ -3,11 +3,13 @@
 ``people.joining`` tells what it could not decide; ``people.reviews`` shows it to people and takes their word.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from people import guards
 from people.resolving import GUARDED, Doubt, Pair, Partition
 from storage.database import insert_new
 from storage.tables import Review
@@ -25,13 +27,14 @@ def guarded(db: Session, anchors: Collection[int]) -> set[Pair]:
 
 
 def guard(work: Work, pair: Pair, decided: Partition, *, by: str) -> None:
-    """Evidence would join these two, and both have something to lose: two people decide."""
+    """Evidence would join these two, and both have something to lose (``guards.STAKES``): two people decide."""
     joined = decided.joined[-1] if decided.joined else None
     for one in decided.joined:
         if {decided.head[one.a], decided.head[one.b]} & set(pair):
             joined = one
     why = {"type": joined.type, "value": joined.value} if joined else {}
-    _open(work, Doubt(pair[0], pair[1], why.get("type", ""), why.get("value", ""), GUARDED), GUARD, by)
+    doubt = Doubt(pair[0], pair[1], why.get("type", ""), why.get("value", ""), GUARDED)
+    _open(work, doubt, GUARD, by, guards.at_stake(work, pair))
 
 
 def keep(work: Work, anchors: Collection[int], decided: Partition, *, by: str) -> None:
@@ -54,10 +57,11 @@ def keep(work: Work, anchors: Collection[int], decided: Partition, *, by: str) -
         _open(work, *wanted[pair], by)
 
 
-def _open(work: Work, doubt: Doubt, kind: str, by: str) -> None:
-    row = {"a": doubt.a, "b": doubt.b, "kind": kind, "why": _why(doubt), "made_by": by[:100], "made_at": work.now}
+def _open(work: Work, doubt: Doubt, kind: str, by: str, stakes: Sequence[str] = ()) -> None:
+    why = {**_why(doubt), "stakes": list(stakes)} if stakes else _why(doubt)
+    row = {"a": doubt.a, "b": doubt.b, "kind": kind, "why": why, "made_by": by[:100], "made_at": work.now}
     insert_new(work.db, Review, [row], [])
 
 
-def _why(doubt: Doubt) -> dict[str, str]:
+def _why(doubt: Doubt) -> dict[str, Any]:
     return {"type": doubt.type, "value": doubt.value, "reason": doubt.reason}

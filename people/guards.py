@@ -1,21 +1,24 @@
 """What evidence alone may not do: join two members who both have something to lose, or half a file at once.
 
-loyalty.md §6.3, §6.4: two with many points, both with orders lately, a merge storm from one import.
+loyalty.md §6.3, §6.4: two with many points, both with orders lately, two with different tiers, a merge storm from one
+import.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import combinations
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from people.resolving import Pair, Partition
-from storage.tables import PointsAccount, ShopOrder
+from storage.tables import Person, PointsAccount, ShopOrder, TierChange
 from storage.work import Work
 
+POINTS, ORDERS, TIERS = STAKES = ("points", "orders", "tiers")
+"""What is at stake."""
 MANY_POINTS = 1000
 """Two accounts with more than that are put together by people, not by evidence."""
 LATELY = timedelta(days=30)
@@ -64,28 +67,65 @@ def first(work: Work, now: Mapping[int, int], decided: Partition, ties: Collecti
     pairs = [pair for heads in become.values() for pair in combinations(sorted(heads), 2)]
     if not pairs:
         return None
-    weighty = _weights(work, {one for pair in pairs for one in pair}, now)
+    has = _stakes(work, {one for pair in pairs for one in pair}, now)
     said = {tuple(sorted((now.get(a, a), now.get(b, b)))) for a, b in ties}
     for pair in sorted(pairs):
-        if pair not in said and weighty[pair[0]] & weighty[pair[1]]:
+        if pair not in said and has[pair[0]].together(has[pair[1]]):
             return pair
     return None
 
 
-def _weights(work: Work, heads: Collection[int], now: Mapping[int, int]) -> dict[int, set[str]]:
-    """What each of these people has that is not to be put together unseen: points, orders."""
+def at_stake(work: Work, pair: Pair) -> list[str]:
+    """What these two heads would put together unseen: of ``STAKES``."""
+    own = select(Person.id, func.coalesce(Person.merged_into, Person.id))
+    now = dict(work.db.execute(own.where(or_(Person.id.in_(pair), Person.merged_into.in_(pair)))).all())
+    has = _stakes(work, pair, now)
+    return has[pair[0]].together(has[pair[1]])
+
+
+@dataclass
+class _Stake:
+    """What one person has that is not to be put together unseen."""
+
+    points: bool = False
+    """Many."""
+    orders: bool = False
+    """Lately."""
+    tiers: set[str] = field(default_factory=set)
+    """Above the lowest, as they hold now: what one has becomes the other's."""
+
+    def together(self, other: "_Stake") -> list[str]:
+        """What is at stake when the two become one."""
+        differ = self.tiers and other.tiers and self.tiers != other.tiers
+        found = ((POINTS, self.points and other.points), (ORDERS, self.orders and other.orders), (TIERS, differ))
+        return [name for name, both in found if both]
+
+
+def _stakes(work: Work, heads: Collection[int], now: Mapping[int, int]) -> Mapping[int, _Stake]:
     anchors = {anchor for anchor, head in now.items() if head in heads}
-    found: dict[int, set[str]] = defaultdict(set)
+    found = {one: _Stake() for one in heads}
     for anchor in _with_points(work.db, anchors):
-        found[now[anchor]].add("points")
+        found[now[anchor]].points = True
     bought = select(ShopOrder.person_id).where(ShopOrder.person_id.in_(heads), ShopOrder.paid_at > work.now - LATELY)
     for head in work.db.scalars(bought.distinct()):
         if head is not None:
-            found[head].add("orders")
-    return {one: found.get(one, set()) for one in heads}
+            found[head].orders = True
+    for anchor, tier in _with_tiers(work, anchors):
+        found[now[anchor]].tiers.add(tier)
+    return found
 
 
 def _with_points(db: Session, anchors: Collection[int]) -> list[int]:
     has = PointsAccount.available + PointsAccount.pending + PointsAccount.held > MANY_POINTS
     own = select(PointsAccount.person_id).where(PointsAccount.person_id.in_(anchors), has)
     return [one for one in db.scalars(own) if one is not None]
+
+
+def _with_tiers(work: Work, anchors: Collection[int]) -> list[tuple[int, str]]:
+    """Which of these have a tier above the lowest now: the lowest has no end, and others hold until theirs."""
+    account, change = PointsAccount, TierChange
+    own = select(account.person_id, change.after, change.until).join(change, change.account_id == account.id)
+    own = own.where(account.person_id.in_(anchors), change.at <= work.now).order_by(change.at, change.id)
+    newest = {anchor: (tier, until) for anchor, tier, until in work.db.execute(own) if anchor is not None}
+    today = work.now.astimezone(work.zone).date()
+    return [(anchor, tier) for anchor, (tier, until) in newest.items() if until is not None and until > today]

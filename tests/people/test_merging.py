@@ -26,6 +26,7 @@ from storage.tables import (
     SegmentMember,
     Tag,
     TagGround,
+    TierChange,
     Touch,
 )
 from storage.work import SHANGHAI
@@ -265,9 +266,43 @@ def test_two_with_many_points_wait_for_two_people(house: House) -> None:
             work.db.add(PointsAccount(person_id=one, available=guards.MANY_POINTS + 1, made_at=work.now))
     join(house, first, second)
     assert house.groups() == {frozenset({first}), frozenset({second})}
-    assert [(one.kind, one.state) for one in house.rows(Review)] == [("guard", "open")]
+    (review,) = house.rows(Review)
+    assert (review.kind, review.state, review.why["stakes"]) == ("guard", "open", ["points"])
     with house.work() as work:
         assert joining.tie(work, first, second, by="boss")
+    assert house.groups() == {frozenset({first, second})}
+
+
+def test_two_with_different_tiers_wait_for_two_people_and_the_review_says_what_is_at_stake(house: House) -> None:
+    first, second = two(house)
+    third = house.learn(Given("web:member", "W1"))
+    until = house.now.date() + timedelta(days=300)
+    with house.work() as work:
+        for one, tier, ends in ((first, "gold", until), (second, "black", until), (third, "silver", None)):
+            account = PointsAccount(person_id=one, available=guards.MANY_POINTS + 1, made_at=work.now)
+            work.db.add(account)
+            work.db.flush()
+            change = {"why": "up", "before": "silver", "after": tier, "until": ends, "points": 0}
+            work.db.add(TierChange(account_id=account.id, at=work.now, recorded_at=work.now, **change))
+            account.available = 0
+    join(house, first, third)
+    assert house.groups() == {frozenset({first, third}), frozenset({second})}
+    join(house, second)
+    assert house.groups() == {frozenset({first, third}), frozenset({second})}
+    (review,) = house.rows(Review)
+    assert (review.kind, review.state, review.why["stakes"]) == ("guard", "open", ["tiers"])
+
+
+def test_two_of_one_tier_or_whose_tier_has_ended_are_joined_by_evidence(house: House) -> None:
+    first, second = two(house)
+    with house.work() as work:
+        for one, tier in ((first, "gold"), (second, "black")):
+            account = PointsAccount(person_id=one, made_at=work.now)
+            work.db.add(account)
+            work.db.flush()
+            change = {"why": "up", "before": "silver", "after": tier, "until": house.now.date(), "points": 0}
+            work.db.add(TierChange(account_id=account.id, at=work.now, recorded_at=work.now, **change))
+    join(house, first, second)
     assert house.groups() == {frozenset({first, second})}
 
 
