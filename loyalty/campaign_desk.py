@@ -84,7 +84,8 @@ def keep(work: Work, draft: Draft, by: str, known: Campaign | None = None) -> Ca
 def move(row: Campaign, do: str, now: datetime) -> bool:
     """Pause, resume or end a campaign; False where that does not fit its state.
 
-    One that is ended ends for orders paid from now on, or from when it was paused: also for those told late.
+    It has no part in orders paid while it is paused, and one that is ended in none paid from now on, or from when it
+    was paused: also where they are told late.
     """
     moves = {("pause", LIVE): PAUSED, ("resume", PAUSED): LIVE, ("end", LIVE): ENDED, ("end", PAUSED): ENDED}
     after = moves.get((do, row.state))
@@ -92,6 +93,8 @@ def move(row: Campaign, do: str, now: datetime) -> bool:
         return False
     if after == ENDED:
         row.to_at = min(row.to_at, row.paused_at or now)
+    elif row.paused_at is not None:
+        row.pauses = [*row.pauses, {"from": row.paused_at.isoformat(), "to": now.isoformat()}]
     row.state, row.paused_at = after, now if after == PAUSED else None
     return True
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
-from math import floor
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,14 +21,26 @@ from storage.tables import Campaign, PointsCounter
 from storage.work import Work
 
 LIVE, PAUSED, ENDED = "live", "paused", "ended"
-HOLD = (LIVE, ENDED)
-"""One that has ended still holds for orders of its days that are told late."""
+HOLD = (LIVE, PAUSED, ENDED)
+"""One that is paused or has ended still holds for orders of the days before that are told late."""
 
 
 def holding(db: Session, first: datetime, last: datetime) -> Sequence[Campaign]:
-    """Campaigns that hold at some moment of this time, first and last among them."""
+    """Campaigns that can hold at some moment of this time, first and last among them; at which, ``holds`` says."""
     own = select(Campaign).where(Campaign.state.in_(HOLD), Campaign.from_at <= last, Campaign.to_at > first)
     return db.scalars(own.order_by(Campaign.id)).all()
+
+
+def holds(one: Campaign, at: datetime) -> bool:
+    """Whether it held at a moment: when an order was paid, however late that is told."""
+    if not one.from_at <= at < one.to_at or (one.paused_at is not None and at >= one.paused_at):
+        return False
+    return not any(since <= at < until for since, until in pauses(one))
+
+
+def pauses(one: Campaign) -> list[tuple[datetime, datetime]]:
+    """From when to before when it was paused, the one it may be in apart."""
+    return [(datetime.fromisoformat(each["from"]), datetime.fromisoformat(each["to"])) for each in one.pauses]
 
 
 @dataclass
@@ -56,7 +67,7 @@ class Used:
     def keys(self, work: Work, account_id: int, at: datetime) -> Iterable[str]:
         """The counters that one order may move."""
         for one in self.running:
-            if one.from_at <= at < one.to_at:
+            if holds(one, at):
                 if one.budget is not None:
                     yield budget_key(one.id)
                 if one.cap is not None:
@@ -72,7 +83,7 @@ class Used:
         """The campaigns that hold for an order of a person, whose accounts share one cap."""
         found = []
         for one in self.running:
-            if one.from_at <= at < one.to_at and (not one.audience or one.id in eligible):
+            if holds(one, at) and (not one.audience or one.id in eligible):
                 limits = ((one.cap, [_each(one.id, each) for each in own]), (one.budget, [budget_key(one.id)]))
                 rooms = [most - sum(self.used[key] for key in keys) for most, keys in limits if most is not None]
                 room = max(0, min(rooms)) if rooms else None
@@ -130,10 +141,13 @@ def hold(work: Work, because: Mapping[str, Any], account_id: int) -> list[Campai
 def give_back(
     work: Work, held: Sequence[Campaign], because: Mapping[str, Any], account_id: int, share: Fraction
 ) -> None:
-    """Let others have what a refund took of a campaign's points: so much of them as of the award was taken."""
+    """Let others have what a refund took of a campaign's points: so much of them as of the award was taken.
+
+    A share below nothing is one that came back: they are used again, also beyond a budget that others have used up.
+    """
     points = dict(because.get("by_campaign", ()))
     for one in held:
-        back = floor(share * points[one.id])
+        back = int(share * points[one.id])  # towards nothing, both ways
         for key in (budget_key(one.id), _each(one.id, account_id)):
             own = update(PointsCounter).where(PointsCounter.key == key, PointsCounter.used >= back)
             changed_rows(work.db, own.values(used=PointsCounter.used - back))

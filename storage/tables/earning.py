@@ -47,6 +47,9 @@ class Campaign(Base):
     state: Mapped[str] = mapped_column(String(10), default="draft")
     """draft, submitted, live, paused, ended."""
     paused_at: Mapped[datetime | None]
+    """Since when it is paused now."""
+    pauses: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default=sql("'[]'"))
+    """When it was paused before: ``{"from", "to"}`` in ISO 8601; orders paid then have no part, however late told."""
     made_by: Mapped[str] = mapped_column(String(100))
     made_at: Mapped[datetime]
     approval_id: Mapped[int | None] = mapped_column(BigInteger)

@@ -115,8 +115,10 @@ def test_pausing_and_ending_hold_at_once(fresh: Counter) -> None:
     fresh.shop.advance(hours=2)
     operator.post(f"/points/campaigns/{row.id}/move", {"do": "pause"})
     assert sell(fresh, "lisi", "paused", "100.00", days_ago=0) == 100
+    fresh.shop.advance(hours=1)
     operator.post(f"/points/campaigns/{row.id}/move", {"do": "resume"})
     assert sell(fresh, "lisi", "resumed", "100.00", days_ago=0) == 200
+    assert "暂停过" in operator.get(f"/points/campaigns/{row.id}").text
     operator.post(f"/points/campaigns/{row.id}/move", {"do": "end"})
     fresh.shop.advance(minutes=1)
     assert sell(fresh, "lisi", "ended", "100.00", days_ago=0) == 100
