@@ -310,6 +310,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "reward.settle": N_("记下捐赠已付"),
         "points_rules.submit": N_("提交积分规则审批"),
         "refund.match": N_("指明退款的订单"),
+        "refund.move": N_("把退款改记到写明的订单"),
+        "refund.stay": N_("让退款留在原来的订单"),
         "sign_in.good": N_("登录成功"),
         "sign_in.bad": N_("登录失败"),
         "sign_in.slow_down": N_("登录太频繁，已放慢"),

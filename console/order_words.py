@@ -5,13 +5,13 @@ from typing import Any
 
 from console.words import N_, _, listed, said
 from loyalty.earning import ONE, exact
-from people.orders import ASIDE, DONE, PARKED, WAITING, yuan
+from people.orders import ASIDE, CONTESTED, PARKED, WAITING, yuan
 
 REFUND_STATES: Mapping[str, tuple[str, str]] = {
     WAITING: (N_("等订单"), "warn"),
     PARKED: (N_("没有订单号"), "warn"),
     ASIDE: (N_("金额对不上"), "bad"),
-    DONE: (N_("已退"), "good"),
+    CONTESTED: (N_("写明的订单后来到了"), "bad"),
 }
 LIMIT_WORDS = {"order": N_("每单最多 %(n)s 分"), "day": N_("当天最多还能得 %(n)s 分")}
 
@@ -20,6 +20,8 @@ BECAUSE = (
     ("same-amount: %(rule)s", N_("照规则：同一位客户最近一笔金额相同、还没退过的订单")),
     ("latest: %(rule)s", N_("照规则：同一位客户 90 天内最近一笔还够退的订单")),
     ("by hand: %(who)s", N_("%(who)s 指明")),
+    ("moved from %(order)s: %(who)s", N_("原先记在订单 %(order)s 上，%(who)s 改记到它写明的这一笔")),
+    ("kept here: %(who)s", N_("写明的是另一笔，%(who)s 决定仍记在这里")),
     ("", N_("退款写明了订单号")),
 )
 

@@ -13,7 +13,7 @@ from console.person import person_of
 from console.today import rep_names
 from console.words import _, said
 from handlers import orders as road
-from handlers.orders import NotYours
+from handlers.orders import CannotMove, NotYours
 from loyalty import order_points
 from loyalty.earning import by_line
 from people import order_lists, orders, persons
@@ -21,6 +21,7 @@ from people.order_lists import Asked
 from people.orders import Bad
 from storage.tables import Refund
 from storage.tables.orders import reference
+from storage.work import Work
 
 pages = Blueprint("orders", __name__)
 
@@ -77,7 +78,7 @@ def show(order_id: int) -> str:
 @pages.get("/orders/refunds")
 @guarded("match_refunds")
 def refunds() -> str:
-    """Refunds that have had no effect: their order has not come, or is not named, or cannot give so much back."""
+    """Refunds that somebody is to look at: without an order, above it, or on another than the one they name."""
     state = request.args.get("state", "")
     with here.reading() as db:
         found, following = order_lists.undone(db, state, limit=PAGE, before=here.number(request.args.get("before")))
@@ -88,6 +89,7 @@ def refunds() -> str:
             chosen=state,
             counts=order_lists.undone_counts(db),
             states=order_words.REFUND_STATES,
+            stands=order_lists.numbers(db, [one.order_id for one in found if one.state == orders.CONTESTED]),
             yuan=orders.yuan,
         )
 
@@ -107,7 +109,7 @@ def match(refund_id: int) -> Any:
 
 def _match(work: Any, refund_id: int, order_no: str) -> str:
     refund = work.db.get(Refund, refund_id, with_for_update=True)
-    if refund is None or refund.state == orders.DONE:
+    if refund is None or refund.state in orders.EFFECTIVE:
         return _("这笔退款刚才已经处理了")
     order = orders.order_of(work.db, refund.source, order_no)
     if order is None:
@@ -117,6 +119,43 @@ def _match(work: Any, refund_id: int, order_no: str) -> str:
         return _("订单 %(order)s 只剩 %(left)s 元可退", order=order_no, left=left)
     road.apply(work, refund, order, because=f"by hand: {here.viewer().userid}")
     return ""
+
+
+@pages.post("/orders/refunds/<int:refund_id>/move")
+@guarded("match_refunds")
+def move(refund_id: int) -> Any:
+    """The order a refund names has come after another one gave for it: move it there, or leave it where it is."""
+    there = request.form.get("do") == "move"
+    with here.working() as work:
+        savepoint = work.db.begin_nested()
+        try:
+            order_no = _move(work, refund_id, there=there)
+            savepoint.commit()
+        except CannotMove as error:
+            savepoint.rollback()
+            order_no, trouble = "", said(str(error))
+    if not order_no:
+        say(trouble, "bad")
+    elif there:
+        say(_("退款已改记到订单 %(order)s，两笔的积分都已更正", order=order_no))
+    else:
+        say(_("退款仍记在订单 %(order)s 上", order=order_no))
+    return back_to("orders.refunds", state=request.form.get("state") or None)
+
+
+def _move(work: Work, refund_id: int, *, there: bool) -> str:
+    """The number of the order it is on then. Raises ``CannotMove``."""
+    refund = work.db.get(Refund, refund_id, with_for_update=True, populate_existing=True)
+    if refund is None or refund.state != orders.CONTESTED:
+        raise CannotMove(road.DECIDED)
+    before, by = order_lists.numbers(work.db, [refund.order_id])[refund.order_id or 0], here.viewer().userid
+    if there:
+        road.move(work, refund, f"moved from {before}: {by}")
+    else:
+        road.stay(refund, f"kept here: {by}")
+    after = (refund.order_no or "") if there else before
+    here.note(work, "refund.move" if there else "refund.stay", f"refund:{refund_id}", {"from": before, "order": after})
+    return after
 
 
 @pages.get("/orders/sources")

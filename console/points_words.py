@@ -22,6 +22,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "settle": (N_("用自己的积分还了欠的"), "arrow-left-right"),
     "give_back": (N_("退回花掉的"), "arrow-counterclockwise"),
     "claw": (N_("退款收回"), "arrow-counterclockwise"),
+    "unclaw": (N_("退款改记，收回的还给客户"), "arrow-counterclockwise"),
     "transfer": (N_("转赠"), "arrow-left-right"),
     "donate": (N_("捐赠"), "heart"),
     "reissue": (N_("补发"), "plus-circle"),
@@ -64,6 +65,9 @@ CLOCK = "clock"
 KEY = re.compile(r"key:(.+)")
 ORDER = re.compile(r"(order|refund):([^:]+):(.+)")
 
+ABOUT: Mapping[str, str] = {"gift": N_("转赠"), "group": N_("拼团")}
+"""What customers do with each other, by the beginning of its source."""
+
 
 def title(kind: str) -> str:
     """What it was."""
@@ -91,7 +95,7 @@ def about(source: str) -> str:
     if (found := ORDER.fullmatch(source)) is not None:
         words = N_("订单 %(number)s（%(source)s）") if found[1] == "order" else N_("退款 %(number)s（%(source)s）")
         return _(words, number=found[3], source=found[2])
-    return source
+    return _(ABOUT[source.partition(":")[0]]) if source.partition(":")[0] in ABOUT else source
 
 
 def who(actor: str, names: Mapping[str, str]) -> str:

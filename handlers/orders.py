@@ -15,6 +15,8 @@ from insight import segments
 from loyalty import accounts, campaigns, order_points, tiers
 from loyalty.earning import ONE
 from loyalty.ledger import bulk, spend
+from loyalty.ledger.lots import NotEnough
+from loyalty.ledger.spend import InDebt
 from loyalty.order_points import Paid, Returned
 from loyalty.tiers import Level
 from people import joining, orders, persons, refund_matching
@@ -45,12 +47,19 @@ def take_orders(work: Work, given: Mapping[int, GivenOrder]) -> Taken:
     kept = [one for one in new if one.key in ids]
     points = _earn(work, [(ids[one.key], one, whose[one.who]) for one in kept if one.who and one.who in whose])
     orders.heard_of(work, kept)
-    for refund in orders.waiting_for(work.db, ids):
-        _apply_late(work, refund)
+    for refund in orders.ahead_of(work.db, ids):
+        _its_order_has_come(work, refund)
     _look_at_levels(work, {whose[one.who][0] for one in kept if one.who and one.who in whose})
     accepted = [number for number, one in found.new.items() if one.key in ids]
-    raced = [number for number, one in found.new.items() if one.key not in ids]
-    return Taken(accepted, [*found.duplicate, *raced], found.rejected, sum(points.values()))
+    raced = _raced(work, ShopOrder, {number: one for number, one in found.new.items() if one.key not in ids})
+    return Taken(
+        accepted, [*found.duplicate, *raced.duplicate], {**found.rejected, **raced.rejected}, sum(points.values())
+    )
+
+
+def _raced(work: Work, table: type[ShopOrder] | type[Refund], given: Mapping[int, Any]) -> orders.Sorted:
+    """What somebody else has kept since it was looked up: told before, or another one under a number that is taken."""
+    return orders.sort_out(work.db, table, given) if given else orders.Sorted()
 
 
 def _whose(work: Work, given: Iterable[GivenOrder | GivenRefund]) -> dict[Who, tuple[int, int]]:
@@ -178,7 +187,9 @@ def take_refunds(work: Work, given: Mapping[int, GivenRefund]) -> Taken:
             continue
         ids = orders.keep_refunds(work, [one], whose)
         if not ids:
-            taken.duplicate.append(number)
+            raced = _raced(work, Refund, {number: one})
+            taken.duplicate += raced.duplicate
+            taken.rejected |= raced.rejected
             continue
         taken.accepted.append(number)
         if order is not None:
@@ -187,19 +198,30 @@ def take_refunds(work: Work, given: Mapping[int, GivenRefund]) -> Taken:
 
 
 def apply(work: Work, refund: Refund, order: ShopOrder, because: str = "") -> int:
-    """Let a refund have its effects on its order, which can give so much back; the points taken back."""
+    """Let a refund have its effects on its order, which can give so much back; the points taken back.
+
+    One that names an order that has not come can be another's: it is looked at again when that one comes.
+    """
+    ahead = refund.state == orders.WAITING and refund.order_no != order.order_no
+    refund.state = orders.GUESSED if ahead else DONE
+    return _put_on(work, refund, order, because, reference("refund", refund.source, refund.refund_no))
+
+
+def _put_on(work: Work, refund: Refund, order: ShopOrder, because: str, once: str) -> int:
     order.refunded += refund.amount
-    refund.order_id, refund.state, refund.because = order.id, DONE, because
+    refund.order_id, refund.because = order.id, because
     refund.person_id, refund.anchor_id = order.person_id, order.anchor_id
     work.db.flush()
-    moved = order_points.take_back(work, Returned(
-        reference("refund", refund.source, refund.refund_no), reference("order", order.source, order.order_no),
-        order.amount, order.refunded))  # fmt: skip
+    moved = order_points.take_back(work, _returned_of(order, once))
     if order.person_id is not None:
         orders.tell(work, [_returned(refund, order, moved)])
         if moved["taken"]:
             _look_at_levels(work, {order.person_id})
     return moved["taken"]
+
+
+def _returned_of(order: ShopOrder, once: str) -> Returned:
+    return Returned(once, reference("order", order.source, order.order_no), order.amount, order.refunded)
 
 
 def _returned(refund: Refund, order: ShopOrder, moved: Mapping[str, int]) -> Told:
@@ -211,8 +233,11 @@ def _returned(refund: Refund, order: ShopOrder, moved: Mapping[str, int]) -> Tol
     return Told("refunded", who, order.anchor_id or who, refund.refunded_at, name, details)
 
 
-def _apply_late(work: Work, refund: Refund) -> None:
-    """A refund whose order has come now; one that is more than the order was is set aside for somebody to look at."""
+def _its_order_has_come(work: Work, refund: Refund) -> None:
+    """Take it from its order; somebody looks at one that is more than the order was, or was another's so far."""
+    if refund.state == orders.GUESSED:
+        refund.state = orders.CONTESTED
+        return
     order = orders.order_of(work.db, refund.source, refund.order_no or "")
     if order is None:
         return
@@ -220,6 +245,44 @@ def _apply_late(work: Work, refund: Refund) -> None:
         refund.state, refund.because, refund.order_id = orders.ASIDE, why, order.id
         return
     apply(work, refund, order)
+
+
+class CannotMove(ValueError):
+    """Why a refund cannot be moved to the order it names, in a sentence."""
+
+
+DECIDED = "这笔退款刚才已经处理了"
+TOO_MUCH = "它写明的订单退不了这么多，请先核对那一笔的退款"
+SPENT = "当时还回的积分客户已经用掉，收不回来，不能改记"
+
+
+def move(work: Work, refund: Refund, because: str) -> None:
+    """Take a contested refund off the order it was put on and put it on the one it names, with the points of both.
+
+    Once: its state says that it was done. Raises ``CannotMove`` with nothing changed but what the caller undoes.
+    """
+    orders.hold_sources(work, {refund.source})
+    named, found = orders.order_of(work.db, refund.source, refund.order_no or ""), refund.order_id
+    if named is None or found is None or orders.too_much(named, refund.amount):
+        raise CannotMove(TOO_MUCH)
+    order = work.db.get_one(ShopOrder, found, with_for_update=True, populate_existing=True)
+    once = f"moved:{refund.id}"
+    order.refunded -= refund.amount
+    work.db.flush()
+    try:
+        order_points.let_back(work, _returned_of(order, once))
+    except (NotEnough, InDebt):
+        raise CannotMove(SPENT) from None
+    orders.untell(work, reference("refund", refund.source, refund.refund_no))
+    refund.state = DONE
+    _put_on(work, refund, named, because, once)
+    if order.person_id is not None:
+        _look_at_levels(work, {order.person_id})
+
+
+def stay(refund: Refund, because: str) -> None:
+    """Leave a contested refund with the order it was put on, for good."""
+    refund.state, refund.because = DONE, because
 
 
 def match_refunds(

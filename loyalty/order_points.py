@@ -168,6 +168,16 @@ def take_back(work: Work, one: Returned) -> dict[str, int]:
     return {"taken": _take(work, one), "given_back": _give_back(work, one)}
 
 
+def let_back(work: Work, one: Returned) -> None:
+    """Undo what a refund did that turned out to be another order's; ``refunded`` is what has come back without it.
+
+    What it took comes back, and what it gave back is spent again. Raises ``NotEnough`` and ``InDebt`` where that was
+    spent since.
+    """
+    _let_back(work, one)
+    _spend_again(work, one)
+
+
 def award_of(db: Session, order: str) -> PointsTxn | None:
     """The award of an order."""
     return db.scalars(select(PointsTxn).where(PointsTxn.key == order)).one_or_none()
@@ -175,7 +185,7 @@ def award_of(db: Session, order: str) -> PointsTxn | None:
 
 def moves_of(db: Session, order: str) -> list[tuple[str, int, datetime]]:
     """What else happened to points on account of an order: kind, points, when; the oldest first."""
-    kinds = ("claw", "give_back", "redeem", "capture")
+    kinds = ("claw", "unclaw", "give_back", "redeem", "capture")
     own = select(PointsTxn).where(PointsTxn.source == order, PointsTxn.kind.in_(kinds)).order_by(PointsTxn.id)
     return [(one.kind, int(one.result["points"]), one.effective_at) for one in db.scalars(own)]
 
@@ -196,6 +206,21 @@ def _take(work: Work, one: Returned) -> int:
     return taken
 
 
+def _let_back(work: Work, one: Returned) -> None:
+    award = award_of(work.db, one.order)
+    if award is None or not (awarded := int(award.result["points"])):
+        return
+    rules = programme.rules_of(work, award.rule_version or 0)
+    target = awarded - earning.still_earned(award.result["because"], awarded, one.refunded)
+    about = About("unclaw", f"{one.reference}:unclaw", work.now, ACTOR, source=one.order, reverses=award.id,
+                  rule_version=rules.version, request={"target": target})  # fmt: skip
+    account_id, because = _account(work, award.id), award.result["because"]
+    held = campaigns.hold(work, because, account_id)
+    txn = claw.let_back(work, award.id, target, about, timedelta(days=rules.programme.restore_grace_days))
+    if txn is not None:
+        campaigns.give_back(work, held, because, account_id, -Fraction(int(txn.result["points"]), awarded))
+
+
 def _account(work: Work, txn_id: int) -> int:
     own = select(PointsEntry.account_id).where(PointsEntry.txn_id == txn_id).limit(1)
     return int(work.db.scalars(own).one())
@@ -203,16 +228,39 @@ def _account(work: Work, txn_id: int) -> int:
 
 def _give_back(work: Work, one: Returned) -> int:
     """So much of what was spent on the order as came back of its money, in all; the last refund gives the rest."""
-    given = 0
-    for spent_txn, spent in _spent_on(work, one.order).items():
-        target = spent if one.refunded >= one.amount else spent * one.refunded // one.amount
-        points = target - _returned(work, spent_txn)
+    spent = _spent_on(work, one.order)
+    left = given = max(0, _due_back(work, one, spent))
+    for spent_txn, n in spent.items():
+        points = min(left, n - _returned(work, spent_txn))
         if points > 0:
             about = About("give_back", f"{one.reference}:{spent_txn}", work.now, ACTOR, source=one.order)
             grace = timedelta(days=programme.rules_at(work, work.now).programme.restore_grace_days)
             spend.give_back(work, spent_txn, points, about, grace)
-            given += points
+            left -= points
     return given
+
+
+def _due_back(work: Work, one: Returned, spent: Mapping[int, int]) -> int:
+    """How many more points spent on the order are to come back; below nothing: so many too many did."""
+    again = _spent_again(work, one.order)
+    whole, back = sum(spent.values()) - again, sum(_returned(work, txn_id) for txn_id in spent) - again
+    return (whole if one.refunded >= one.amount else whole * one.refunded // one.amount) - back
+
+
+def _spend_again(work: Work, one: Returned) -> None:
+    """Spend on the order once more what it was given back too much; it goes by the first redemption there was."""
+    spent = _spent_on(work, one.order)
+    too_many = -_due_back(work, one, spent)
+    if too_many > 0:
+        first = min(spent)
+        about = About("redeem", f"{one.reference}:again", work.now, ACTOR, source=one.order, reverses=first)
+        spend.redeem(work, spend.accounts_of(work.db, first), too_many, about)
+
+
+def _spent_again(work: Work, order: str) -> int:
+    """Points of ``_spend_again``: they were spent on the order before."""
+    own = select(PointsTxn.result).where(PointsTxn.source == order, PointsTxn.kind == "redeem")
+    return sum(int(result["points"]) for result in work.db.scalars(own.where(PointsTxn.reverses.is_not(None))))
 
 
 def _spent_on(work: Work, order: str) -> dict[int, int]:

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session, aliased
 from loyalty.earning import ONE
 from loyalty.expiry import add_months
 from loyalty.ledger.book import CLAWED
+from loyalty.ledger.claw import CLAWS
 from storage import shop_settings
 from storage.tables import PointsAccount, PointsEntry, PointsLot, PointsTxn, TierChange
 from storage.work import Work
@@ -186,7 +187,7 @@ def _gone(db: Session, txn_ids: Sequence[int]) -> dict[int, int]:
     """What refunds took of each of these transactions."""
     entry, txn = PointsEntry, PointsTxn
     own = select(txn.reverses, func.sum(entry.amount)).join(txn, txn.id == entry.txn_id)
-    taken = (txn.kind == "claw", entry.bucket == CLAWED, txn.reverses.in_(txn_ids))
+    taken = (txn.kind.in_(CLAWS), entry.bucket == CLAWED, txn.reverses.in_(txn_ids))
     return {number: int(n) for number, n in db.execute(own.where(*taken).group_by(txn.reverses)) if number is not None}
 
 
@@ -327,7 +328,7 @@ def due(db: Session, since: datetime, today: date) -> Sequence[int]:
     moved = (
         select(PointsEntry.account_id)
         .join(PointsTxn, PointsTxn.id == PointsEntry.txn_id)
-        .where(PointsTxn.recorded_at > since, PointsTxn.kind.in_(("award", "claw")))
+        .where(PointsTxn.recorded_at > since, PointsTxn.kind.in_(("award", *CLAWS)))
     )
     later = aliased(TierChange)
     superseded = select(later.id).where(later.account_id == TierChange.account_id, later.id > TierChange.id)

@@ -3,7 +3,7 @@
 Orders of nobody are seen by those who see everybody: they are nobody's customers yet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,11 +11,12 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from people.access import Sight
-from people.orders import ASIDE, DONE, PARKED, WAITING
+from people.orders import ASIDE, CONTESTED, EFFECTIVE, PARKED, WAITING
 from storage.tables import OrderSource, Person, Refund, ShopOrder
 
 Cursor = tuple[datetime, int]
-UNDONE = (WAITING, PARKED, ASIDE)
+UNDONE = (WAITING, PARKED, ASIDE, CONTESTED)
+"""States in which somebody is to look at a refund."""
 NOBODYS, REFUNDED = "nobodys", "refunded"
 
 
@@ -73,12 +74,12 @@ def one(db: Session, sight: Sight, order_id: int) -> tuple[ShopOrder, Person | N
 
 def refunds_of(db: Session, order_id: int) -> Sequence[Refund]:
     """What came back of an order, the oldest first."""
-    own = select(Refund).where(Refund.order_id == order_id, Refund.state == DONE)
+    own = select(Refund).where(Refund.order_id == order_id, Refund.state.in_(EFFECTIVE))
     return db.scalars(own.order_by(Refund.refunded_at, Refund.id)).all()
 
 
 def undone(db: Session, state: str, *, limit: int, before: int | None = None) -> tuple[list[Refund], int | None]:
-    """Refunds without an effect so far, by state (or all), newest first; the id before which the next page lies."""
+    """Refunds that somebody is to look at, by state (or all), newest first; the id before which the next page lies."""
     states = [state] if state in UNDONE else list(UNDONE)
     own = select(Refund).where(Refund.state.in_(states))
     if before is not None:
@@ -88,9 +89,15 @@ def undone(db: Session, state: str, *, limit: int, before: int | None = None) ->
 
 
 def undone_counts(db: Session) -> dict[str, int]:
-    """How many refunds wait, are parked, and are set aside."""
+    """How many refunds wait, are parked, are set aside, and are contested."""
     own = select(Refund.state, func.count()).where(Refund.state.in_(UNDONE)).group_by(Refund.state)
     return {state: int(count) for state, count in db.execute(own)}
+
+
+def numbers(db: Session, order_ids: Iterable[int | None]) -> dict[int, str]:
+    """The numbers of these orders."""
+    own = select(ShopOrder.id, ShopOrder.order_no).where(ShopOrder.id.in_({one for one in order_ids if one}))
+    return dict(db.execute(own).all())
 
 
 def sources(db: Session) -> Sequence[OrderSource]:

@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Table, and_, bindparam, case, insert, or_, select, update
+from sqlalchemy import Table, and_, bindparam, case, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from people import identities
 from storage.database import among, insert_new, insert_new_rows, packed
 from storage.tables import Interaction, OrderLine, OrderSource, Person, Refund, ShopOrder
-from storage.tables.orders import reference
+from storage.tables.orders import UNDONE, reference
 from storage.work import Work
 
 CURRENCY = "CNY"
@@ -30,6 +30,10 @@ EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 MAX_LINES = 500
 MAX_REFERENCE = 180
 WAITING, PARKED, ASIDE, DONE = "waiting", "parked", "aside", "done"
+GUESSED, CONTESTED = "guessed", "contested"
+"""Taken from an order a rule or somebody found, because the one it names had not come; that one has come since."""
+EFFECTIVE = frozenset({DONE, GUESSED, CONTESTED})
+"""Of refunds that have taken from an order."""
 ORDER_FIELDS = frozenset(("source", "order_no", "paid_at", "amount", "currency", "store", "staff", "identity", "lines"))
 REFUND_FIELDS = frozenset({"source", "refund_no", "order_no", "refunded_at", "amount", "currency", "identity"})
 LINE_FIELDS = frozenset({"sku", "name", "category", "quantity", "amount"})
@@ -380,8 +384,8 @@ def heard_of(work: Work, given: Iterable[GivenOrder]) -> None:
 # --- refunds and their orders ----------------------------------------------------------------------------------------
 
 
-def waiting_for(db: Session, keys: Iterable[tuple[str, str]]) -> Sequence[Refund]:
-    """Refunds that came before these orders, in the order they were given back."""
+def ahead_of(db: Session, keys: Iterable[tuple[str, str]]) -> Sequence[Refund]:
+    """Refunds that name these orders and came before them, in the order they were given back."""
     dialect = db.get_bind().dialect.name
     by_source: dict[str, list[str]] = {}
     for source, order_no in keys:
@@ -389,7 +393,10 @@ def waiting_for(db: Session, keys: Iterable[tuple[str, str]]) -> Sequence[Refund
     found: list[Refund] = []
     for source, names in by_source.items():
         own = select(Refund).where(
-            Refund.state == WAITING, Refund.source == source, among(dialect, Refund.order_no, "names")
+            Refund.state.in_((WAITING, GUESSED)),
+            UNDONE,
+            Refund.source == source,
+            among(dialect, Refund.order_no, "names"),
         )
         found += db.scalars(own, {"names": packed(dialect, names)})
     return sorted(found, key=lambda one: (one.refunded_at, one.id))
@@ -460,6 +467,11 @@ def tell(work: Work, lines: Iterable[Told]) -> None:
     if seen:
         moments = [{"who": one, "then": seen[one]} for one in sorted(seen)]
         work.db.connection().execute(later.values(last_seen_at=bindparam("then")), moments)
+
+
+def untell(work: Work, once: str) -> None:
+    """Take back a line that turned out to be another order's."""
+    work.db.execute(delete(Interaction).where(Interaction.once == once))
 
 
 def undone(db: Session, source: str, after: tuple[datetime, int], limit: int) -> Sequence[Refund]:

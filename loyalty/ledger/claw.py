@@ -2,11 +2,13 @@
 
 The caller says how much of the order's points must be gone by now in all (``target``), so that the order of partial
 refunds does not matter; here only what is missing is taken: what has died unspent counts as gone, then the order's own
-points, then by policy others', then a debt, and what is left is written down as lost.
+points, then by policy others', then a debt, and what is left is written down as lost. A refund that turns out to be
+another order's lets back what it took, the other way round (``let_back``).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -14,9 +16,11 @@ from sqlalchemy.orm import Session
 from loyalty.ledger import book
 from loyalty.ledger.book import AVAILABLE, CLAW_LOSS, CLAWED, DEBT, EXPIRED, PENDING, About, Accounts, Draft
 from loyalty.ledger.lots import Left, in_order
+from loyalty.ledger.spend import come_back
 from storage.tables import PointsEntry, PointsLot, PointsTxn
 from storage.work import Work
 
+CLAWS = ("claw", "unclaw")
 ONLY_PENDING, WITHIN_BALANCE, ALLOW_DEBT = POLICIES = ("only_pending", "within_balance", "allow_debt")
 
 
@@ -67,7 +71,7 @@ def _gone(db: Session, earned_by: int) -> int:
     own = (
         select(func.coalesce(func.sum(PointsEntry.amount), 0))
         .join(PointsTxn, PointsTxn.id == PointsEntry.txn_id)
-        .where(PointsTxn.reverses == earned_by, PointsTxn.kind == "claw", PointsEntry.bucket == CLAWED)
+        .where(PointsTxn.reverses == earned_by, PointsTxn.kind.in_(CLAWS), PointsEntry.bucket == CLAWED)
     )
     return int(db.scalar(own) or 0)
 
@@ -77,7 +81,7 @@ def _owed_for(db: Session, earned_by: int) -> int:
     own = (
         select(func.coalesce(func.sum(PointsEntry.amount), 0))
         .join(PointsTxn, PointsTxn.id == PointsEntry.txn_id)
-        .where(PointsTxn.reverses == earned_by, PointsTxn.kind == "claw", PointsEntry.bucket == DEBT)
+        .where(PointsTxn.reverses == earned_by, PointsTxn.kind.in_(CLAWS), PointsEntry.bucket == DEBT)
     )
     return -int(db.scalar(own) or 0)
 
@@ -139,3 +143,108 @@ def _others(draft: Draft, ids: Sequence[int], left: int) -> int:
             draft.take_out(lot, CLAWED, n)
             left -= n
     return left
+
+
+# --- back again ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """So many points that a refund took, out of which bucket of which lot, and when."""
+
+    lot_id: int
+    out_of: str
+    points: int
+    at: datetime
+
+
+def let_back(work: Work, earned_by: int, target: int, about: About, grace: timedelta) -> PointsTxn | None:
+    """Let no more than ``target`` points be gone in all; None where no more are.
+
+    What was taken last comes back first, to where it was: a loss and a debt are lessened, points return to their lots,
+    or, where those have died since, for the days of ``grace``. What had died before it was taken stays dead.
+    """
+    about = replace(about, kind="unclaw", reverses=earned_by)
+    ids = _touched(work.db, earned_by)
+    draft = book.begin(work, about, *ids) if ids else None
+    if draft is None or isinstance(draft, PointsTxn):
+        return draft
+    taken = _taken(work.db, earned_by)
+    back = left = max(0, sum(one.points for one in taken) - target)
+    if not back:
+        return None
+    draft.also(one.lot_id for one in taken)
+    for one in reversed(taken):
+        part = min(left, one.points)
+        _return(draft, one, part, grace)
+        left -= part
+    draft.repay_each(ids)
+    return book.write(draft, {"points": back})
+
+
+def _touched(db: Session, earned_by: int) -> Sequence[int]:
+    own = select(PointsEntry.account_id).join(PointsTxn, PointsTxn.id == PointsEntry.txn_id).distinct()
+    return db.scalars(own.where(PointsTxn.reverses == earned_by, PointsTxn.kind.in_(CLAWS))).all()
+
+
+def _taken(db: Session, earned_by: int) -> list[_Taken]:
+    """What is gone of it, in the order in which it went; what was let back, the last first, is so no longer.
+
+    A move is two entries, one after the other.
+    """
+    own = (
+        select(PointsEntry.lot_id, PointsEntry.bucket, PointsEntry.amount, PointsTxn.effective_at)
+        .join(PointsTxn, PointsTxn.id == PointsEntry.txn_id)
+        .where(PointsTxn.reverses == earned_by, PointsTxn.kind.in_(CLAWS))
+        .order_by(PointsTxn.id, PointsEntry.number)
+    )
+    rows = db.execute(own).all()
+    found: list[_Taken] = []
+    for out, into in zip(rows[::2], rows[1::2], strict=True):
+        if into.bucket == CLAWED:
+            found.append(_Taken(into.lot_id, out.bucket, into.amount, into.effective_at))
+        elif out.bucket == CLAWED:
+            _drop(found, into.amount)
+    return found
+
+
+def _drop(taken: list[_Taken], points: int) -> None:
+    while points:
+        last = taken.pop()
+        if last.points > points:
+            taken.append(replace(last, points=last.points - points))
+        points -= min(points, last.points)
+
+
+def _return(draft: Draft, one: _Taken, points: int, grace: timedelta) -> None:
+    """So many points of one move, the other way round."""
+    lot = draft.lots[one.lot_id]
+    if one.out_of in (CLAW_LOSS, EXPIRED):
+        draft.move(lot, CLAWED, one.out_of, points)
+    elif one.out_of == DEBT:
+        _forgive(draft, lot, points, grace)
+    elif lot.over(one.at):
+        draft.move(lot, CLAWED, EXPIRED, points)
+    else:
+        come_back(draft, lot, CLAWED, points, grace)
+
+
+def _forgive(draft: Draft, lot: Left, points: int, grace: timedelta) -> None:
+    """Owe so much less; what was paid of it since returns to the lots that paid, the last that did first."""
+    owed = min(points, draft.debts[lot.account_id])
+    draft.move(lot, CLAWED, DEBT, owed)
+    left = points - owed
+    for payer, paid in _payers(draft, lot.account_id) if left else ():
+        part = min(left, paid)
+        come_back(draft, payer, CLAWED, part, grace)
+        left -= part
+    come_back(draft, lot, CLAWED, left, grace)
+
+
+def _payers(draft: Draft, account_id: int) -> list[tuple[Left, int]]:
+    paid = func.sum(PointsEntry.amount)
+    own = select(PointsEntry.lot_id, paid).where(PointsEntry.account_id == account_id, PointsEntry.bucket == DEBT)
+    own = own.group_by(PointsEntry.lot_id).having(paid > 0).order_by(func.max(PointsEntry.txn_id).desc())
+    found = draft.work.db.execute(own).all()
+    draft.also(lot_id for lot_id, _ in found)
+    return [(draft.lots[lot_id], int(n)) for lot_id, n in found]

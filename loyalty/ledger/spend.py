@@ -124,7 +124,7 @@ def _settle(work: Work, hold_id: int, points: int | None, about: About, grace: t
         spent = min(left, n)
         left -= spent
         draft.move(draft.lots[lot_id], HELD, REDEEMED, spent)
-        _come_back(draft, draft.lots[lot_id], HELD, n - spent, grace)
+        come_back(draft, draft.lots[lot_id], HELD, n - spent, grace)
     draft.repay_each(ids)
     txn = book.write(draft, {"points": wanted, "back": held.amount - wanted})
     state = "captured" if wanted else "released"
@@ -146,8 +146,8 @@ def _parts(db: Session, txn_id: int, bucket: str) -> dict[int, int]:
     return found
 
 
-def _come_back(draft: Draft, lot: Left, out_of: str, points: int, grace: timedelta) -> None:
-    """To where they came from; if that has died meanwhile, for the days of grace in a lot of their own."""
+def come_back(draft: Draft, lot: Left, out_of: str, points: int, grace: timedelta) -> None:
+    """Points of a lot return to it; if it has died meanwhile, they live for the days of grace in a lot of their own."""
     at = draft.about.at
     if not points:
         return
@@ -193,7 +193,7 @@ def give_back(work: Work, spent_txn: int, points: int, about: About, grace: time
     for lot_id, n in reversed(parts.items()):
         back = min(left, n)
         left -= back
-        _come_back(draft, draft.lots[lot_id], REDEEMED, back, grace)
+        come_back(draft, draft.lots[lot_id], REDEEMED, back, grace)
     draft.repay_each(ids)
     return book.write(draft, {"points": points})
 

@@ -88,7 +88,8 @@ class Refund(Base):
     amount: Mapped[int]
     """Fen; zero only where the order cost nothing but points."""
     state: Mapped[str] = mapped_column(String(10))
-    """waiting (for its order), parked (names no order), aside (its order cannot give so much back), done."""
+    """waiting (for its order), parked (names no order), aside (its order cannot give so much back), done; guessed
+    (taken from another order than it names, which has not come), contested (that one has come)."""
     because: Mapped[str] = mapped_column(Text, default="")
     """Why it is aside, or by which rule its order was found."""
     digest: Mapped[str] = mapped_column(String(64))

@@ -113,6 +113,34 @@ def test_a_refund_without_an_order_is_assigned_by_hand_and_takes_back_then(count
     assert counter.visitor("lisi").get("/orders/refunds").status_code == 404
 
 
+def test_a_refund_whose_order_comes_after_another_gave_for_it_is_shown_and_moved_once(counter: Counter) -> None:
+    boss, at = counter.visitor("zhangsan"), {"source": "pos-01", "refunded_at": PAID}
+    tell(
+        counter.shop,
+        orders.read_refund,
+        road.take_refunds,
+        {**at, "refund_no": "R3", "order_no": "LATE", "amount": "30.00"},
+    )
+    (refund,) = counter.shop.rows(Refund, Refund.refund_no == "R3")
+    boss.post(f"/orders/refunds/{refund.id}/match", {"order_no": "S1"})
+    assert "R3" not in boss.get("/orders/refunds").text
+    told = {"source": "pos-01", "paid_at": PAID, "order_no": "LATE", "amount": "30.00"}
+    tell(counter.shop, orders.read_order, road.take_orders, told)
+    page = boss.get("/orders/refunds?state=contested").text
+    assert "写明的订单后来到了" in page
+    assert "现在记在 S1 上" in page
+    path = f"/orders/refunds/{refund.id}/move"
+    assert "退款已改记到订单 LATE" in boss.post(path, {"do": "move"}, follow_redirects=True).text
+    assert "刚才已经处理了" in boss.post(path, {"do": "move"}, follow_redirects=True).text
+    back = counter.shop.rows(PointsTxn, PointsTxn.kind == "unclaw")
+    assert [(one.source, one.result["points"]) for one in back] == [("order:pos-01:S1", 30)]
+    order = {one.order_no: one for one in counter.shop.rows(ShopOrder)}
+    assert "收回的还给客户" in boss.get(f"/orders/{order['S1'].id}").text
+    assert "原先记在订单 S1 上" in boss.get(f"/orders/{order['LATE'].id}").text
+    assert [(line.actor, line.details["from"]) for line in counter.audit("refund.move")] == [("zhangsan", "S1")]
+    assert counter.visitor("lisi").post(path, {"do": "stay"}).status_code == 404
+
+
 def test_sources_say_when_they_were_heard(counter: Counter) -> None:
     page = counter.visitor("zhangsan").get("/orders/sources").text
     assert "pos-01" in page

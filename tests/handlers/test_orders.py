@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from handlers import orders as road
-from loyalty import accounts, deeds, programme, tiers
+from loyalty import accounts, campaign_desk, deeds, programme, tiers
 from loyalty.ledger import bulk, earn, proof, spend
 from loyalty.ledger.book import About
 from loyalty.ledger.earn import Grant
@@ -382,3 +382,168 @@ def test_points_given_again_after_they_were_lost_are_taken_back_with_the_order(t
         earn.reissue(work, own, grant, lost.id, About("reissue", "r", till.now, "boss", reverses=lost.id))
     till.refund({"refund_no": "R1", "order_no": "A1", "amount": "100.00", "refunded_at": day})
     assert (till.points().available, till.points().debt) == (0, 0)
+
+
+def test_whoever_loses_a_race_is_told_apart_by_what_was_said(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process keeps the same numbers after they were looked up: alike is told before, otherwise refused."""
+    till.refund({"refund_no": "R1", "order_no": "X"}, {"refund_no": "R2", "order_no": "X"})
+    till.sell({"order_no": "A1"}, {"order_no": "A2"})
+    known, asked = orders._known, list[object]()
+
+    def late(db: Any, table: Any, keys: Any) -> dict[tuple[str, str], str]:
+        asked.append(table)
+        return {} if len(asked) % 2 else known(db, table, keys)
+
+    monkeypatch.setattr(orders, "_known", late)
+    taken = till.sell({"order_no": "A1"}, {"order_no": "A2", "amount": "99.00"})
+    assert (taken.accepted, taken.duplicate, list(taken.rejected)) == ([], [0], [1])
+    assert "told another one under this number" in taken.rejected[1]
+    asked.clear()
+    back = till.refund({"refund_no": "R1", "order_no": "X"})
+    assert (back.accepted, back.duplicate, back.rejected) == ([], [0], {})
+    asked.clear()
+    back = till.refund({"refund_no": "R2", "order_no": "X", "amount": "49.00"})
+    assert (back.accepted, back.duplicate) == ([], [])
+    assert "told another one under this number" in back.rejected[0]
+
+
+# --- a refund that a rule gave to another order than it names --------------------------------------------------------
+
+LONG_AGO = (datetime(2000, 1, 1, tzinfo=UTC), 0)
+EARNED = {"award": 1, "unclaw": 1, "claw": -1}
+
+
+def guess(till: Till) -> None:
+    """A refund of NEW, which has not come: the rule takes it from OLD."""
+    till.sell({"order_no": "OLD", "amount": "80.00", "paid_at": "2026-10-20T10:00:00+08:00"})
+    till.refund({"refund_no": "R1", "order_no": "NEW", "amount": "50.00", "identity": WHO})
+    with till.work() as work:
+        assert [n for _, n in road.match_refunds(work, "pos-01", "latest", LONG_AGO, 10)] == [50]
+
+
+def settle(till: Till, *, there: bool) -> None:
+    with till.work() as work:
+        refund = work.db.scalars(select(Refund).where(Refund.refund_no == "R1")).one()
+        assert refund.state == orders.CONTESTED
+        if there:
+            road.move(work, refund, "moved from OLD: boss")
+        else:
+            road.stay(refund, "kept here: boss")
+
+
+def earned(till: Till) -> dict[str, int]:
+    """What each order has brought and kept."""
+    found: dict[str, int] = {}
+    for one in till.rows(PointsTxn):
+        if one.kind in EARNED:
+            name = one.source.rpartition(":")[2]
+            found[name] = found.get(name, 0) + EARNED[one.kind] * one.result["points"]
+    return found
+
+
+def test_a_refund_is_moved_to_the_order_it_names_when_that_comes_and_both_orders_points_are_put_right(
+    till: Till,
+) -> None:
+    guess(till)
+    assert [one.state for one in till.rows(Refund)] == [orders.GUESSED]
+    till.sell({"order_no": "NEW", "amount": "60.00"})
+    assert [one.state for one in till.rows(Refund)] == [orders.CONTESTED]
+    assert earned(till) == {"OLD": 30, "NEW": 60}
+    settle(till, there=True)
+    (refund,) = till.rows(Refund)
+    assert (refund.state, refund.because) == ("done", "moved from OLD: boss")
+    assert {one.order_no: one.refunded for one in till.rows(ShopOrder)} == {"OLD": 0, "NEW": 5000}
+    assert earned(till) == {"OLD": 80, "NEW": 10}
+    assert till.points().pending + till.points().available == 90
+    told = [one.details for one in till.rows(Interaction) if one.kind == "refunded"]
+    assert [(one["order_no"], one["taken"]) for one in told] == [("NEW", 50)]
+    till.refund({"refund_no": "R2", "order_no": "OLD", "amount": "80.00"})
+    assert earned(till) == {"OLD": 0, "NEW": 10}
+
+
+def test_a_contested_refund_can_stay_where_it_is(till: Till) -> None:
+    guess(till)
+    till.sell({"order_no": "NEW", "amount": "60.00"})
+    settle(till, there=False)
+    assert [(one.state, one.because) for one in till.rows(Refund)] == [("done", "kept here: boss")]
+    assert earned(till) == {"OLD": 30, "NEW": 60}
+
+
+def test_moving_gives_back_a_debt_and_what_had_paid_it(till: Till) -> None:
+    with till.work() as work:
+        programme.decide(work, {"pending_days": 0}, NOON, "boss")
+    till.now += timedelta(days=1)
+    at = "2026-11-03T10:00:00+08:00"
+    till.sell({"order_no": "OLD", "amount": "80.00", "paid_at": at})
+    with till.work() as work:
+        spend.redeem(work, till.account(), 80, About("redeem", "s", till.now, "till"))
+    till.refund({"refund_no": "R1", "order_no": "NEW", "amount": "50.00", "identity": WHO, "refunded_at": at})
+    with till.work() as work:
+        road.match_refunds(work, "pos-01", "latest", LONG_AGO, 10)
+    assert till.points().debt == 50
+    till.sell({"order_no": "OTHER", "amount": "20.00", "paid_at": at})  # pays a part of it
+    assert till.points().debt == 30
+    till.sell({"order_no": "NEW", "amount": "50.00", "paid_at": at})
+    settle(till, there=True)
+    assert (till.points().debt, till.points().available) == (0, 20)
+    assert earned(till) == {"OLD": 80, "OTHER": 20, "NEW": 0}
+
+
+def test_moving_spends_again_what_was_given_back_by_mistake_or_is_refused(till: Till) -> None:
+    with till.work() as work:
+        programme.decide(work, {"pending_days": 0}, NOON, "boss")
+    till.now += timedelta(days=1)
+    at = "2026-11-03T10:00:00+08:00"
+    till.sell({"order_no": "A", "amount": "300.00", "paid_at": at}, {"order_no": "OLD", "paid_at": at})
+    with till.work() as work:
+        about = About("redeem", "s", till.now, "till", source=reference("order", "pos-01", "OLD"))
+        spend.redeem(work, till.account(), 200, about)
+    before = till.points().available
+    till.refund({"refund_no": "R1", "order_no": "NEW", "amount": "50.00", "identity": WHO, "refunded_at": at})
+    with till.work() as work:
+        road.match_refunds(work, "pos-01", "latest", LONG_AGO, 10)
+    assert till.points().available == before - 50 + 100  # of 100 earned, and of 200 spent
+    till.sell({"order_no": "NEW", "amount": "50.00", "paid_at": at})
+    with till.work() as work:
+        spend.redeem(work, till.account(), before + 100, About("redeem", "all", till.now, "till"))
+    with pytest.raises(road.CannotMove, match="用掉"):
+        settle(till, there=True)
+    assert {one.order_no: one.refunded for one in till.rows(ShopOrder)}["OLD"] == 5000
+    till.sell({"order_no": "MORE", "amount": "200.00", "paid_at": at})
+    settle(till, there=True)
+    assert till.points().available == 200 + 50 - 100 - 50
+    for number, back in (("R2", 66), ("R3", 134)):
+        start = till.points().available
+        money = "33.33" if number == "R2" else "66.67"
+        taken = till.refund({"refund_no": number, "order_no": "OLD", "amount": money, "refunded_at": at}).points
+        assert till.points().available == start - taken + back
+
+
+def test_a_refund_too_large_for_the_order_it_names_stays_where_it_is(till: Till) -> None:
+    guess(till)
+    till.sell({"order_no": "NEW", "amount": "40.00"})
+    with pytest.raises(road.CannotMove, match="退不了这么多"):
+        settle(till, there=True)
+    assert {one.order_no: one.refunded for one in till.rows(ShopOrder)} == {"OLD": 5000, "NEW": 0}
+
+
+def test_orders_paid_while_a_campaign_was_paused_have_no_part_in_it_however_late_they_are_told(till: Till) -> None:
+    hour = timedelta(hours=1)
+    with till.work() as work:
+        row = Campaign(name="加速日", from_at=NOON, to_at=NOON + 10 * hour, state="live", made_at=NOON)
+        row.multiplier, row.made_by = 20_000, "boss"
+        work.db.add(row)
+    for at, do in ((1, "pause"), (2, "resume"), (4, "pause"), (5, "resume"), (7, "pause")):
+        with till.work() as work:
+            assert campaign_desk.move(work.db.scalars(select(Campaign)).one(), do, NOON + at * hour)
+    till.now = NOON + 12 * hour
+    paid = (0.5, 1, 1.5, 2, 4, 4.5, 5, 6.5, 7, 9)
+    till.sell(*({"order_no": f"A{at}", "paid_at": (NOON + at * hour).isoformat()} for at in paid))
+    points = {one.source.rpartition(":")[2]: one.result["points"] for one in till.rows(PointsTxn)}
+    assert [at for at in paid if points[f"A{at}"] == 200] == [0.5, 2, 5, 6.5]
+    with till.work() as work:
+        assert campaign_desk.move(work.db.scalars(select(Campaign)).one(), "end", NOON + 11 * hour)
+    till.sell({"order_no": "in", "paid_at": (NOON + 3 * hour).isoformat()},
+              {"order_no": "out", "paid_at": (NOON + 4.5 * hour).isoformat()})  # fmt: skip
+    points = {one.source.rpartition(":")[2]: one.result["points"] for one in till.rows(PointsTxn)}
+    assert (points["in"], points["out"]) == (200, 100)
