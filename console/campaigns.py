@@ -49,7 +49,7 @@ WRONG_WORDS: Mapping[tuple[str, str], str] = {
     ("budget", "points"): N_("整数，至少 1；不限请留空"),
     ("", "live"): N_("它已经生效或结束了，不能再改"),
 }
-PLACES: Mapping[str, str] = {"": N_("没有特别的规定"), "CA-ON": N_("加拿大安大略省"), "CA-QC": N_("加拿大魁北克省")}
+LAWS: Mapping[str, str] = {"": N_("没有特别的规定"), "CA-ON": N_("加拿大安大略省"), "CA-QC": N_("加拿大魁北克省")}
 """Where the customers are whose law says how points may die (``loyalty.expiry.REGIONS``)."""
 LAW_WORDS: Sequence[tuple[str, str]] = (
     (
@@ -290,8 +290,8 @@ def _rules(typed: MultiDict[str, str] | None, errors: Mapping[str, str] | None =
             errors=errors or {},
             tried=tried,
             acts=ACT_WORDS,
-            places=[(place, _(words)) for place, words in PLACES.items()],
-            place=_(PLACES.get(now_hold.programme.jurisdiction, now_hold.programme.jurisdiction)),
+            laws=[(place, _(words)) for place, words in LAWS.items()],
+            law=_(LAWS.get(now_hold.programme.jurisdiction, now_hold.programme.jurisdiction)),
             times=times,
             pending_days=work.pending_days,
         )
