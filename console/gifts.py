@@ -28,7 +28,7 @@ BECAME: dict[str, tuple[str, str]] = {
     "open": (N_("等对方接收"), "info"),
     "done": (N_("已送到"), "good"),
     "declined": (N_("对方没有要"), "quiet"),
-    "released": (N_("72 小时没有接收"), "warn"),
+    "released": (N_("没有接收"), "warn"),
 }
 
 

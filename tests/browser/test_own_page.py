@@ -5,6 +5,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from loyalty import group_buys, reward_desk, transfers
+from loyalty.group_buys import Terms
+from loyalty.reward_desk import Draft
+from loyalty.transfers import Limits
 from people import own_pages
 from storage.tables import Person
 from tests.browser.conftest import Open
@@ -68,6 +72,42 @@ def test_the_page_opens_by_itself_once_its_code_is_confirmed(open_shop: Open, ph
     expect(phone.get_by_role("button", name="重新接收店里的消息")).to_be_visible()
     phone.get_by_role("button", name="重新接收店里的消息").click()
     expect(phone.get_by_role("button", name="不再接收店里的消息")).to_be_visible()
+
+
+def test_points_are_given_and_a_group_is_begun_with_a_thumb(open_shop: Open, phone: Page) -> None:
+    shop, who = open_shop.counter.shop, open_shop.counter.people["sunqi"]
+    award(shop, who, 500)
+    with shop.work() as work:
+        transfers.set_limits(work, Limits(on=True, new_days=0), by="boss")
+        group_buys.set_terms(work, Terms(on=True), by="boss")
+        reward = reward_desk.keep(
+            work, Draft(name="一个名字长得两行也写不完的手冲咖啡壶和滤杯套装", points=100, stock=9), "boss"
+        )
+        reward_desk.move(reward, "go")
+        page = own_pages.find(work.db, own_pages.address(work, work.db.get_one(Person, who)).rpartition("/")[2])
+        assert page is not None
+        cookie = own_pages.come_in(work, page[0], by=own_pages.WECHAT)
+    path = address_of(shop, who)
+    phone.context.add_cookies([{"name": "me", "value": cookie, "url": open_shop.address + path}])
+    phone.goto(open_shop.address + path)
+    fits(phone)
+    phone.get_by_role("link", name="送积分给朋友").click()
+    phone.get_by_label("对方的手机号").fill("139 5555 6666")
+    phone.get_by_label("送多少分").fill("50")
+    fits(phone)
+    phone.get_by_role("button", name="下一步").click()
+    expect(phone.get_by_text("13955556666")).to_be_visible()
+    fits(phone)
+    phone.get_by_role("button", name="确认送出").click()
+    expect(phone.get_by_text("139****6666").first).to_be_visible()
+    phone.get_by_role("link", name="我的积分").click()
+    phone.get_by_role("link", name="一个名字").first.click()
+    fits(phone)
+    phone.get_by_role("button", name="开团").click()
+    expect(phone.get_by_text("3 人中已有 1 人")).to_be_visible()
+    fits(phone)
+    phone.goto(phone.locator(".address").inner_text().replace("http://127.0.0.1:8000", open_shop.address))
+    fits(phone)
 
 
 def test_a_hostile_name_is_only_a_name(open_shop: Open, browser: Browser) -> None:
