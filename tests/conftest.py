@@ -11,12 +11,13 @@ from playwright.sync_api import Browser, Error, sync_playwright
 
 from tests import databases, sharing
 from tests.machines import Ground
-from tests.opened import BOTH, ONE, Kept, opened_postgres, opened_shop, opened_sqlite
+from tests.opened import BOTH, ONE, Kept, kept_copy, opened_postgres, opened_shop, opened_sqlite
 from tests.shop import Shop
 
 __all__ = ["opened_postgres", "opened_shop", "opened_sqlite"]
 
 sharing.share()
+databases.keep_in_memory()
 CHROMIUM = os.environ.get("SCRM_TEST_CHROMIUM", "/usr/bin/chromium")
 SAME_ON_EVERY_DATABASE = ("scheduler", "tagging")
 """Folders whose tests decide nothing in SQL of their own: one database will do, except in a soak run."""
@@ -41,10 +42,7 @@ def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
 
 @pytest.fixture(scope="session")
 def empty_postgres(postgres_template: str) -> Iterator[Kept]:
-    for url in databases.fresh_postgres(postgres_template):
-        kept = Kept(url.rpartition("/")[2])
-        yield kept
-        kept.close()
+    yield from kept_copy(postgres_template)
 
 
 @pytest.fixture

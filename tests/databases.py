@@ -11,9 +11,20 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from soak import FULL
 from storage import schema
 
 SERVER = os.environ.get("SCRM_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
+
+
+MEMORY, ROOM = Path("/dev/shm"), 4 * 1024**3
+"""Where files of tests need not wait for a disk, and how many bytes must be free there."""
+
+
+def keep_in_memory() -> None:
+    """Let pytest put its folders into memory where there is much: what tests commit is written to no disk."""
+    if not FULL and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def required(what: str) -> bool:
@@ -72,9 +83,15 @@ def postgres_template() -> Iterator[str]:
     run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
-def fresh_postgres(template: str) -> Iterator[str]:
-    """A copy of the template, removed at the end."""
+def fresh_postgres(template: str, *, as_served: bool = False) -> Iterator[str]:
+    """A copy of the template, removed at the end.
+
+    A commit in it does not wait for the disk, unless it is to be ``as_served``: tests kill processes of ours, never the
+    server.
+    """
     name = f"scrm_test_{uuid.uuid4().hex[:8]}"
     run(f"CREATE DATABASE {name} TEMPLATE {template}")
+    if not as_served:
+        run(f"ALTER DATABASE {name} SET synchronous_commit TO off")
     yield sqlalchemy_url(name)
     run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

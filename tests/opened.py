@@ -64,6 +64,14 @@ class Kept:
         self._line.close()
 
 
+def kept_copy(template: str) -> Iterator[Kept]:
+    """A copy of a PostgreSQL database that is put back again and again, removed at the end."""
+    for url in databases.fresh_postgres(template):
+        kept = Kept(url.rpartition("/")[2])
+        yield kept
+        kept.close()
+
+
 @pytest.fixture(scope="session")
 def opened_sqlite(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Path:
     url = databases.fresh_sqlite(tmp_path_factory.mktemp("opened"), sqlite_template)

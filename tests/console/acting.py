@@ -1,7 +1,7 @@
 """People at the console, for tests: a visitor with a browser, and a shop whose reps each have a customer."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -158,13 +158,18 @@ def _chat_of(work: Work, person: Person, external_userid: str) -> int:
     return chat.id
 
 
+def code_only(shop: Shop) -> Counter:
+    """In an opened shop, users and one channel code, to which nobody has come yet."""
+    counter = people_only(shop)
+    counter.channel = shop.channel(members=REPS, text="").code
+    return counter
+
+
 def set_up(shop: Shop) -> Counter:
     """In an opened shop, let one customer come to each rep, give everybody their users."""
-    counter = people_only(shop)
-    channel = shop.channel(members=REPS, text="")
-    counter.channel = channel.code
+    counter = code_only(shop)
     for rep in REPS:
-        arrival = shop.world.scan(channel.code, name=f"{rep}的客人", userid=rep)
+        arrival = shop.world.scan(counter.channel, name=f"{rep}的客人", userid=rep)
         shop.catch_up()
         shop.advance(seconds=30)
         with shop.work() as work:
@@ -191,7 +196,7 @@ class Pattern:
     counter: Counter
 
     @classmethod
-    def of(cls, url: str) -> "Pattern":
+    def of(cls, url: str, set_up: Callable[[Shop], Counter]) -> "Pattern":
         """Set up a shop on this database, in which a shop was opened."""
         shop = build_shop(url)
         counter = set_up(shop)

@@ -8,14 +8,20 @@ from argon2 import PasswordHasher
 
 from people import sign_in
 from tests import databases
-from tests.console.acting import REPS, Counter, Pattern, people_only
+from tests.console.acting import Counter, Pattern, code_only, people_only, set_up
 from tests.shop import build_shop, close_shop
 
 
 @pytest.fixture(scope="session")
 def first_customers(tmp_path_factory: pytest.TempPathFactory, opened_sqlite: Path) -> Pattern:
     """An opened shop in which one customer has come to each rep; copied, not built anew for each test."""
-    return Pattern.of(databases.fresh_sqlite(tmp_path_factory.mktemp("first"), opened_sqlite))
+    return Pattern.of(databases.fresh_sqlite(tmp_path_factory.mktemp("first"), opened_sqlite), set_up)
+
+
+@pytest.fixture(scope="session")
+def no_customers(tmp_path_factory: pytest.TempPathFactory, opened_sqlite: Path) -> Pattern:
+    """An opened shop with users and one channel code."""
+    return Pattern.of(databases.fresh_sqlite(tmp_path_factory.mktemp("none"), opened_sqlite), code_only)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +52,6 @@ def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def quiet(tmp_path: Path, opened_sqlite: Path) -> Iterator[Counter]:
+def quiet(tmp_path: Path, no_customers: Pattern) -> Iterator[Counter]:
     """A fresh shop with users and one channel code, to which nobody has come yet."""
-    shop = build_shop(databases.fresh_sqlite(tmp_path, opened_sqlite))
-    counter = people_only(shop)
-    counter.channel = shop.channel(members=REPS, text="").code
-    yield counter
-    close_shop(shop)
+    yield from no_customers.copied(tmp_path)

@@ -34,8 +34,14 @@ def on_sqlite(sqlite_url: str) -> Iterator[Shop]:
 
 
 @pytest.fixture
-def on_postgres(postgres_url: str) -> Iterator[Shop]:
-    shop = build_shop(postgres_url)
+def on_postgres(postgres_template: str) -> Iterator[Shop]:
+    """In a database of its own: whoever is connected to it is cut off."""
+    for url in databases.fresh_postgres(postgres_template):
+        yield from _open(url)
+
+
+def _open(url: str) -> Iterator[Shop]:
+    shop = build_shop(url)
     yield shop
     close_shop(shop)
 
@@ -192,9 +198,18 @@ def test_connections_cut_in_the_middle_lose_and_double_nothing(on_postgres: Shop
     assert cuts > 0
 
 
-def test_a_commit_survives_a_power_cut_on_each_database(database_url: str) -> None:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def as_served(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database as its server has it, without what tests do to be quicker."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_url")
+    else:
+        yield from databases.fresh_postgres(request.getfixturevalue("postgres_template"), as_served=True)
+
+
+def test_a_commit_survives_a_power_cut_on_each_database(as_served: str) -> None:
     """F26: it cannot be shown by killing, so the setting itself is asked."""
-    engine = open_engine(database_url)
+    engine = open_engine(as_served)
     try:
         words, enough = durability(engine)
         assert enough, words

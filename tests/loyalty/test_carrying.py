@@ -28,19 +28,24 @@ from storage.tables import (
 from storage.work import Work
 from tests import databases
 from tests.loyalty.books import Books, day
+from tests.opened import Kept, kept_copy
 
 ALL = (
     PointsTxn, PointsLot, PointsEntry, PointsRenewal, PointsLotNow, PointsHold, PointsNotice, PointsSeal, PointsSealed
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def other_postgres(postgres_template: str) -> Iterator[Kept]:
+    yield from kept_copy(postgres_template)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind."""
     if request.param == "sqlite":
-        yield databases.fresh_sqlite(tmp_path, request.getfixturevalue("sqlite_template"))
-    else:
-        yield from databases.fresh_postgres(request.getfixturevalue("postgres_template"))
+        return databases.fresh_sqlite(tmp_path, request.getfixturevalue("sqlite_template"))
+    return str(request.getfixturevalue("other_postgres").put_back())
 
 
 def lived(books: Books) -> None:

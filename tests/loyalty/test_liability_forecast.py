@@ -277,7 +277,7 @@ def test_no_forecast_is_beyond_what_is_there_and_it_is_the_same_again(known: tup
 
 
 @given(triangles())
-@settings(max_examples=many(40, 500), deadline=None)
+@settings(max_examples=many(12, 500), deadline=None)
 def test_looking_back_compares_with_what_came_and_says_the_same_as_a_forecast_then(
     known: tuple[Cell, int | None],
 ) -> None:
