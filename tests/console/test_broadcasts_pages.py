@@ -10,6 +10,7 @@ from insight import segments
 from people import consent
 from storage.tables import Broadcast, MassTask, Media, Person, Touch
 from tests.console.acting import Counter, Visitor
+from tests.journeys import broadcasting
 from tests.shop import TINY_PNG
 
 TEXT = "本周五会员日，全场八折。{rep}"
@@ -39,9 +40,7 @@ def only(counter: Counter, number: int) -> Broadcast:
 
 
 def run(counter: Counter, minutes: int = 3) -> None:
-    for _ in range(2 * minutes):
-        counter.shop.advance(seconds=30)
-        counter.shop.tick()
+    broadcasting.run(counter.shop, minutes)
 
 
 def confirm(counter: Counter, *userids: str) -> None:

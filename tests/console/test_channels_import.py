@@ -61,7 +61,7 @@ def test_a_file_is_shown_with_reasons_first_and_then_made(quiet: Counter) -> Non
 
     wangwu.post(f"{plan}/start")
     quiet.shop.advance(seconds=10)
-    quiet.shop.tick()
+    quiet.shop.run("make imported codes")
     assert names(quiet) == ["静安店门口", "小红书"]
     first, second = (one for one in quiet.shop.rows(Channel) if one.code != quiet.channel)
     assert [(seat.userid, seat.spare) for seat in first.seats] == [
@@ -96,7 +96,7 @@ def test_sending_the_same_file_again_changes_nothing(quiet: Counter) -> None:
         plan = prepared(wangwu, HEAD + GOOD)
         wangwu.post(f"{plan}/start")
         quiet.shop.advance(seconds=10)
-        quiet.shop.tick()
+        quiet.shop.run("make imported codes")
     assert names(quiet) == ["静安店门口"]
     assert "没有可以创建的行" in wangwu.get(plan).text
 
@@ -107,13 +107,13 @@ def test_an_import_waits_while_wecom_is_away_and_makes_no_code_twice(quiet: Coun
     wangwu.post(f"{plan}/start")
     quiet.shop.world.fail_next(ADD, -1)
     quiet.shop.advance(seconds=10)
-    quiet.shop.tick()
+    quiet.shop.run("make imported codes")
     page = wangwu.get(plan).text
     assert "稍后自动继续" in page
     assert "等企业微信回应" in page
     assert names(quiet) == ["静安店门口"]
     quiet.shop.advance(seconds=10)
-    quiet.shop.tick()
+    quiet.shop.run("make imported codes")
     assert names(quiet) == ["静安店门口", "小红书"]
     assert all(one.config_id for one in quiet.shop.rows(Channel))
 
@@ -124,7 +124,7 @@ def test_a_row_wecom_refuses_is_named_and_the_others_are_made(quiet: Counter) ->
     wangwu.post(f"{plan}/start")
     quiet.shop.world.fail_next(ADD, 40098)
     quiet.shop.advance(seconds=10)
-    quiet.shop.tick()
+    quiet.shop.run("make imported codes")
     assert names(quiet) == ["小红书"]
     assert "成员未实名认证" in wangwu.get(plan).text
     assert "成员未实名认证" in wangwu.get(f"{plan}/rejected.csv").text
@@ -136,12 +136,12 @@ def test_an_import_can_be_stopped_and_gone_on_with(quiet: Counter) -> None:
     wangwu.post(f"{plan}/start")
     wangwu.post(f"{plan}/stop")
     quiet.shop.advance(seconds=10)
-    quiet.shop.tick()
+    quiet.shop.run("make imported codes")
     assert names(quiet) == []
     assert "接着创建" in wangwu.get(plan).text
     wangwu.post(f"{plan}/resume")
     quiet.shop.advance(seconds=10)
-    quiet.shop.tick()
+    quiet.shop.run("make imported codes")
     assert len(names(quiet)) == 2
     assert [len(quiet.audit(f"channel_import.{verb}")) for verb in ("prepare", "start", "stop", "resume")] == [1] * 4
 
@@ -183,7 +183,7 @@ def test_one_code_for_each_rep_and_one_for_each_store(quiet: Counter) -> None:
     assert "3 行可以创建，0 行有问题" in wangwu.get(plan).text
     wangwu.post(f"{plan}/start")
     quiet.shop.advance(seconds=10)
-    quiet.shop.tick()
+    quiet.shop.run("make imported codes")
     made = [one for one in quiet.shop.rows(Channel) if one.code != quiet.channel]
     assert [one.name for one in made] == ["抖音直播间·李四", "抖音直播间·孙七", "抖音直播间·会员服务"]
     assert [tuple(one.at_wecom) for one in made] == [("lisi",), ("sunqi",), ("zhaoliu", "sunqi")]

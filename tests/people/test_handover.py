@@ -53,7 +53,7 @@ def a_day(shop: Shop) -> None:
     """WeCom takes 24 hours; our job asks now and then."""
     shop.advance(hours=24, minutes=1)
     shop.catch_up()
-    shop.tick()
+    shop.run("settle handovers")
 
 
 def seen_by(shop: Shop, userid: str, role: str = "rep") -> list[str]:
@@ -157,7 +157,7 @@ def test_each_customer_has_wecoms_own_reason(shop: Shop) -> None:
     assert [one.details["reason"] for one in story] == ["customer_refused"]
     shop.advance(days=4)
     shop.catch_up()
-    shop.tick()
+    shop.run("settle handovers")
     assert by_customer(shop, plan)[zhe] == ("refused", None, "企业微信没有这次接替的记录")
     assert plan_of(shop, plan).state == "done"
     assert len(shop.world.calls_to(TRANSFER)) == 1
