@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Executable, Table, func, insert, not_, select, update
+from sqlalchemy import Executable, Table, case, func, insert, not_, select, update
 from sqlalchemy.orm import Session
 
 from loyalty.expiry import idle_end
@@ -35,29 +35,39 @@ class Renewal:
 
 
 def due(draft: "Draft") -> list[Renewal]:
-    """What a draft renews: nothing where nobody was active, and what would move no end is left out."""
+    """What a draft renews: nothing where nobody was active, and what would move no end is left out.
+
+    A lot that was given on may end sooner than the others; a purchase that moves nothing else lets it share their end.
+    """
     active = draft.about.active
     if active is None:
         return []
-    fresh = {(one["account_id"], one["idle_months"]): None for one in draft.new if one["idle_months"] is not None}
-    known = _last_ends(draft.work.db, [number for number, one in draft.accounts.items() if one.idles])
+    fresh = {(one["account_id"], one["idle_months"]): (None, None) for one in draft.new if one["idle_months"]}
+    idling = [number for number, one in draft.accounts.items() if one.idles]
+    known = _ends_there(draft.work.db, idling, draft.about.at)
     found = []
-    for (account_id, months), before in sorted({**fresh, **known}.items()):
+    for (account_id, months), (last, soonest) in {**fresh, **known}.items():
         ends = idle_end(active, months, draft.work.zone)
-        if before is None or before < ends:
+        ends = ends if last is None else max(last, ends)
+        if last is None or last < ends or (soonest is not None and soonest < ends):
             found.append(Renewal(account_id, months, ends))
-    return found
+    return sorted(found, key=lambda one: (one.account_id, one.idle_months))
 
 
-def _last_ends(db: Session, account_ids: Sequence[int]) -> dict[tuple[int, int], Any]:
-    """By account and rule of the lots there are: the end of the last renewal, if there was one."""
+def _ends_there(
+    db: Session, account_ids: Sequence[int], at: datetime
+) -> dict[tuple[int, int], tuple[datetime | None, datetime | None]]:
+    """By account and rule of the lots there are: the end of the last renewal, and the soonest of those not dead."""
     if not account_ids:
         return {}
-    own = select(NOW.account_id, NOW.idle_months).where(NOW.account_id.in_(account_ids), NOW.idle_months.is_not(None))
-    rules, renewal = own.distinct().subquery(), PointsRenewal
+    soonest = func.min(case((not_(has_died(at)), NOW.expires_at))).label("soonest")
+    own = select(NOW.account_id, NOW.idle_months, soonest).where(NOW.idle_months.is_not(None))
+    rules = own.where(NOW.account_id.in_(account_ids)).group_by(NOW.account_id, NOW.idle_months).subquery()
+    renewal = PointsRenewal
     theirs = (renewal.account_id == rules.c.account_id, renewal.idle_months == rules.c.idle_months)
     last = select(func.max(renewal.ends_at)).where(*theirs).scalar_subquery()
-    return {(account_id, months): ends for account_id, months, ends in db.execute(select(rules, last))}
+    asked = select(rules.c.account_id, rules.c.idle_months, last, rules.c.soonest)
+    return {(account_id, months): (ends, soon) for account_id, months, ends, soon in db.execute(asked)}
 
 
 def last(db: Session, account_id: int, months: int) -> tuple[datetime | None, int]:
@@ -117,7 +127,7 @@ def ends(ask: Ask, lots: Collection[Any], waiting: Collection[int]) -> dict[int,
         PointsTxn, PointsTxn.id == renewal.txn_id
     )
     theirs = own.where(renewal.account_id.in_({one.account_id for one in idle}))
-    for account_id, months, *rest in ask(renewal, theirs.order_by(renewal.ends_at)):
+    for account_id, months, *rest in ask(renewal, theirs.order_by(renewal.ends_at, renewal.txn_id)):
         moved[account_id, months].append(Moved(*rest))
     told: dict[int, dict[datetime, datetime]] = defaultdict(dict)
     asked = select(notice.lot_id, notice.expires_at, notice.ends_at)

@@ -126,12 +126,13 @@ class PointsRenewal(Base):
     """
 
     __tablename__ = "points_renewal"
+    txn_id: Mapped[int] = mapped_column(ForeignKey("points_txn.id"), primary_key=True, autoincrement=False)
+    """The purchase or redemption."""
     account_id: Mapped[int] = mapped_column(ForeignKey("points_account.id"), primary_key=True, autoincrement=False)
     idle_months: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    ends_at: Mapped[datetime] = mapped_column(primary_key=True)
-    """They die no earlier than this; each is later than the one before."""
-    txn_id: Mapped[int] = mapped_column(ForeignKey("points_txn.id"), index=True)
-    """The purchase or redemption."""
+    ends_at: Mapped[datetime]
+    """They die no earlier than this, which is never sooner than the one before said."""
+    __table_args__ = (Index("ix_points_renewal_account", "account_id", "idle_months", "ends_at"),)
 
 
 class PointsLotNow(Base):

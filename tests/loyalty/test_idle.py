@@ -128,6 +128,15 @@ def test_what_was_given_on_keeps_its_end_until_whoever_has_it_is_active(books: B
     assert ends(books, 1) == {"2026-01-02 00:00"}
 
 
+def test_what_was_given_on_joins_the_others_also_by_a_purchase_that_moves_none_of_them(books: Books) -> None:
+    at(books, "2024-02-10T15:00").buys(100)
+    at(books, "2024-02-29T15:00").buys(3, who=1)
+    books.transfer(40)
+    assert ends(books, 1) == {"2025-02-11 00:00", "2025-03-01 00:00"}
+    books.buys(1, who=1)
+    assert ends(books, 1) == {"2025-03-01 00:00"}
+
+
 def test_who_is_one_person_is_active_once_for_all_accounts_and_keeps_that_when_parted(books: Books) -> None:
     at(books, "2024-02-29T15:00").buys(100, who=2)
     books.joined = True
@@ -232,7 +241,7 @@ def test_an_end_that_nothing_has_moved_is_found(books: Books, changed: str, tabl
 def test_a_renewal_that_nobody_wrote_is_found(books: Books) -> None:
     txn = at(books, "2024-02-29T15:00").buys(100)
     with books.work() as work:
-        work.db.add(PointsRenewal(account_id=books.people[0], idle_months=12, ends_at=day(9999), txn_id=txn))
+        work.db.add(PointsRenewal(account_id=books.people[0], idle_months=3, ends_at=day(9999), txn_id=txn))
         work.db.flush()
         assert next((one.table, one.id) for one in _verified(work)) == ("points_txn", txn)
         work.db.rollback()

@@ -25,17 +25,17 @@ def upgrade() -> None:
     _index("ix_points_lot_now_idles", "points_lot_now", ["account_id", "idle_months"])
     op.create_table(
         "points_renewal",
+        sa.Column("txn_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("account_id", KEY, autoincrement=False, nullable=False),
-        sa.Column("idle_months", sa.Integer(), nullable=False),
+        sa.Column("idle_months", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("ends_at", UtcTime(timezone=True), nullable=False),
-        sa.Column("txn_id", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"], ["points_account.id"], name=op.f("fk_points_renewal_account_id_points_account")
         ),
         sa.ForeignKeyConstraint(["txn_id"], ["points_txn.id"], name=op.f("fk_points_renewal_txn_id_points_txn")),
-        sa.PrimaryKeyConstraint("account_id", "idle_months", "ends_at", name=op.f("pk_points_renewal")),
+        sa.PrimaryKeyConstraint("txn_id", "account_id", "idle_months", name=op.f("pk_points_renewal")),
     )
-    op.create_index(op.f("ix_points_renewal_txn_id"), "points_renewal", ["txn_id"])
+    op.create_index("ix_points_renewal_account", "points_renewal", ["account_id", "idle_months", "ends_at"])
     guards.append_only(op.get_bind(), "points_renewal")
     _notices()
 
