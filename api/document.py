@@ -51,6 +51,8 @@ PATH_VALUES = {
     "message_id": ("The message's id.", "msg_3_17"),
     "hold_id": ("The hold's id.", "h_878398122012345"),
     "redemption_id": ("The id of a redemption of a reward.", "rd_17"),
+    "gift_id": ("The gift's id.", "g_3"),
+    "group_id": ("The group's id.", "gb_3"),
 }
 ABOUT = f"""\
 Customers, channel codes, tags, segments, the library, broadcasts and journeys of a shop on WeCom.

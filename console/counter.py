@@ -178,7 +178,8 @@ def _confirm_customer(digits: str) -> Any:
         say(outcome.words, "bad")
         return back_to("counter.show")
     with here.reading() as db:
-        who, usable = _customer(db, outcome.person_id), _usable(db, outcome.person_id)
+        who = _customer(db, outcome.person_id) or _("没有名字的客户")
+        usable = _usable(db, outcome.person_id)
     say(outcome.words)
     say(_("%(who)s 现在能用 %(n)s 分。", who=who, n=f"{usable:,}"))
     return back_to("counter.show")

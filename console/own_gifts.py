@@ -129,7 +129,10 @@ def _receiver(work: Work, phone: str) -> Party:
 @pages.post("/<token>/gifts/<int:gift_id>")
 def decide(token: str, gift_id: int) -> AnyResponse:
     """Accept what somebody has sent (``do=accept``), or decline it; again: no change."""
-    accepts = request.form.get("do") == "accept"
+    do = request.form.get("do", "")
+    if do not in ("accept", "decline"):
+        return back(token)
+    accepts = do == "accept"
     try:
         with acting(token, inside=True) as (work, found):
             settle = transfers.accept if accepts else transfers.decline

@@ -278,7 +278,7 @@ NOBODY: Mapping[str, str] = MappingProxyType(
         "department": "our own organisation",
         "erasure": "digests of those who were erased",
         "gate": "how much of each API is used up",
-        "gift": "as points_entry",
+        "gift": "as points_entry; of a number it was sent to the middle is hidden",
         "group_buy": "what so many get together; who stands in group_seat",
         "group_chat": "groups; who is in them stands in group_member",
         "group_seat": "as points_entry",

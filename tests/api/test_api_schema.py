@@ -15,14 +15,18 @@ from hypothesis import strategies as st
 from requests import Request
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
+from sqlalchemy import select
 
 from api.rate import Rate
 from api.table import OPERATIONS
-from loyalty import accounts, reward_desk, rewards
+from loyalty import accounts, group_buys, reward_desk, rewards, transfers
+from loyalty.group_buys import Terms
 from loyalty.ledger import earn, spend
 from loyalty.ledger.book import About
 from loyalty.ledger.earn import Grant
 from loyalty.reward_desk import Draft
+from loyalty.transfers import Limits, Party
+from storage.tables import GroupBuy
 from tests.api.caller import ONE_DATABASE, Caller
 from tests.shop import Shop
 
@@ -61,6 +65,8 @@ def named(shop: Shop) -> dict[str, list[str]]:
         "message_id": ["msg_1_1"],
         "hold_id": [_hold(shop), "h_1"],
         "redemption_id": [_redemption(shop), "rd_999"],
+        "gift_id": [_gift(shop), "g_999"],
+        "group_id": [_group(shop), "gb_999"],
         "code": [one["code"] for one in caller.get("/channels", limit=5)["items"]] or ["c1"],
     }
 
@@ -82,6 +88,26 @@ def _redemption(shop: Shop) -> str:
         reward_desk.move(reward, "go")
         row = rewards.redeem(work, [1], [accounts.open_account(work, 1)], reward.id, f"some {reward.id}")
         return f"rd_{row.id}"
+
+
+def _gift(shop: Shop) -> str:
+    """Points that this customer gives another, who has to accept."""
+    with shop.work() as work:
+        transfers.set_limits(work, Limits(on=True, new_days=0), by="boss")
+        sender, receiver = (Party([one], [accounts.open_account(work, one)]) for one in (1, 2))
+        return f"g_{transfers.give(work, sender, receiver, 5, 'some').id}"
+
+
+def _group(shop: Shop) -> str:
+    """A group that this customer has begun."""
+    with shop.work() as work:
+        group_buys.set_terms(work, Terms(on=True), by="boss")
+        known = work.db.scalars(select(GroupBuy)).first()
+        if known is not None:
+            return f"gb_{known.id}"
+        reward = reward_desk.keep(work, Draft("壶", points=10), "boss")
+        reward_desk.move(reward, "go")
+        return f"gb_{group_buys.begin(work, [1], [accounts.open_account(work, 1)], reward.id, 'some').id}"
 
 
 def test_no_fitting_request_breaks_the_server_or_the_schema(busy_shop: Shop) -> None:

@@ -6,9 +6,12 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from console import own_visit
+from console.pace import Pace
 from loyalty import accounts
 from loyalty.ledger import earn
 from loyalty.ledger.book import About
@@ -83,3 +86,10 @@ class Phone:
 def phone(shop: Shop, person_id: int) -> Phone:
     """A fresh browser at their page."""
     return Phone(shop.app.test_client(), address_of(shop, person_id))
+
+
+def nobody_has_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their pages' paces begin anew: all tests of a process come from one address, at one time of the day."""
+    for name in ("LOOKS", "WRONG", "ACTS"):
+        known: Pace = getattr(own_visit, name)
+        monkeypatch.setattr(own_visit, name, Pace(known._most, known._window))

@@ -1,4 +1,4 @@
-"""Gifts of points and group purchases in the console: turned on by others' words, off at once; each seen with its end."""
+"""Gifts of points and group purchases in the console: turned on by others, off at once; each seen with its end."""
 
 import pytest
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.exceptions import TooManyRequests
 
-from console import own_page, own_visit, pace
+from console import own_page, pace
 from console.pace import Pace
 from loyalty import accounts
 from loyalty.ledger import spend
@@ -20,7 +20,7 @@ from people import consent, persons
 from storage.tables import OwnPage, OwnVisit, Person
 from tests.api.caller import Caller
 from tests.console.acting import Counter
-from tests.console.own import TOKEN, Phone, address_of, award, phone
+from tests.console.own import TOKEN, Phone, address_of, award, nobody_has_asked, phone
 from tests.console.test_side_door import come_in
 
 NAME = "欧阳小雨"
@@ -39,10 +39,7 @@ def mine(fresh: Counter) -> Phone:
 
 @pytest.fixture(autouse=True)
 def _own_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test begins with nobody having asked."""
-    for name in ("LOOKS", "WRONG", "ACTS"):
-        known: Pace = getattr(own_visit, name)
-        monkeypatch.setattr(own_visit, name, Pace(known._most, known._window))
+    nobody_has_asked(monkeypatch)
 
 
 def test_a_bare_address_tells_a_letter_and_how_many_digits(mine: Phone) -> None:

@@ -15,13 +15,18 @@ from loyalty.transfers import Limits
 from people import joining, own_pages
 from people.joining import Given
 from storage.tables import AuditRow, Gift, GroupBuy, GroupSeat, PointsTxn, Redemption
-from tests.console.own import Phone, award, phone
+from tests.console.own import Phone, award, nobody_has_asked, phone
 from tests.journeys.test_own_page import bind, customer, member
 from tests.shop import Shop
 
 NUMBER, NOBODYS = "13922223333", "13944443333"
 HIDDEN = re.compile(r'name="(?:csrf_token|key)" value="[^"]*"')
 KEY = re.compile(r'name="key" value="([^"]+)"')
+
+
+@pytest.fixture(autouse=True)
+def _own_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody_has_asked(monkeypatch)
 
 
 def allow(shop: Shop, **facts: Any) -> None:
@@ -92,6 +97,8 @@ def test_points_go_to_a_number_and_are_accepted_once(shop: Shop) -> None:
     offered = zhe.get().text
     assert "来自 小**" in offered
     assert "小雨" not in offered
+    assert zhe.post(f"/gifts/{gift.id}").status_code == 303
+    assert [one.state for one in shop.rows(Gift)] == ["open"], "a form without a word decides nothing"
     for _ in range(2):
         assert zhe.post(f"/gifts/{gift.id}", {"do": "accept"}).status_code == 303
     assert "已接收 50 分" in zhe.get().text

@@ -33,11 +33,16 @@ from storage.tables import (
 )
 from storage.work import Work
 from tests.api.caller import PROBLEM, Caller, make_key
-from tests.console.own import address_of, award, phone
+from tests.console.own import address_of, award, nobody_has_asked, phone
 from tests.shop import Shop
 
 NUMBER = "13911112222"
 EVERYBODY = Sight(everybody=True)
+
+
+@pytest.fixture(autouse=True)
+def _own_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody_has_asked(monkeypatch)
 
 
 def customer(shop: Shop, name: str = "小雨", unionid: str | None = "u-rain") -> tuple[int, str]:
