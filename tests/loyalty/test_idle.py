@@ -1,7 +1,7 @@
 """Points that die of idleness: what moves their ends, what does not, and that nothing dead comes back (decision 16)."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -151,6 +151,15 @@ def test_each_lot_keeps_the_rule_it_came_in_by(books: Books) -> None:
     at(books, "2024-02-29T15:00").buys(100, months=24)
     at(books, "2024-03-01T12:00").buys(10, months=6)
     assert ends(books) == {"2026-03-02 00:00", "2024-09-02 00:00"}
+
+
+def test_of_what_ends_it_is_said_how_many_live_on_by_a_purchase(books: Books) -> None:
+    at(books, "2024-02-29T15:00").buys(100)
+    books.award(30, lives=(local("2025-03-01T00:00") - day(0)) / timedelta(days=1))
+    books.award(5, lives=(local("2024-12-01T00:00") - day(0)) / timedelta(days=1))
+    standing, last = books.standing(), date(2025, 2, 28)
+    assert standing.ends(books.now, SHANGHAI) == [(date(2024, 11, 30), 5), (last, 130)]
+    assert standing.idle(books.now, SHANGHAI) == {last: 100}
 
 
 # --- told of ---------------------------------------------------------------------------------------------------------
