@@ -425,8 +425,11 @@ def import_ledger(context: click.Context, file: Path) -> None:
 @command()
 @click.option("--as-of", "day", type=click.DateTime(["%Y-%m-%d"]), help="By what was recorded by the end of this day.")
 @click.option("--csv", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write the journal lines here.")
+@click.option(
+    "--splits", type=click.Path(path_type=Path, dir_okay=False), help="Write by what it is split here, as CSV."
+)
 @json_option
-def liability(config: Path | None, day: datetime | None, file: Path | None, as_json: bool) -> None:
+def liability(config: Path | None, day: datetime | None, file: Path | None, splits: Path | None, as_json: bool) -> None:
     """The points liability: deferred revenue, expected cost, what will be redeemed and when.
 
     Example: scrm liability --as-of 2026-10-31 --csv journal.csv
@@ -438,11 +441,10 @@ def liability(config: Path | None, day: datetime | None, file: Path | None, as_j
     zone = settings.timezone
     as_of = day.date() if day else datetime.now(zone).date()
     one, records, journal = desk.look(settings.storage.url, as_of, zone)
-    if file is not None:
-        try:
-            desk.write_journal(journal, file)
-        except OSError as error:
-            raise Cannot(f"cannot write {file}: {error.strerror}") from None
+    try:
+        desk.write(one, journal, file, splits)
+    except OSError as error:
+        raise Cannot(f"cannot write {error.filename}: {error.strerror}") from None
     if as_json:
         say_json(desk.as_json(one, records))
         return

@@ -12,7 +12,7 @@ from loyalty.ledger import proof
 from loyalty.liability import published, report
 from loyalty.liability.accounting import nearest
 from loyalty.liability.facts import OTHER
-from loyalty.liability.journal import HEAD, Posting
+from loyalty.liability.journal import HEAD, SPLIT_HEAD, Posting, split_cells
 from loyalty.liability.published import Record
 from loyalty.liability.report import Line, Report
 from storage import sheets
@@ -32,10 +32,13 @@ def look(url: str, as_of: date, zone: ZoneInfo) -> tuple[Report, list[Record], l
         engine.dispose()
 
 
-def write_journal(lines: Sequence[Posting], file: Path) -> None:
-    """The lines as a CSV that Excel reads. Raises ``OSError``."""
-    with file.open("w", encoding="utf-8", newline="") as out:
-        out.writelines(sheets.lines(HEAD, (one.cells() for one in lines)))
+def write(one: Report, lines: Sequence[Posting], journal: Path | None, splits: Path | None) -> None:
+    """The journal lines and the splits as CSV that Excel reads, where a file is named. Raises ``OSError``."""
+    told = ((journal, HEAD, [each.cells() for each in lines]), (splits, SPLIT_HEAD, split_cells(one)))
+    for file, head, cells in told:
+        if file is not None:
+            with file.open("w", encoding="utf-8", newline="") as out:
+                out.writelines(sheets.lines(head, cells))
 
 
 def as_json(one: Report, records: Sequence[Record]) -> dict[str, Any]:
@@ -54,6 +57,7 @@ def record_json(one: Record) -> dict[str, Any]:
         "expected": one.expected,
         "actual": one.actual,
         "error": report.share(one.error),
+        "splits": [{**split, "expected": said, "actual": came} for split, said, came in one.splits],
         "months": [
             {"month": f"{each.month:%Y-%m}", "expected": each.expected, "actual": each.actual} for each in one.scores
         ],
@@ -64,7 +68,7 @@ def as_text(one: Report, records: Sequence[Record]) -> str:
     """All of it as aligned tables."""
     if not one.lines:
         return f"as of {one.facts.as_of}: no points have come in yet"
-    parts = [_headline(one), _cohorts(one.lines), _months(one), _looked_back(one), _published(records)]
+    parts = [_headline(one), _splits(one), _cohorts(one.lines), _months(one), _looked_back(one), _published(records)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -98,6 +102,23 @@ def _headline(one: Report) -> str:
     if one.unknown:
         notes.append(f"{one.unknown:,} purchase points have no order here; they count at what they would cost alone")
     return "\n".join([table(rows, [f"as of {one.facts.as_of}", ""]), *notes])
+
+
+def _splits(one: Report) -> str:
+    """By what it is split, and which were put together and why."""
+    rows = []
+    for each in one.splits:
+        kind, state, tier = each.part.name
+        why = {"": "itself", "few": "all: fewer than 30 have redeemed", "short": "all: too few months"}[each.part.why]
+        rows.append([KINDS[kind], state, tier or "none", _points(each.open), _points(each.future),
+                     _percent(each.rate), _money(each.cost), why, f"{len(each.part.of)}"])  # fmt: skip
+    heads = ["points", "holder then", "tier", "open", "will be redeemed", "rate", "cost", "goes by", "splits in it"]
+    said = [f"{one.day}: {WHY[one.why]}; what was before tells nothing of points from {one.since:%Y-%m} on"
+            for one in one.facts.changes]  # fmt: skip
+    return "\n".join([table(rows, heads), *said])
+
+
+WHY = {"expiry": "points live longer or shorter by the rules", "clear": "points of many were cleared"}
 
 
 def _cohorts(lines: Sequence[Line]) -> str:

@@ -19,16 +19,18 @@ from console.doors import guarded
 from console.layout import back_to, say
 from console.shown import month as month_name
 from console.words import N_, _
+from loyalty import tiers
 from loyalty.ledger import proof
 from loyalty.liability import facts as books
-from loyalty.liability import parameters, published, report
+from loyalty.liability import holders, parameters, policy, published, report
 from loyalty.liability.accounting import WHOLE, nearest
 from loyalty.liability.facts import OTHER, PURCHASE, Facts
 from loyalty.liability.forecast import ALL, CHAIN, ENDS, OTHERS, OVER, TAIL, UNKNOWN
-from loyalty.liability.journal import HEAD
+from loyalty.liability.journal import HEAD, SPLIT_HEAD, split_cells
 from loyalty.liability.parameters import BadParameters, Parameters
 from loyalty.liability.published import CannotPublish
 from loyalty.liability.report import Report
+from loyalty.liability.splits import ALONE, FEW, REST, SHORT
 from loyalty.liability.triangle import Cohort, pooled
 from storage import sheets
 
@@ -52,6 +54,22 @@ TAIL_WORDS: Mapping[str, str] = {
     ENDS: N_("积分到期的月龄都已经见过，不用外推。"),
     TAIL: N_("积分活得比已有的月份长，之后的部分按走势外推。"),
     UNKNOWN: N_("月份还不够推算规律，先按没兑换的全部会兑换来算：宁可多计，不猜。"),
+}
+STATE_WORDS: Mapping[str, str] = {
+    holders.ACTIVE: N_("活跃：90 天内来过"),
+    holders.DORMANT: N_("沉睡：一年内来过"),
+    holders.LOST: N_("流失：一年以上没来"),
+    holders.NEW: N_("第一次来"),
+    REST: N_("其余合在一起"),
+}
+SPLIT_WHY: Mapping[str, str] = {
+    ALONE: N_("自己的月份"),
+    FEW: N_("全部一起：兑换过的不到 30 人"),
+    SHORT: N_("全部一起：月份不够长"),
+}
+CHANGE_WORDS: Mapping[str, str] = {
+    policy.EXPIRY: N_("积分有效期的规则变了"),
+    policy.CLEAR: N_("批量清零过积分"),
 }
 WHY_NOT: Mapping[str, str] = {
     "month": N_("只能公布已经过完的一个月末"),
@@ -126,6 +144,7 @@ def _page(typed: Mapping[str, str], errors: Mapping[str, str] | None = None) -> 
         records = published.records(db)
         obstacle = _obstacle(db, last)
         postings = published.journal(db, one)
+        levels = tiers.scheme(db).levels
     triangle = pooled(one.facts.cells.values()).cohorts
     ages = min(max((cohort.age for cohort in triangle), default=0), AGES)
     return render_template(
@@ -141,6 +160,10 @@ def _page(typed: Mapping[str, str], errors: Mapping[str, str] | None = None) -> 
         percent=_percent,
         whole=lambda number: nearest(Fraction(number)),
         triangle=triangle[-COHORTS:],
+        tiers={each.key: each.name for each in levels},
+        states=STATE_WORDS,
+        whys=SPLIT_WHY,
+        changes=CHANGE_WORDS,
         ages=ages,
         shade=_shade,
         curve=_curve(one),
@@ -183,7 +206,9 @@ def _curve(one: Report) -> liability_charts.Sketch | None:
     if not cohorts:
         return None
     some = [("seen", [cohort.at(age) / cohort.kept for age in range(cohort.age + 1)]) for cohort in cohorts[-CURVES:]]
-    kept = max(one.forecast.patterns, key=lambda kind: sum(line.cohort.kept for line in one.of(kind)))
+    kept = max(
+        one.forecast.cells, key=lambda piece: (piece[1], sum(each.cohort.kept for each in one.forecast.cells[piece]))
+    )
     pattern, rate = one.forecast.patterns[kept], float(one.rate or 0)
     ages = max(len(shares) for _look, shares in some) - 1
     if pattern.tail != UNKNOWN:
@@ -229,6 +254,16 @@ def journal_csv() -> Response:
     answer = Response("".join(sheets.lines(HEAD, (line.cells() for line in lines))), mimetype="text/csv")
     name = f"points-journal-{one.facts.as_of}.csv"
     answer.headers.set("Content-Disposition", "attachment", filename=name)
+    return answer
+
+
+@pages.get("/splits.csv")
+@guarded("see_liability")
+def splits_csv() -> Response:
+    """By what the forecast of a day is split, in Chinese, for the accountant."""
+    one, _versions = _report(_asked_day())
+    answer = Response("".join(sheets.lines(SPLIT_HEAD, split_cells(one))), mimetype="text/csv")
+    answer.headers.set("Content-Disposition", "attachment", filename=f"points-splits-{one.facts.as_of}.csv")
     return answer
 
 

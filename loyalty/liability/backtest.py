@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from typing import Any
 
-from loyalty.liability.forecast import UNKNOWN, YOUNG, Number, Pattern, estimate, pattern, prior
+from loyalty.liability.forecast import UNKNOWN, YOUNG, Number, Pattern, estimate, lived, pattern, prior
 from loyalty.liability.triangle import Cell, Cohort
 
 MOST = 12
@@ -86,8 +87,8 @@ def _error(some: Sequence[Told]) -> Error:
 
 
 def backtest(
-    cells: Mapping[str, Cell],
-    sources: Mapping[str, Cell],
+    cells: Mapping[Any, Cell],
+    sources: Mapping[Any, Cell],
     lives: int | None,
     *,
     months: int = MOST,
@@ -108,7 +109,7 @@ def backtest(
 
 def _back(cell: Cell, source: Cell, back: int, lives: int | None, young: Number) -> list[Told]:
     then = source.earlier(back)
-    of = pattern(then.cohorts, lives)
+    of = pattern(then.cohorts, lived(then, lives))
     expected = prior(then.cohorts, of)
     found = []
     for one in cell.cohorts:

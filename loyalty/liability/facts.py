@@ -11,14 +11,30 @@ spent already, and those stay redeemed.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Integer,
+    String,
+    and_,
+    case,
+    cast,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy.orm import Session, aliased
 
 from loyalty.expiry import add_months
@@ -33,7 +49,9 @@ from loyalty.ledger.book import (
     REDEEMED,
     TRANSIT,
 )
-from loyalty.liability.triangle import Cell, Cohort
+from loyalty.liability import holders, policy
+from loyalty.liability.policy import Change
+from loyalty.liability.triangle import ENOUGH, Cell, Cohort, Era
 from storage.database import one_of
 from storage.tables import PointsEntry, PointsLot, PointsLotNow, PointsTxn, ShopOrder
 
@@ -44,6 +62,8 @@ FURTHEST = 240
 NEVER = -1
 MOST_PART = (99, 100)
 """Points live as long as this part of them does: one lot that never dies does not make the others immortal."""
+Name = tuple[str, ...]
+"""Of points that are looked at together: kind, state and tier of who had them when they came in (``holders``)."""
 BACK, GONE, OPEN, SET_APART = "back", "gone", "open", "set_apart"
 SPENT = (REDEEMED, DONATED)
 ENTRY = PointsEntry
@@ -73,6 +93,13 @@ class Facts:
     lives: int | None
     """The last age at which points can be alive; none: they never die."""
     cells: Mapping[str, Cell] = field(default_factory=dict)
+    """By kind."""
+    splits: Mapping[Name, Cell] = field(default_factory=dict)
+    """The same, by kind, state and tier."""
+    changes: Sequence[Change] = ()
+    """Of policy, the first first."""
+    eras: Sequence[Era] = ()
+    """What lies between them: at least one."""
     sales: Mapping[date, Sale] = field(default_factory=dict)
     gone: Mapping[tuple[str, date], int] = field(default_factory=dict)
     """Dead and unspent, by kind and month of issue."""
@@ -90,10 +117,10 @@ class Facts:
         """Whether the day is the last of a month."""
         return (self.as_of + timedelta(days=1)).day == 1
 
-    def redeemed_in(self, month: date, issued_by: date) -> int:
-        """Redeemed in a month that is over, of points issued up to a day."""
-        total = 0
-        for cell in self.cells.values():
+    def redeemed_in(self, month: date, issued_by: date, of: Iterable[Name] | None = None) -> int:
+        """Redeemed in a month that is over, of points issued up to a day; of these splits, or of all."""
+        total, some = 0, self.cells.values() if of is None else [self.splits[one] for one in of if one in self.splits]
+        for cell in some:
             for one in cell.cohorts:
                 age = self.index(month) - self.index(one.month) + 1
                 if one.month <= issued_by and 1 <= age <= one.age:
@@ -114,12 +141,13 @@ def read(db: Session, as_of: date, zone: ZoneInfo) -> Facts:
     if earliest is None:
         return facts
     starts = [_begins(facts.month(n), zone) for n in range(facts.index(as_of) + 2 + FURTHEST)]
-    told = _told(db, end, starts)
-    redeemers = _redeemers(db, end)
+    told, redeemers = _told(db, end, starts)
     facts.lives = _lives(told)
-    facts.cells = {
-        kind: Cell(_cohorts(facts, [one for one in told if one.kind == kind]), redeemers.get(kind, 0)) for kind in KINDS
-    }
+    facts.cells = {kind: _cell(facts, [one for one in told if one.kind == kind], redeemers[kind,]) for kind in KINDS}
+    names = sorted({one.name for one in told})
+    facts.splits = {name: _cell(facts, [one for one in told if one.name == name], redeemers[name]) for name in names}
+    facts.changes = policy.changes(db, end, zone, first)
+    facts.eras = _eras(facts, told)
     facts.gone = _gone(facts, told)
     facts.sales = {facts.month(n): sale for n, sale in _sales(db, end, starts).items()}
     return facts
@@ -173,7 +201,7 @@ def _kind(lot: Any) -> ColumnElement[str]:
 class Told:
     """So many points of a cohort."""
 
-    kind: str
+    name: Name
     cohort: int
     what: str
     """issued, redeemed, back, gone, open, set_apart."""
@@ -181,30 +209,73 @@ class Told:
     """When they were redeemed or taken back; of others the last month they live, or ``NEVER``."""
     amount: int
 
+    @property
+    def kind(self) -> str:
+        """Purchase or other."""
+        return self.name[0]
 
-def _told(db: Session, end: datetime, starts: Sequence[datetime]) -> list[Told]:
-    """What was issued, where it went, and what is there still or died.
+
+@dataclass(frozen=True)
+class Redeemers:
+    """Accounts that have ever spent points of a split: how many, and, where they are few, which."""
+
+    count: int = 0
+    who: frozenset[int] = frozenset()
+
+
+def _told(db: Session, end: datetime, starts: Sequence[datetime]) -> tuple[list[Told], dict[Name, Redeemers]]:
+    """What was issued, where it went, and what is there still or died; and who has redeemed.
 
     Entries that only move points about are not asked for, which spares the database most of them: what came into lots
-    and did not go is there. Of lots that are over it is asked what is set apart, for that is not dead.
+    and did not go is there. Of lots that are over it is asked what is set apart, for that is not dead. All of it is
+    one question, so that who the holders were is worked out once.
     """
     told: list[Told] = []
-    left: dict[tuple[str, int, int, bool], int] = defaultdict(int)
-    for kind, cohort, dies, over, amount in _issued(db, end, starts):
-        told.append(Told(kind, cohort, ISSUED, dies, amount))
-        left[kind, cohort, dies, bool(over)] += amount
-    for kind, cohort, what, month, dies, over, amount in _went(db, end, starts):
-        told.append(Told(kind, cohort, what, dies if what == SET_APART else month, amount))
-        left[kind, cohort, dies, bool(over)] -= amount
-    told += [Told(kind, cohort, GONE if over else OPEN, dies, n) for (kind, cohort, dies, over), n in left.items()]
-    return told
+    left: dict[tuple[Name, int, int, bool], int] = defaultdict(int)
+    counts: dict[Name, int] = {}
+    who: dict[Name, set[int]] = defaultdict(set)
+    for part, kind, state, tier, cohort, what, month, dies, over, account_id, amount in _asked(db, end, starts):
+        name: Name = (kind,) if part == "kind" else (kind, state, tier)
+        if part in ("kind", "count"):
+            counts[name] = int(amount)
+        elif part == "few":
+            who[name].add(account_id)
+        elif part == "issued":
+            told.append(Told(name, cohort, ISSUED, dies, int(amount)))
+            left[name, cohort, dies, bool(over)] += int(amount)
+        else:
+            told.append(Told(name, cohort, what, dies if what == SET_APART else month, int(amount)))
+            left[name, cohort, dies, bool(over)] -= int(amount)
+    told += [Told(name, cohort, GONE if over else OPEN, dies, n) for (name, cohort, dies, over), n in left.items()]
+    found = {own: Redeemers(count, frozenset(who[own])) for own, count in counts.items()}
+    return told, defaultdict(Redeemers, found)
 
 
-def _summed(db: Session, rows: Any) -> Any:
-    """The rows of a question added up by all of their columns but the amount."""
-    groups = [one for one in rows.c if one.name != "amount"]
-    asked = select(*groups, func.sum(rows.c.amount)).group_by(*groups)
-    return ((*some, int(amount)) for *some, amount in db.execute(asked))
+def _asked(db: Session, end: datetime, starts: Sequence[datetime]) -> Any:
+    came, family = holders.came(db, end, _recorded), _families()
+    spent = _spenders(came, family, end)
+    return db.execute(union_all(_issued(came, end, starts), _went(came, family, end, starts), *_redeemers(spent)))
+
+
+PART: Mapping[str, Any] = {
+    "part": String, "kind": String, "state": String, "tier": String, "cohort": Integer, "what": String,
+    "month": Integer, "dies": Integer, "over": Boolean, "account_id": BigInteger, "amount": BigInteger,
+}  # fmt: skip
+"""The columns of every part of the question; one that a part does not have is null."""
+
+
+def _as_part(part: str, group_by: Sequence[str], **told: Any) -> Any:
+    """A part of the question: these columns, the last of them added up by the others where ``group_by`` says so."""
+    columns = {"part": literal_column(f"'{part}'"), **told}
+    asked = select(*((cast(null(), type_) if name not in columns else columns[name]).label(name)
+                     for name, type_ in PART.items()))  # fmt: skip
+    return asked.group_by(*(columns[one] for one in group_by))
+
+
+def _summed(part: str, rows: Any) -> Any:
+    """The rows added up by all of their columns but the amount."""
+    told = {one.name: one for one in rows.c if one.name != "amount"}
+    return _as_part(part, list(told), **told, amount=cast(func.sum(rows.c.amount), BigInteger))
 
 
 def _dies(lot: Any, end: datetime, starts: Sequence[datetime]) -> tuple[ColumnElement[int], ColumnElement[bool]]:
@@ -225,36 +296,30 @@ def _dies(lot: Any, end: datetime, starts: Sequence[datetime]) -> tuple[ColumnEl
     return last, and_(lot.expires_at.is_not(None), ends <= end, ~waits.exists())
 
 
-def _issued(db: Session, end: datetime, starts: Sequence[datetime]) -> Any:
-    """Kind, month of issue, last month alive, whether over, points: of lots that came of no other."""
-    lot, txn = PointsLot, PointsTxn
-    dies, over = _dies(lot, end, starts)
-    cohort = month_of(txn.effective_at, starts[: len(starts) - FURTHEST])
-    rows = (
-        select(
-            _kind(lot).label("kind"),
-            cohort.label("cohort"),
-            dies.label("dies"),
-            over.label("over"),
-            lot.issued.label("amount"),
-        )
-        .join(txn, txn.id == lot.txn_id)
-        .where(_recorded(txn, end), lot.origin_lot.is_(None))
-    )
-    return _summed(db, rows.subquery())
+def _issued(came: Any, end: datetime, starts: Sequence[datetime]) -> Any:
+    """Of lots that came of no other: month of issue, last month alive, whether over, points."""
+    dies, over = _dies(PointsLot, end, starts)
+    cohort = month_of(came.c.at, starts[: len(starts) - FURTHEST])
+    rows = select(*_name(PointsLot, came), cohort.label("cohort"), dies.label("dies"), over.label("over"),
+                  PointsLot.issued.label("amount"))  # fmt: skip
+    return _summed("issued", rows.join(came, came.c.lot_id == PointsLot.id).subquery())
 
 
-def _went(db: Session, end: datetime, starts: Sequence[datetime]) -> Any:
-    """Kind, month of issue, what became of them, when, last month alive, whether over, points."""
-    lot, root, born = PointsLot, aliased(PointsLot), aliased(PointsTxn)
-    family, bucket, upto = _families(), ENTRY.bucket.expression, starts[: len(starts) - FURTHEST]
+def _name(root: Any, came: Any) -> list[Any]:
+    return [_kind(root).label("kind"), came.c.state, came.c.tier]
+
+
+def _went(came: Any, family: Any, end: datetime, starts: Sequence[datetime]) -> Any:
+    """Month of issue, what became of them, when, last month alive, whether over, points."""
+    lot, root = PointsLot, aliased(PointsLot)
+    bucket, upto = ENTRY.bucket.expression, starts[: len(starts) - FURTHEST]
     dies, over = _dies(lot, end, starts)
     what = case((one_of(bucket, SPENT), REDEEMED), (bucket == EXPIRED, GONE), (bucket == HELD, SET_APART), else_=BACK)
     gone = one_of(bucket, (*SPENT, EXPIRED, CLAWED, DEBT, CLAW_LOSS, TRANSIT))
     rows = (
         select(
-            _kind(root).label("kind"),
-            month_of(born.effective_at, upto).label("cohort"),
+            *_name(root, came),
+            month_of(came.c.at, upto).label("cohort"),
             what.label("what"),
             month_of(PointsTxn.effective_at, upto).label("month"),
             dies.label("dies"),
@@ -265,27 +330,38 @@ def _went(db: Session, end: datetime, starts: Sequence[datetime]) -> Any:
         .join(lot, lot.id == ENTRY.lot_id)
         .outerjoin(family, family.c.lot_id == lot.id)
         .join(root, root.id == func.coalesce(family.c.root_id, lot.id))
-        .join(born, born.id == root.txn_id)
+        .join(came, came.c.lot_id == root.id)
         .where(_recorded(PointsTxn, end), or_(gone, and_(bucket == HELD, over)))
     )
-    return _summed(db, rows.subquery())
+    return _summed("went", rows.subquery())
 
 
-def _redeemers(db: Session, end: datetime) -> dict[str, int]:
-    """How many accounts have ever spent points of each kind."""
+def _redeemers(spent: Any) -> list[Any]:
+    """How many accounts have redeemed, by kind and by kind, state and tier; where they are few, which."""
+    name, each = {one: spent.c[one] for one in ("kind", "state", "tier")}, func.count()
+    ranked = select(*name.values(), spent.c.account_id, each.over(partition_by=[*name.values()]).label("n"))
+    few = ranked.subquery("ranked")
+    own = {one: few.c[one] for one in (*name, "account_id")}
+    return [
+        _as_part("kind", ["kind"], kind=spent.c.kind, amount=func.count(spent.c.account_id.distinct())),
+        _as_part("count", list(name), **name, amount=each),
+        _as_part("few", [], **own, amount=few.c.n).where(few.c.n < ENOUGH),
+    ]
+
+
+def _spenders(came: Any, family: Any, end: datetime) -> Any:
+    """Which accounts have ever spent points of which split."""
     lot, root = PointsLot, aliased(PointsLot)
-    family = _families()
     asked = (
-        select(_kind(root).label("kind"), ENTRY.account_id)
+        select(*_name(root, came), ENTRY.account_id)
         .join(PointsTxn, PointsTxn.id == ENTRY.txn_id)
         .join(lot, lot.id == ENTRY.lot_id)
         .outerjoin(family, family.c.lot_id == lot.id)
         .join(root, root.id == func.coalesce(family.c.root_id, lot.id))
+        .join(came, came.c.lot_id == root.id)
         .where(_recorded(PointsTxn, end), one_of(ENTRY.bucket.expression, SPENT), ENTRY.amount > 0)
-        .distinct()
-        .subquery()
     )
-    return {kind: int(n) for kind, n in db.execute(select(asked.c.kind, func.count()).group_by(asked.c.kind))}
+    return asked.distinct().cte("spent")
 
 
 def _sales(db: Session, end: datetime, starts: Sequence[datetime]) -> dict[int, Sale]:
@@ -336,6 +412,22 @@ def _lives(told: Sequence[Told]) -> int | None:
         if so_far * MOST_PART[1] >= total * MOST_PART[0]:
             return age
     return None
+
+
+def _cell(facts: Facts, told: Sequence[Told], redeemers: Redeemers) -> Cell:
+    return Cell(_cohorts(facts, told), redeemers.count, redeemers.who)
+
+
+def _eras(facts: Facts, told: Sequence[Told]) -> list[Era]:
+    """Between the changes of policy; of each how long the points live that came in then."""
+    starts = [facts.first, *(one.since for one in facts.changes if one.since > facts.first)]
+    bounds: list[tuple[date, date | None]] = [*pairwise(starts), (starts[-1], None)]
+    found = []
+    for since, until in bounds:
+        last = facts.index(until) if until is not None else None
+        own = [one for one in told if facts.index(since) <= one.cohort and (last is None or one.cohort < last)]
+        found.append(Era(since, until, _lives(own)))
+    return found
 
 
 def _cohorts(facts: Facts, told: Sequence[Told]) -> list[Cohort]:

@@ -12,16 +12,15 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from loyalty.liability.triangle import Cell, Cohort, pooled
+from loyalty.liability.triangle import ALL_ALIKE, ENOUGH, Cell, Cohort, pooled
 
 Number = Any
 """``Fraction`` for the estimate, ``float`` in the bootstrap; the arithmetic is the same."""
 ONE = Fraction(1)
-ENOUGH = 30
-"""Redeemers by which a cell stands for itself."""
 YOUNG, MATURE = Fraction(1, 2), Fraction(9, 10)
 """Developed to less: goes by the others. Developed to as much: the others go by it."""
 FITTED = 6
@@ -65,7 +64,7 @@ class Pattern:
 def factors(cohorts: Sequence[Cohort], weights: Sequence[float] | None = None) -> list[Number | None]:
     """Volume-weighted age-to-age factors, as far as any cohort goes."""
     found: list[Number | None] = []
-    for age in range(1, max((one.age for one in cohorts), default=0)):
+    for age in range(1, max((one.telling.stop for one in cohorts), default=0)):
         before, after = _sums(cohorts, weights, age)
         found.append((Fraction(after, before) if weights is None else after / before) if before > 0 else None)
     return found
@@ -75,7 +74,7 @@ def _sums(cohorts: Sequence[Cohort], weights: Sequence[float] | None, age: int) 
     before: Any = 0
     after: Any = 0
     for number, one in enumerate(cohorts):
-        if one.age > age:
+        if age in one.telling:
             weight: Any = 1 if weights is None else weights[number]
             before += weight * one.redeemed[age - 1]
             after += weight * one.redeemed[age]
@@ -166,7 +165,7 @@ def prior(cohorts: Sequence[Cohort], of: Pattern, weights: Sequence[float] | Non
     kept: Any = 0
     for number, one in enumerate(cohorts):
         share = of.share(one.age)
-        if one.kept > 0 and (share >= MATURE or (not one.open and one.age)):
+        if one.kept > 0 and not one.silent and (share >= MATURE or (not one.open and one.age)):
             weight: Any = 1 if weights is None else weights[number]
             redeemed += weight * (one.at(one.age) / share if one.open else one.at(one.age))
             kept += weight * one.kept
@@ -244,30 +243,36 @@ class Range:
 class Forecast:
     """Of some cells together."""
 
-    cells: Mapping[str, Sequence[Estimate]]
-    patterns: Mapping[str, Pattern]
+    cells: Mapping[Any, Sequence[Estimate]]
+    patterns: Mapping[Any, Pattern]
     """By which each cell goes."""
-    own: frozenset[str]
+    own: frozenset[Any]
     """Cells that stand for themselves; the others go by all together."""
     total: Range
     months: Sequence[Range]
     """Redemptions in the month after the last age, and in those that follow."""
 
 
-def sources(cells: Mapping[str, Cell]) -> dict[str, Cell]:
+def sources(cells: Mapping[Any, Cell]) -> dict[Any, Cell]:
     """By whose pattern each cell goes: its own where enough people have redeemed, else that of all together."""
     together = pooled(cells.values())
     return {name: one if one.redeemers >= ENOUGH or len(cells) == 1 else together for name, one in cells.items()}
 
 
 def forecast(
-    cells: Mapping[str, Cell], lives: int | None, *, young: Number = YOUNG, ratios: Sequence[float] = ()
+    cells: Mapping[Any, Cell],
+    lives: int | None,
+    *,
+    young: Number = YOUNG,
+    ratios: Sequence[float] = (),
+    by: Mapping[Any, Cell] | None = None,
 ) -> Forecast:
-    """Estimate every cohort of every cell; ``lives`` as in ``pattern``.
+    """Estimate every cohort of every cell; ``lives`` as in ``pattern``, of cells that do not say so themselves.
 
-    ``ratios``: what came for what would have been said, of the months looked back at; they widen the range.
+    ``ratios``: what came for what would have been said, of the months looked back at; they widen the range. ``by``: by
+    whose pattern each cell goes, where it is not ``sources``.
     """
-    by = sources(cells)
+    by = sources(cells) if by is None else by
     patterns, found = _estimated(cells, by, lives, young, None)
     months = _by_month(found)
     drawn = [_drawn(cells, by, lives, young, draw, ratios) for draw in range(DRAWS)]
@@ -277,31 +282,39 @@ def forecast(
 
 
 def _estimated(
-    cells: Mapping[str, Cell],
-    by: Mapping[str, Cell],
+    cells: Mapping[Any, Cell],
+    by: Mapping[Any, Cell],
     lives: int | None,
     young: Number,
-    weights: Mapping[int, Sequence[float]] | None,
-) -> tuple[dict[str, Pattern], dict[str, list[Estimate]]]:
+    weights: Mapping[date, float] | None,
+) -> tuple[dict[Any, Pattern], dict[Any, list[Estimate]]]:
+    known: dict[int, tuple[Pattern, Number | None]] = {}
     patterns, found = {}, {}
     for name, cell in cells.items():
         source = by[name]
-        own = None if weights is None else weights[id(source)]
-        patterns[name] = pattern(source.cohorts, lives, own)
-        expected = prior(source.cohorts, patterns[name], own)
+        if id(source) not in known:
+            own = None if weights is None else [weights[one.month] for one in source.cohorts]
+            of = pattern(source.cohorts, lived(source, lives), own)
+            known[id(source)] = of, prior(source.cohorts, of, own)
+        patterns[name], expected = known[id(source)]
         found[name] = [estimate(one, patterns[name], expected, young) for one in cell.cohorts]
     return patterns, found
 
 
-def _by_month(found: Mapping[str, Sequence[Estimate]]) -> list[Number]:
+def lived(cell: Cell, lives: int | None) -> int | None:
+    """The last age at which points of a cell can be alive: as it says itself, or as all."""
+    return lives if cell.lives == ALL_ALIKE else cell.lives
+
+
+def _by_month(found: Mapping[Any, Sequence[Estimate]]) -> list[Number]:
     """The months of all cohorts begin together: each one's last age is the same month."""
     rows = [one.months for some in found.values() for one in some]
     return [sum((row[n] for row in rows if n < len(row)), Fraction()) for n in range(max(map(len, rows), default=0))]
 
 
 def _drawn(
-    cells: Mapping[str, Cell],
-    by: Mapping[str, Cell],
+    cells: Mapping[Any, Cell],
+    by: Mapping[Any, Cell],
     lives: int | None,
     young: Number,
     draw: int,
@@ -309,7 +322,8 @@ def _drawn(
 ) -> list[float]:
     """The months once more, with cohorts that count for more or less by chance, and an error by chance."""
     chance = random.Random(SEED + draw)  # noqa: S311  # draws a sample, guards nothing  # nosec B311
-    weights = {id(one): [chance.expovariate(1.0) for _ in one.cohorts] for one in by.values()}
+    known = sorted({one.month for cell in by.values() for one in cell.cohorts})
+    weights = {one: chance.expovariate(1.0) for one in known}
     _, found = _estimated(cells, by, lives, young, weights)
     ratio, months = chance.choice(ratios) if ratios else 1.0, [float(one) for one in _by_month(found)]
     there = sum(one.open for cell in cells.values() for one in cell.cohorts)

@@ -11,9 +11,10 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from loyalty.liability.accounting import nearest
+from loyalty.liability.accounting import nearest, posted
 from loyalty.liability.facts import PURCHASE
-from loyalty.liability.report import Line, Report
+from loyalty.liability.report import Line, Report, yuan
+from loyalty.liability.splits import ALONE, FEW, REST, SHORT
 
 REVENUE, CONTRACT = "主营业务收入", "合同负债——积分"
 EXPENSE, PROVISION = "销售费用——积分", "预计负债——积分"
@@ -39,6 +40,27 @@ class Posting:
         """Under ``HEAD``; money in yuan."""
         sides = (f"{one / 100:.2f}" if one else "" for one in (self.debit, self.credit))
         return (self.day.isoformat(), self.account, *sides, self.cohort, self.why)
+
+
+SPLIT_HEAD = ("截至", "来由", "发放时的客户", "等级", "未兑换", "预计还会兑换", "最终兑换率", "预计成本", "推算依据")
+STATES = {"active": "活跃", "dormant": "沉睡", "lost": "流失", "new": "第一次来", REST: "其余"}
+BY = {ALONE: "自己的月份", FEW: "全部一起：兑换过的不到 30 人", SHORT: "全部一起：月份不够"}
+
+
+def split_cells(one: Report) -> list[Sequence[str]]:
+    """The splits of the forecast, a line each under ``SPLIT_HEAD``, and their sum; money in yuan."""
+    rows = []
+    for each in one.splits:
+        kind, state, tier = each.part.name
+        rate = "" if each.rate is None else f"{100 * float(each.rate):.2f}%"
+        names = (SOLD if kind == PURCHASE else GIVEN, STATES[state], "其余" if tier == REST else tier)
+        rows.append((*names, each.open, each.months, rate, each.cost, BY[each.part.why]))
+    shown = posted([sum(months, Fraction()) for *_, months, _rate, _cost, _by in rows])
+    day = one.facts.as_of.isoformat()
+    lines = [(day, *names, str(there), str(n), rate, yuan(cost) or "", by)
+             for (*names, there, _months, rate, cost, by), n in zip(rows, shown, strict=True)]  # fmt: skip
+    total = (day, "合计", "", "", str(one.open), str(sum(shown)), "", yuan(one.cost_of()) or "", "")
+    return [*lines, total]
 
 
 def booked_by(one: Report) -> list[dict[str, Any]]:

@@ -14,7 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from loyalty.expiry import add_months
-from loyalty.liability.facts import Facts
+from loyalty.liability.accounting import posted
+from loyalty.liability.facts import Facts, Name
 from loyalty.liability.journal import Posting, booked_by, postings
 from loyalty.liability.report import Report, as_json
 from storage.database import insert_new_rows
@@ -23,7 +24,7 @@ from storage.work import Work
 
 HEADLINE = (
     "open_points", "expected_redemptions", "interval", "redemption_rate", "deferred_revenue", "expected_cost",
-    "expected_cost_of_given_points",
+    "expected_cost_of_given_points", "splits",
 )  # fmt: skip
 
 
@@ -70,11 +71,20 @@ def publish(work: Work, one: Report, by: str) -> PointsForecast:
         parameters=told["parameters"],
         figures={name: told[name] for name in HEADLINE},
         positions=booked_by(one),
-        months=told["months"],
+        months=[{**each, "splits": parts} for each, parts in zip(told["months"], split_months(one), strict=True)],
     )
     work.db.add(row)
     work.db.flush()
     return row
+
+
+def split_months(one: Report) -> list[list[int]]:
+    """Of each month to come what each split is expected to bring, in whole points that add up to the month."""
+    found = []
+    for place in range(len(one.forecast.months)):
+        of = [each.months[place] if place < len(each.months) else Fraction() for each in one.splits]
+        found.append(posted(of))
+    return found
 
 
 # --- how it did ------------------------------------------------------------------------------------------------------
@@ -88,6 +98,8 @@ class Due:
     as_of: date
     month: date
     expected: int
+    splits: Sequence[Sequence[Name]] = ()
+    """What each split of it is made of."""
 
 
 def due(db: Session, today: date) -> list[Due]:
@@ -99,8 +111,13 @@ def due(db: Session, today: date) -> list[Due]:
         for told in one.months:
             month = date.fromisoformat(f"{told['month']}-01")
             if month < this_month and (one.id, month) not in known:
-                found.append(Due(one.id, one.as_of, month, told["expected"]))
+                found.append(Due(one.id, one.as_of, month, told["expected"], _split_by(one)))
     return sorted(found, key=lambda each: (each.month, each.as_of))
+
+
+def _split_by(one: PointsForecast) -> list[list[Name]]:
+    some = one.figures.get("splits", [])
+    return [[(each["kind"], of["state"], of["tier"]) for of in each["of"]] for each in some]
 
 
 def last_day(month: date) -> date:
@@ -116,6 +133,7 @@ def keep_scores(work: Work, some: Sequence[Due], facts: Facts) -> int:
             "month": one.month,
             "expected": one.expected,
             "actual": facts.redeemed_in(one.month, one.as_of),
+            "splits": [facts.redeemed_in(one.month, one.as_of, of) for of in one.splits],
             "scored_at": work.now,
         }
         for one in some
@@ -145,6 +163,16 @@ class Record:
     def error(self) -> Fraction | None:
         """By how much too high, as a share of what came."""
         return Fraction(self.expected - self.actual, self.actual) if self.actual else None
+
+    @property
+    def splits(self) -> list[tuple[Mapping[str, Any], int, int]]:
+        """Each split, and what was expected of it and came, in the months that were scored."""
+        months: Mapping[str, Any] = {one["month"]: one.get("splits", []) for one in self.row.months}
+        told = [(months[f"{one.month:%Y-%m}"], one.splits) for one in self.scores]
+        return [
+            (split, sum(said[n] for said, _ in told), sum(came[n] for _, came in told))
+            for n, split in enumerate(self.row.figures.get("splits", []))
+        ]
 
     @property
     def within(self) -> int:

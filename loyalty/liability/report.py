@@ -7,10 +7,11 @@ The part of a sale that belongs to its points is fixed by what was known at the 
 measured again; how much of it is revenue follows the newest estimate.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from fractions import Fraction
+from itertools import zip_longest
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,7 +33,8 @@ from loyalty.liability.forecast import (
     sources,
 )
 from loyalty.liability.parameters import Parameters
-from loyalty.liability.triangle import Cell, Cohort
+from loyalty.liability.splits import ALONE, Part, arranged, parts
+from loyalty.liability.triangle import Cell, Cohort, Era, cut, heard
 
 MOST_RATE = Fraction(1)
 
@@ -64,6 +66,24 @@ class Line:
 
 
 @dataclass(frozen=True)
+class SplitLine:
+    """One part of the points, all its months together."""
+
+    part: Part
+    open: int
+    months: Sequence[Fraction]
+    """What will still be redeemed in the month after the last age, and in those that follow."""
+    rate: Fraction | None
+    """The share of what was issued and kept that will have been redeemed in the end."""
+    cost: Fraction | None
+
+    @property
+    def future(self) -> Fraction:
+        """What will still be redeemed in all."""
+        return sum(self.months, Fraction())
+
+
+@dataclass(frozen=True)
 class Report:
     """As of the end of a day."""
 
@@ -72,6 +92,7 @@ class Report:
     forecast: Forecast
     looked_back: Backtest
     lines: Sequence[Line] = field(default_factory=list)
+    splits: Sequence[SplitLine] = field(default_factory=list)
 
     def of(self, kind: str) -> list[Line]:
         """The cohorts of one kind, the oldest first."""
@@ -130,20 +151,57 @@ def report(facts: Facts, versions: Sequence[Parameters], zone: ZoneInfo) -> Repo
     """Put it together."""
     end = datetime.combine(facts.as_of + timedelta(days=1), time(), zone)
     now = shop.held(versions, end)
-    cells = {kind: cell for kind, cell in facts.cells.items() if cell.cohorts}
-    by = sources(cells)
+    some = parts(facts.splits, facts.eras)
+    cells, by = arranged(some, facts.eras)
     looked_back = backtest(cells, by, facts.lives)
-    found = forecast(cells, facts.lives, ratios=looked_back.ratios)
+    found = forecast(cells, facts.lives, ratios=looked_back.ratios, by=by)
+    kinds = {kind: cell for kind, cell in facts.cells.items() if cell.cohorts}
     lines = []
-    for kind, estimates in found.cells.items():
-        rates = first_rates(cells[kind], by[kind], facts.lives)
-        for one in estimates:
+    for kind, source in sources(kinds).items():
+        rates = _first_rates(kinds[kind], source, facts.eras)
+        for one in _by_month(facts, kind, found):
             month = one.cohort.month
             then = shop.held(versions, datetime.combine(facts.month(facts.index(month) + 1), time(), zone))
             money = _money(one, rates[month], facts.sales.get(month, Sale()), then) if kind == PURCHASE else None
             cost = None if now is None else Fraction(one.future) * now.unit_cost
             lines.append(Line(kind, one, facts.gone.get((kind, month), 0), rates[month], money, cost))
-    return Report(facts, now, found, looked_back, lines)
+    return Report(facts, now, found, looked_back, lines, [_split(one, found, now) for one in some])
+
+
+def _by_month(facts: Facts, kind: str, found: Forecast) -> list[Estimate]:
+    """The parts of a kind put together again, month by month: what the forecast of a month is, is the sum of them."""
+    some: dict[date, list[Estimate]] = {one.month: [] for one in facts.cells[kind].cohorts}
+    for (name, _era), estimates in found.cells.items():
+        if name[0] == kind:
+            for one in estimates:
+                some[one.cohort.month].append(one)
+    return [_together(one, some[one.month]) for one in facts.cells[kind].cohorts]
+
+
+def _together(cohort: Cohort, some: Sequence[Estimate]) -> Estimate:
+    """Estimated as most of its open points are."""
+    main = max(some, key=lambda one: one.cohort.open)
+    return Estimate(cohort, main.method, summed(one.months for one in some))
+
+
+def summed(rows: Iterable[Sequence[Fraction]]) -> list[Fraction]:
+    """Month by month."""
+    return [sum(month, Fraction()) for month in zip_longest(*rows, fillvalue=Fraction())]
+
+
+def _split(part: Part, found: Forecast, now: Parameters | None) -> SplitLine:
+    own = [one for (name, _era), estimates in found.cells.items() if name == part.name for one in estimates]
+    months, kept = summed(one.months for one in own), sum(one.cohort.kept for one in own)
+    rate = Fraction(sum(one.cohort.so_far for one in own) + sum(months, Fraction())) / kept if kept else None
+    cost = None if now is None else sum(months, Fraction()) * now.unit_cost
+    return SplitLine(part, sum(one.cohort.open for one in own), months, rate, cost)
+
+
+def _first_rates(cell: Cell, source: Cell, eras: Sequence[Era]) -> dict[date, Fraction]:
+    found: dict[date, Fraction] = {}
+    for era in eras:
+        found |= first_rates(cut(cell, era), heard(source, era, eras), era.lives)
+    return found
 
 
 def first_rates(cell: Cell, source: Cell, lives: int | None) -> dict[date, Fraction]:
@@ -212,8 +270,36 @@ def as_json(one: Report) -> dict[str, Any]:
             {"month": f"{month:%Y-%m}", "expected": nearest(of.value), "low": round(of.low), "high": round(of.high)}
             for month, of in one.months()
         ],
-        "factors": {kind: [share(each) for each in of.factors] for kind, of in one.forecast.patterns.items()},
+        "splits": [split_json(each) for each in one.splits],
+        "policy_changes": [
+            {"day": each.day.isoformat(), "why": each.why, "since": f"{each.since:%Y-%m}"} for each in facts.changes
+        ],
+        "factors": {piece(name): [share(each) for each in of.factors] for name, of in one.forecast.patterns.items()},
         "backtest": backtest_json(facts, one.looked_back),
+    }
+
+
+def piece(name: tuple[tuple[str, ...], int]) -> str:
+    """``purchase/active/gold``, and the era where it is not the first: ``purchase/active/gold 2``."""
+    own, era = name
+    return "/".join(own) + (f" {era + 1}" if era else "")
+
+
+def split_json(one: SplitLine) -> dict[str, Any]:
+    """One part: what is in it, by whose pattern it goes and why."""
+    kind, state, tier = one.part.name
+    return {
+        "kind": kind,
+        "state": state,
+        "tier": tier,
+        "of": [{"state": name[1], "tier": name[2], "why": why} for name, why in one.part.of.items()],
+        "by": "itself" if one.part.why == ALONE else "all",
+        "why": one.part.why,
+        "redeemers": one.part.cell.redeemers,
+        "open": one.open,
+        "expected_redemptions": nearest(one.future),
+        "redemption_rate": share(one.rate),
+        "expected_cost": yuan(one.cost),
     }
 
 

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, String
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.tables.base import Base, Key
@@ -25,11 +26,11 @@ class PointsForecast(Base):
     parameters: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Value and cost of a point, tax: as they held."""
     figures: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """The headline: points, fen."""
+    """The headline: points, fen; and by what the forecast was split."""
     positions: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
     """Of each cohort, in fen: allocated, recognised, provided for."""
     months: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
-    """Redemptions expected in each month to come, with their range, in points."""
+    """Redemptions expected in each month to come, with their range and, in the order of the splits, of each of them."""
 
 
 class PointsForecastScore(Base):
@@ -42,4 +43,6 @@ class PointsForecastScore(Base):
     expected: Mapped[int] = mapped_column(BigInteger)
     actual: Mapped[int] = mapped_column(BigInteger)
     """Redeemed in it of the points that were there when it was published."""
+    splits: Mapped[list[int]] = mapped_column(default=list, server_default=sql("'[]'"))
+    """The same of each split of the forecast, in their order."""
     scored_at: Mapped[datetime]

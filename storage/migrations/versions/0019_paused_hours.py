@@ -1,4 +1,4 @@
-"""The hours in which a campaign was paused"""
+"""The hours in which a campaign was paused; what came of each part of a forecast"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,4 +11,5 @@ depends_on = None
 
 def upgrade() -> None:
     """Bring the schema to this version."""
-    op.add_column("points_campaign", sa.Column("pauses", sa.JSON(), server_default=sa.text("'[]'"), nullable=False))
+    for table, column in (("points_campaign", "pauses"), ("points_forecast_score", "splits")):
+        op.add_column(table, sa.Column(column, sa.JSON(), server_default=sa.text("'[]'"), nullable=False))
