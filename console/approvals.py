@@ -18,13 +18,13 @@ from console.layout import back_to, say
 from console.shown import exact
 from console.words import _
 from insight import segments
-from loyalty import approvals, authority
+from loyalty import approvals, authority, insiders
 from loyalty.approvals import Asked, CannotDo
 from loyalty.authority import Hand
 from loyalty.deeds import DEEDS, look_rules
 from loyalty.ledger import standing
 from loyalty.ledger.book import Conflict
-from people import access, insiders, persons
+from people import access, persons
 from storage.tables import Approval, ApprovalLine, Member, Person, PointsAccount, Segment
 from storage.work import Work
 

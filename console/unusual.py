@@ -12,7 +12,8 @@ from console.doors import guarded
 from console.layout import back_to, say
 from console.person import person_of
 from console.words import _
-from people import insiders, unusual
+from loyalty import insiders
+from people import unusual
 from people.orders import yuan
 from storage.tables import Person
 

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, insert, literal_column, or_, select
 from sqlalchemy.orm import Session
 
-from loyalty import authority, group_buys, programme, tiers, transfers
+from loyalty import authority, group_buys, insiders, programme, tiers, transfers
 from loyalty.authority import DELAY, DRIFT, LIVES, PEOPLE, REP, WINDOW, Facts, Hand
 from loyalty.deeds import DEEDS, NOTHING, Look, look_rules
 from loyalty.ledger import book
@@ -27,7 +27,6 @@ from loyalty.ledger.book import digest
 from loyalty.ledger.earn import TooMuch
 from loyalty.ledger.lots import NotEnough
 from loyalty.ledger.spend import InDebt
-from people import insiders
 from storage.database import insert_new
 from storage.tables import (
     Approval,

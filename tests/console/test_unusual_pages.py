@@ -1,6 +1,6 @@
 """The page of unusual orders: days, who is one of ours, what was looked at; a rep sees only their own customers."""
 
-from people import insiders
+from loyalty import insiders
 from storage.tables import Person, ShopOrder
 from tests.console.acting import Counter
 

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from loyalty import approvals, authority
+from loyalty import approvals, authority, insiders
 from loyalty.approvals import CannotDo
 from loyalty.authority import Facts, Hand, Limits
 from loyalty.deeds import campaign_facts
 from loyalty.ledger.book import Conflict
-from people import insiders
 from people.access import RIGHTS
 from storage.tables import (
     Approval,

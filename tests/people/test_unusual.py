@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Engine, select
 
-from people import insiders, unusual
+from people import unusual
 from people.unusual import Busy, Limits
 from storage.database import open_engine, reading, transaction
 from storage.tables import Alarm, Person, ShopOrder
@@ -26,9 +26,9 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def person(engine: Engine, *, merged_into: int | None = None, phone: str | None = None) -> int:
+def person(engine: Engine) -> int:
     with transaction(engine) as db:
-        row = Person(first_seen_at=NOW, last_seen_at=NOW, merged_into=merged_into, phone=phone)
+        row = Person(first_seen_at=NOW, last_seen_at=NOW)
         db.add(row)
         db.flush()
         return row.id
@@ -98,12 +98,3 @@ def test_limits_that_would_tell_of_everybody_are_refused(engine: Engine) -> None
             unusual.set_limits(work, 1, 3, by="boss")
         unusual.set_limits(work, 20, 2, by="boss")
         assert unusual.limits(db) == Limits(20, 2)
-
-
-def test_our_own_people_are_known_by_any_of_their_anchors(engine: Engine) -> None:
-    head, stranger = person(engine), person(engine)
-    person(engine, merged_into=head, phone="13800138001")
-    with transaction(engine) as db:
-        assert insiders.among(db, [head, stranger]) == set()
-        insiders.tell(Work(db, NOW, zone=ZONE), ["13800138001"], by="boss")
-        assert insiders.among(db, [head, stranger]) == {head}
