@@ -12,7 +12,8 @@ from soak import kills, schedulers
 from tests import databases
 
 TESTS = ["tests/faults", "tests/handlers", "tests/people", "tests/scheduler", "tests/security", "tests/storage"]
-TESTS += ["tests/tagging", "tests/wecom", "tests/outreach", "tests/insight", "tests/loyalty", "tests/fixtures_outside"]
+TESTS += ["tests/tagging", "tests/wecom", "tests/outreach", "tests/insight", "tests/loyalty", "tests/journeys"]
+TESTS += ["tests/fixtures_outside"]
 
 
 def main() -> int:

@@ -1,7 +1,6 @@
 """A broadcast from its first draft to what each customer received, on the sandbox's word."""
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +19,6 @@ from tests.journeys.broadcasting import (
     begin,
     confirm_all,
     everybody,
-    open_shop,
     read_back,
     received,
     run,
@@ -28,15 +26,12 @@ from tests.journeys.broadcasting import (
     states,
     written,
 )
-from tests.shop import Shop, close_shop
+from tests.shop import Shop
 
 
 @pytest.fixture
-def shop(database_url: str) -> Iterator[Shop]:
-    """Twelve customers of old, and nothing sent to anybody. It is six in the evening."""
-    shop = open_shop(database_url)
-    yield shop
-    close_shop(shop)
+def shop(evening: Shop) -> Shop:
+    return evening
 
 
 def test_everybody_gets_it_once_from_the_rep_who_answers_for_them(shop: Shop) -> None:

@@ -1,6 +1,5 @@
 """Recurring broadcasts, broadcasts to groups, and what reps send by themselves."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +19,6 @@ from tests.journeys.broadcasting import (
     JOBS,
     begin,
     confirm_all,
-    open_shop,
     read_back,
     received,
     run,
@@ -28,24 +26,20 @@ from tests.journeys.broadcasting import (
     states,
     written,
 )
-from tests.shop import Shop, close_shop
+from tests.shop import Shop
 
 FRIDAYS = {"every": "week", "days": [5], "at": "10:00", "working": False}
 
 
 @pytest.fixture
-def shop(database_url: str) -> Iterator[Shop]:
-    shop = open_shop(database_url)
-    yield shop
-    close_shop(shop)
+def shop(evening: Shop) -> Shop:
+    return evening
 
 
 @pytest.fixture
-def one_shop(sqlite_url: str) -> Iterator[Shop]:
+def one_shop(evening_on_sqlite: Shop) -> Shop:
     """Where the SQL is the same on both."""
-    shop = open_shop(sqlite_url)
-    yield shop
-    close_shop(shop)
+    return evening_on_sqlite
 
 
 def children(shop: Shop, parent: int) -> list[Broadcast]:

@@ -179,12 +179,17 @@ class Hour:
                 return
 
 
+KF_JOBS = ("pull kf accounts", "tend conversations")
+"""What the timetable does about chats."""
+
+
 def settled(shop: Shop) -> None:
     """Everything has come to its end."""
     shop.world.faults = Faults()
     for _ in range(20):
         shop.advance(seconds=40)
-        shop.tick()
+        shop.run(*KF_JOBS)
+    shop.tick()
 
 
 @pytest.mark.parametrize("seed", range(40 if FULL else 2))
