@@ -179,7 +179,8 @@ class Draft:
         self.new.append(row)
         left = Left(row["id"], account_id, row["activates_at"], row["expires_at"], uses=row["uses"])
         left.notice_days, left.idle_months = notice_days, row["idle_months"]
-        if left.expires_at is None or (left.idle_months is not None and left.expires_at <= self.about.at):
+        earned = left.idle_months is not None and row["origin"] != "transfer"  # what is given on may wait to be told of
+        if left.expires_at is None or (earned and left.expires_at <= self.about.at):
             left.notice_days = 0  # dead when it comes in: nobody can be told of it
         self.lots[left.lot_id] = left
         self.move(left, out_of, into, points)

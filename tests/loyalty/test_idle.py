@@ -180,6 +180,12 @@ def test_what_waits_to_be_told_of_lives_and_moves(books: Books) -> None:
     assert ends(books) == {"2026-05-02 00:00"}
 
 
+def test_what_waits_to_be_told_of_and_is_given_on_lives_until_its_new_owner_was_told(books: Books) -> None:
+    at(books, "2024-02-29T15:00").buys(100, notice_days=7)
+    at(books, "2025-05-01T12:00").transfer(40)
+    assert (books.standing(0).available, books.standing(1).available) == (60, 40)
+
+
 def test_what_was_said_of_the_end_before_is_no_notice_of_the_one_after(books: Books) -> None:
     at(books, "2024-02-29T15:00").buys(100, months=1, notice_days=7)
     said = local("2024-03-20T12:00")
