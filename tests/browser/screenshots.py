@@ -35,6 +35,17 @@ PAGES = {
     "materials": ("/materials", ""),
     "calendar": ("/calendar", ""),
     "journey-form": ("/journeys/new?like=1", ""),
+    "orders": ("/orders", ""),
+    "order": ("/orders", "main table a.row-link"),
+    "points": ("/points", ""),
+    "points-of": ("/points", "main table a.row-link"),
+    "earning": ("/points/rules", ""),
+    "rewards": ("/points/rewards", ""),
+    "counter": ("/counter", ""),
+    "tiers": ("/tiers", ""),
+    "approvals": ("/approvals", ""),
+    "liability": ("/points/liability", ""),
+    "joined": ("/customers/same", ""),
 }
 """Further pages: where they are, and the row on them to open, if any."""
 
@@ -111,6 +122,9 @@ def pages(context: BrowserContext, home: str, sandbox: str, folder: Path, suffix
     page.locator("#customer-screen .item").first.click()
     page.wait_for_timeout(1500)
     page.screenshot(path=folder / f"sandbox{suffix}.png")
+    page.goto(sandbox.rstrip("/") + "/till")
+    page.wait_for_timeout(500)
+    page.screenshot(path=folder / f"till{suffix}.png")
     sidebar(page, home, sandbox)
     page.screenshot(path=folder / f"sidebar{suffix}.png")
     page.close()
