@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from bot import file_commands
-from bot.commands import Cannot, command, engine_of, json_option, plainly, say_json, table
+from bot.commands import Cannot, command, engine_of, json_option, plainly, ready, say_json, table
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -413,8 +413,10 @@ def import_ledger(context: click.Context, file: Path) -> None:
     Example: scrm ledger import ledger.csv
     """
     from bot import ledger as books
+    from bot.settings import load
     from loyalty.ledger import carrying
 
+    ready(load(context.obj))
     try:
         found = books.take_in(engine_of(context.obj), file)
     except (carrying.NotEmpty, carrying.BadBooks, OSError) as error:
@@ -479,10 +481,14 @@ def restore(config: Path | None, file: Path, verify: bool, erased_in: str | None
     Example: scrm restore scrm-2026-11-22.backup --erased-in sqlite:///data/old.db
     """
     from bot import backups
+    from bot.assembly import make_folder
     from bot.settings import load
 
+    url = load(config).storage.url
+    if not verify:
+        make_folder(url)
     try:
-        click.echo(backups.restore(load(config).storage.url, file, verify_only=verify, erased_in=erased_in))
+        click.echo(backups.restore(url, file, verify_only=verify, erased_in=erased_in))
     except backups.BackupError as error:
         raise Cannot(str(error)) from None
 

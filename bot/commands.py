@@ -85,6 +85,19 @@ def table(rows: list[list[str]], heads: list[str]) -> str:
     return "\n".join("  ".join(line).rstrip() for line in [lines[0], rule, *lines[1:]])
 
 
+def ready(settings: Any) -> None:
+    """The database of these settings with our schema; an empty one is set up, as at the first start.
+
+    Raises ``Cannot`` where it has another version.
+    """
+    from bot import serve
+
+    try:
+        serve.ready_schema(settings)
+    except serve.CannotServe as error:
+        raise Cannot(str(error)) from None
+
+
 def engine_of(config: Path | None) -> Any:
     """The database of the settings in this file. Raises ``SettingsError``."""
     from bot.settings import load

@@ -3,7 +3,6 @@
 Everything lives in a folder that is removed at the end. Nothing here is used by the real product.
 """
 
-import json
 import logging
 import os
 import random
@@ -23,15 +22,14 @@ from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
 
 import requests
-from pydantic import SecretStr
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import aliased
 
-from bot import counter, narrator, serve, talk
+from bot import counter, narrator, sandbox_settings, serve, talk
 from bot.assembly import assemble
 from bot.family import Family
 from bot.narrator import Sandbox
-from bot.settings import SANDBOX_CORP, Settings
+from bot.settings import Settings
 from insight import segments
 from outreach import broadcasts, occasions
 from outreach.budget import Rules
@@ -40,7 +38,7 @@ from outreach.journeys.ready_made import READY
 from people import own_pages, persons, sign_in
 from sandbox.clock import SystemClock
 from sandbox.web import serve as serve_sandbox
-from sandbox.world import AES_KEY, AGENT_ID, APP_SECRET, APP_TOKEN, MP_APP_ID, MP_SECRET, World
+from sandbox.world import World
 from storage import audit, inbox
 from storage.database import open_engine, reading, transaction, utc_now
 from storage.tables import (
@@ -138,34 +136,19 @@ class Place:
 
     def write_config(self, settings: Settings) -> None:
         """Write that file; only this user may read it."""
-        lines = []
-        for section in ("wecom", "storage", "mp", "web", "contact", "points"):
-            given = getattr(settings, section).model_dump(exclude_unset=True)
-            lines += [f"[{section}]", *(f"{name} = {json.dumps(_plain(value))}" for name, value in given.items()), ""]
+        names = ("wecom", "storage", "mp", "web", "contact", "points")
         self.config.touch(mode=0o600)
-        self.config.write_text("\n".join(lines), encoding="utf-8")
+        self.config.write_text(
+            sandbox_settings.as_toml({name: getattr(settings, name).model_dump(exclude_unset=True) for name in names}),
+            encoding="utf-8",
+        )
 
     def settings(self) -> Settings:
         """Settings that make the simulator our WeCom; every secret is made up for this run."""
         return Settings.model_validate(
             {
-                "wecom": {
-                    "corp_id": SANDBOX_CORP,
-                    "agent_id": AGENT_ID,
-                    "secret": APP_SECRET,
-                    "token": APP_TOKEN,
-                    "encoding_aes_key": AES_KEY,
-                    "api_base": f"{self.sandbox_address}/cgi-bin/",
-                    "oauth_base": self.sandbox_address,
-                    "login_base": self.sandbox_address,
-                },
+                **sandbox_settings.sections(self.sandbox_address),
                 "storage": {"url": f"sqlite:///{self.folder / 'scrm.db'}"},
-                "mp": {
-                    "app_id": MP_APP_ID,
-                    "secret": MP_SECRET,
-                    "api_base": self.sandbox_address,
-                    "oauth_base": self.sandbox_address,
-                },
                 "web": {
                     "port": self.port,
                     "base_url": self.address,
@@ -176,10 +159,6 @@ class Place:
                 "points": {"pending_days": 0},
             }
         )
-
-
-def _plain(value: Any) -> Any:
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 class CannotShow(Exception):
@@ -202,7 +181,7 @@ def free_port(wanted: int) -> int:
 def run_sandbox(port: int, callback_url: str, seed: int) -> None:
     """Serve the simulator until interrupted."""
     world = _world(callback_url, seed)
-    sys.stdout.write(f"WeCom sandbox on http://127.0.0.1:{port}, callbacks to {callback_url}\n")
+    sys.stdout.write(sandbox_settings.words(f"http://127.0.0.1:{port}", callback_url))
     sys.stdout.flush()
     serve_sandbox(world, port)
 

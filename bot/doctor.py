@@ -32,6 +32,8 @@ EXAMPLES = frozenset(
     }
 )
 """The values of config.example.toml."""
+CORP_PAGE = "企业微信管理后台 → 我的企业 → 企业信息 → 企业ID"
+SANDBOX_MEND = "[wecom] in config.toml: `scrm sandbox` prints what belongs there"
 SECRET_PAGE = "企业微信管理后台 → 应用管理 → 自建 → 本应用 → Secret"  # noqa: S105  # a page's name  # nosec B105
 IP_PAGE = "企业微信管理后台 → 应用管理 → 自建 → 本应用 → 企业可信IP"
 CONTACT_PAGE = "企业微信管理后台 → 客户与上下游 → 客户联系 → 客户 → API → 可调用接口的应用"
@@ -60,7 +62,8 @@ def check_settings(parts: Parts) -> Finding:
     """They were read, else we would not be here; say what they lead to."""
     settings = parts.settings
     if copied := example_values(settings):
-        return Finding("settings", False, f"still the example's value: {', '.join(copied)}", "config.toml")
+        mend = SANDBOX_MEND if in_the_sandbox(settings) else "config.toml: your own values; pages are named there"
+        return Finding("settings", False, f"still the example's value: {', '.join(copied)}", mend)
     where = "sandbox" if in_the_sandbox(settings) else "WeCom"
     watch = f", watching only: {', '.join(settings.wecom.watch)}" if settings.wecom.watch else ""
     return Finding("settings", True, f"corp {settings.wecom.corp_id}, app {settings.wecom.agent_id}, {where}{watch}")
@@ -149,7 +152,14 @@ def check_reps(parts: Parts) -> Finding:
 
 
 def _ask(name: str, question: Callable[[Gateway], Any], parts: Parts, fine: str) -> Finding:
-    pages = {60020: IP_PAGE, 48002: CONTACT_PAGE, 50003: "企业微信管理后台 → 应用管理 → 本应用 → 启用"}
+    pages = {
+        40013: CORP_PAGE,
+        60020: IP_PAGE,
+        48002: CONTACT_PAGE,
+        50003: "企业微信管理后台 → 应用管理 → 本应用 → 启用",
+    }
+    if in_the_sandbox(parts.settings):
+        pages |= {40001: SANDBOX_MEND, 40013: SANDBOX_MEND}
     try:
         question(parts.gateway)
     except Answered as error:

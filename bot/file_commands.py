@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import click
 
-from bot.commands import Cannot, F, command, engine_of, json_option, plainly, say_json
+from bot.commands import Cannot, F, command, engine_of, json_option, plainly, ready, say_json
 
 
 @click.group("import")
@@ -67,8 +67,10 @@ def _import_orders(
     from handlers.row_files import Shape
     from storage.sheets import BadSheet
 
+    settings = load(config)
+    ready(settings)
     try:
-        report = importing.import_orders(load(config), file, Shape(renamed, same), dry=dry, match=match)
+        report = importing.import_orders(settings, file, Shape(renamed, same), dry=dry, match=match)
     except (BadSheet, OSError, importing.Storm) as error:
         raise Cannot(f"{file}: {error}") from None
     if as_json:
@@ -173,8 +175,10 @@ def _import_rows(
     from loyalty.takeover import NotNow
     from storage.sheets import BadSheet
 
+    settings = load(config)
+    ready(settings)
     try:
-        report = run(load(config), file, Shape(renamed, same), dry)
+        report = run(settings, file, Shape(renamed, same), dry)
     except (BadSheet, OSError) as error:
         raise Cannot(f"{file}: {error}") from None
     except (NotNow, CannotDo) as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bot import demo
+from bot import demo, sandbox_settings
 from bot.cli import scrm
 from sandbox.web import running
 from sandbox.world import AES_KEY, APP_SECRET, APP_TOKEN, World
@@ -197,10 +197,28 @@ def test_the_doctor_names_the_page_that_mends_each_failure(config: Path) -> None
         assert findings["credentials"]["ok"] is False
         assert "企业可信IP" in findings["credentials"]["mend"]
         world.trusted_ips = None
-        config.write_text(text.replace(APP_SECRET, "wrong"), encoding="utf-8")
+
+
+def test_the_sandbox_prints_settings_with_which_an_instance_is_all_right(config: Path, sqlite_url: str) -> None:
+    world = World.small_shop()
+    with running(world) as address:
+        told = sandbox_settings.words(address, "http://127.0.0.1:8010/wecom/callback")
+        config.write_text(f"{told[told.index('[wecom]') :]}\n[storage]\nurl = '{sqlite_url}'\n", encoding="utf-8")
         code, out, _ = run("check", "--json", "--config", config)
-        assert code == 1
-        assert "Secret" in {one["name"]: one for one in json.loads(out)}["credentials"]["mend"]
+    assert code == 0, out
+    assert "http://127.0.0.1:8010/wecom/callback" in {one["name"]: one["words"] for one in json.loads(out)}["callback"]
+
+
+@pytest.mark.parametrize(("ours", "wrong"), [("wwsandbox000000001", "ww0000000000000000"), (APP_SECRET, "wrong")])
+def test_where_the_sandbox_does_not_know_us_the_doctor_says_who_prints_the_settings(
+    config: Path, ours: str, wrong: str
+) -> None:
+    with running(World.small_shop()) as address:
+        text = config.read_text(encoding="utf-8").replace("http://127.0.0.1:9", address)
+        config.write_text(text.replace(ours, wrong), encoding="utf-8")
+        code, out, _ = run("check", "--json", "--config", config)
+    assert code == 1
+    assert "scrm sandbox" in {one["name"]: one for one in json.loads(out)}["credentials"]["mend"]
 
 
 def test_the_demo_names_the_command_as_it_works_from_where_it_was_started(
@@ -272,3 +290,32 @@ def test_a_restore_names_the_database_it_replaces(open_shop: Shop, config: Path,
     assert code == 0
     assert "erased again: 1" in out
     assert on_customer(new, "show", "p_1")[0] == 1
+
+
+def test_on_a_fresh_machine_what_is_missing_is_made(open_shop: Shop, config: Path, tmp_path: Path) -> None:
+    """Not even the folder of the database is there: after a fire nobody wants to guess."""
+    backup, books, new = tmp_path / "shop.backup", tmp_path / "ledger.csv", tmp_path / "new.toml"
+    assert run("backup", backup, "--config", config)[0] == 0
+    assert run("--config", config, "export", "ledger", "--out", books)[0] == 0
+    old = next(line for line in config.read_text().splitlines() if line.startswith("url = ")).split('"')[1]
+    orders = tmp_path / "orders.csv"
+    orders.write_text("source,order_no,paid_at,amount\npos,A1,2026-11-01,5.00\n", encoding="utf-8")
+    for name, words in (
+        ("a", ("restore", backup)),
+        ("b", ("ledger", "import", books)),
+        ("c", ("import", "orders", orders)),
+    ):
+        new.write_text(config.read_text().replace(old, f"sqlite:///{tmp_path}/{name}/data/scrm.db"))
+        code, _, trouble = run("--config", new, *words)
+        assert code == 0, trouble
+    assert run("--config", new, "restore", backup, "--verify")[0] == 0
+
+
+def test_an_older_schema_takes_no_file_and_says_what_to_do(config: Path, sqlite_url: str, tmp_path: Path) -> None:
+    orders = tmp_path / "orders.csv"
+    orders.write_text("source,order_no,paid_at,amount\npos,A1,2026-11-01,5.00\n", encoding="utf-8")
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    code, _, trouble = run("--config", config, "import", "orders", orders)
+    assert (code, trouble.count("\n")) == (1, 1)
+    assert "scrm migrate" in trouble
