@@ -16,7 +16,22 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, cast
 
-from sqlalchemy import JSON, ColumnElement, String, Text, and_, delete, false, func, inspect, or_, select, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    String,
+    Text,
+    and_,
+    delete,
+    exists,
+    false,
+    func,
+    inspect,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy import cast as as_type
 from sqlalchemy.orm import InstrumentedAttribute, Session, undefer
 
@@ -172,6 +187,21 @@ def _naming(table: type[Base]) -> Where:
     return lambda one: _holding_any(_texts(table), one.needles)
 
 
+def _blocks(one: Traces) -> ColumnElement[bool]:
+    """Blocked values that are this person's alone: what others have too stays out, or erasing one would join them."""
+    others = exists().where(
+        Evidence.type == BlockedValue.type,
+        Evidence.value == BlockedValue.value,
+        Evidence.anchor_id.not_in(one.people),
+    )
+    return and_(_naming(BlockedValue)(one), not_(others))
+
+
+def _shared_blocks(one: Traces) -> ColumnElement[bool]:
+    """The others of which a reason may name the person."""
+    return and_(_holding_any(_columns((BlockedValue.why,)), [*one.needles, *one.names]), not_(_blocks(one)))
+
+
 def _spoken_of(*texts: InstrumentedAttribute[Any]) -> Holding:
     """Rows whose free texts may name the person, if only by a name; they stay, without it."""
     table = cast(type[Base], texts[0].class_)
@@ -248,12 +278,13 @@ HOLDINGS: tuple[Holding, ...] = (
     Holding(Evidence, _own(Evidence.anchor_id)),
     Holding(Verdict, _of_two(Verdict.a, Verdict.b)),
     Holding(Review, _of_two(Review.a, Review.b)),
-    Holding(BlockedValue, _naming(BlockedValue)),
+    Holding(BlockedValue, _blocks),
     Holding(Person, _own(Person.id)),
     _spoken_of(BulkJob.source, BulkJob.reason),
     _spoken_of(SyncRun.report, SyncRun.at, SyncRun.trouble),
     _spoken_of(Progress.at, Progress.note),
     _spoken_of(Alarm.text),
+    Holding(BlockedValue, _shared_blocks, SCRUB, (BlockedValue.why,)),
     _spoken_of(Approval.reason, Approval.note),
     _spoken_of(Redemption.note),
     _spoken_of(JobRun.outcome),
@@ -397,10 +428,10 @@ def _forms(column: ColumnElement[Any], needle: str) -> set[str]:
 def held(db: Session, person: Person) -> dict[str, list[dict[str, Any]]]:
     """Every row about this person by table, as plain JSON; what they sent along is in it as base64."""
     traces = traces_of(db, person)
-    return {
-        one.table.__tablename__: [_plain_row(row) for row in _rows(db, one.table, one.where(traces))]
-        for one in HOLDINGS
-    }
+    found: dict[str, list[dict[str, Any]]] = {one.table.__tablename__: [] for one in HOLDINGS}
+    for one in HOLDINGS:
+        found[one.table.__tablename__] += [_plain_row(row) for row in _rows(db, one.table, one.where(traces))]
+    return found
 
 
 def _rows(db: Session, table: type[Base], where: ColumnElement[bool]) -> Iterator[Base]:

@@ -52,9 +52,9 @@ class Busy:
     """Fen."""
 
 
-def limits(db: Session) -> Limits:
-    """The shop's own."""
-    kept = shop_settings.read(db, SETTING)
+def limits(db: Session, *, hold: bool = False) -> Limits:
+    """The shop's own. ``hold``: for who changes them, nobody else does so meanwhile."""
+    kept = shop_settings.read(db, SETTING, hold=hold)
     return Limits(**{**kept, "fine": tuple(kept.get("fine", ()))})
 
 
@@ -62,12 +62,12 @@ def set_limits(work: Work, orders: int, stores: int, *, by: str) -> None:
     """Set from where on it is told. Raises ``ValueError`` unless both are 2 to 1,000."""
     if not (2 <= orders <= MOST and 2 <= stores <= MOST):
         raise ValueError("2 to 1,000 orders and stores")
-    _keep(work, replace(limits(work.db), orders=orders, stores=stores), by)
+    _keep(work, replace(limits(work.db, hold=True), orders=orders, stores=stores), by)
 
 
 def say_fine(work: Work, person_id: int, fine: bool, *, by: str) -> None:
     """Somebody is all right and not told of any more; or is again."""
-    own = limits(work.db)
+    own = limits(work.db, hold=True)
     others = tuple(one for one in own.fine if one not in persons.anchors(work.db, person_id))
     _keep(work, replace(own, fine=(*others, person_id) if fine else others), by)
 

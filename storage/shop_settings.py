@@ -10,9 +10,9 @@ from storage.database import upsert
 from storage.tables import Setting
 
 
-def read(db: Session, name: str) -> dict[str, Any]:
-    """What is set under this name; empty when nothing is."""
-    found = db.get(Setting, name)
+def read(db: Session, name: str, *, hold: bool = False) -> dict[str, Any]:
+    """What is set under this name; empty when nothing is. ``hold``: nobody else changes it until this ends."""
+    found = db.get(Setting, name, with_for_update=hold or None, populate_existing=hold)
     return dict(found.value) if found is not None else {}
 
 

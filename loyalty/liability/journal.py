@@ -11,7 +11,7 @@ from datetime import date
 from fractions import Fraction
 from typing import Any
 
-from loyalty.liability.accounting import nearest, posted
+from loyalty.liability.accounting import nearest
 from loyalty.liability.facts import PURCHASE
 from loyalty.liability.report import Line, Report, yuan
 from loyalty.liability.splits import ALONE, FEW, REST, SHORT
@@ -49,17 +49,14 @@ BY = {ALONE: "自己的月份", FEW: "全部一起：兑换过的不到 30 人",
 
 def split_cells(one: Report) -> list[Sequence[str]]:
     """The splits of the forecast, a line each under ``SPLIT_HEAD``, and their sum; money in yuan."""
-    rows = []
-    for each in one.splits:
+    day = one.facts.as_of.isoformat()
+    lines = []
+    for each, points, cost in zip(one.splits, one.split_points(), one.split_costs(), strict=True):
         kind, state, tier = each.part.name
         rate = "" if each.rate is None else f"{100 * float(each.rate):.2f}%"
         names = (SOLD if kind == PURCHASE else GIVEN, STATES[state], "其余" if tier == REST else tier)
-        rows.append((*names, each.open, each.months, rate, each.cost, BY[each.part.why]))
-    shown = posted([sum(months, Fraction()) for *_, months, _rate, _cost, _by in rows])
-    day = one.facts.as_of.isoformat()
-    lines = [(day, *names, str(there), str(n), rate, yuan(cost) or "", by)
-             for (*names, there, _months, rate, cost, by), n in zip(rows, shown, strict=True)]  # fmt: skip
-    total = (day, "合计", "", "", str(one.open), str(sum(shown)), "", yuan(one.cost_of()) or "", "")
+        lines.append((day, *names, str(each.open), str(points), rate, yuan(cost) or "", BY[each.part.why]))
+    total = (day, "合计", "", "", str(one.open), str(nearest(one.future)), "", yuan(one.cost_of()) or "", "")
     return [*lines, total]
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from loyalty.liability import facts as books
 from loyalty.liability import parameters as shop
-from loyalty.liability.accounting import Position, allocated, alone, nearest, position
+from loyalty.liability.accounting import Position, allocated, alone, nearest, position, posted
 from loyalty.liability.backtest import Backtest, backtest
 from loyalty.liability.facts import PURCHASE, Facts, Sale
 from loyalty.liability.forecast import (
@@ -136,6 +136,16 @@ class Report:
     def guessed(self) -> bool:
         """Whether too little is known for an estimate, so that all open points count as if they came."""
         return self.open > 0 and any(one.tail == UNKNOWN for one in self.forecast.patterns.values())
+
+    def split_points(self) -> list[int]:
+        """What each split will still redeem in whole points that add up to the whole."""
+        return posted([each.future for each in self.splits])
+
+    def split_costs(self) -> list[Fraction | None]:
+        """What each split will cost in whole fen that add up to the whole."""
+        if self.parameters is None:
+            return [None for _ in self.splits]
+        return [Fraction(fen) for fen in posted([each.cost or Fraction() for each in self.splits])]
 
     def months(self) -> list[tuple[date, Any]]:
         """The months to come and what will be redeemed in each."""
@@ -270,7 +280,10 @@ def as_json(one: Report) -> dict[str, Any]:
             {"month": f"{month:%Y-%m}", "expected": nearest(of.value), "low": round(of.low), "high": round(of.high)}
             for month, of in one.months()
         ],
-        "splits": [split_json(each) for each in one.splits],
+        "splits": [
+            split_json(each, points, fen)
+            for each, points, fen in zip(one.splits, one.split_points(), one.split_costs(), strict=True)
+        ],
         "policy_changes": [
             {"day": each.day.isoformat(), "why": each.why, "since": f"{each.since:%Y-%m}"} for each in facts.changes
         ],
@@ -285,8 +298,8 @@ def piece(name: tuple[tuple[str, ...], int]) -> str:
     return "/".join(own) + (f" {era + 1}" if era else "")
 
 
-def split_json(one: SplitLine) -> dict[str, Any]:
-    """One part: what is in it, by whose pattern it goes and why."""
+def split_json(one: SplitLine, points: int, cost: Fraction | None) -> dict[str, Any]:
+    """One part: what is in it, how many points and fen of the whole it brings, by whose pattern it goes and why."""
     kind, state, tier = one.part.name
     return {
         "kind": kind,
@@ -297,9 +310,9 @@ def split_json(one: SplitLine) -> dict[str, Any]:
         "why": one.part.why,
         "redeemers": one.part.cell.redeemers,
         "open": one.open,
-        "expected_redemptions": nearest(one.future),
+        "expected_redemptions": points,
         "redemption_rate": share(one.rate),
-        "expected_cost": yuan(one.cost),
+        "expected_cost": yuan(cost),
     }
 
 

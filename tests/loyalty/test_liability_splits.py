@@ -1,5 +1,6 @@
 """By what a forecast is split: who stands for themselves, what a change of policy cuts, and that it adds up."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
@@ -205,3 +206,14 @@ def test_the_file_for_accountants_says_each_split_and_their_sum(books: Books) ->
     assert lines[-1][1] == "合计"
     for column in (4, 5):
         assert sum(int(line[column]) for line in lines[:-1]) == int(lines[-1][column]) == 107
+
+
+def test_splits_add_up_to_the_last_point_wherever_they_are_shown(books: Books) -> None:
+    order(books, "1", 10_000, 100, lives=400)
+    one = look(books, date(2026, 1, 31))
+    third = replace(one.splits[0], months=[one.future / 3], cost=None)
+    split = replace(one, splits=[third] * 3)
+    assert sum(split.split_points()) == 107
+    assert split.split_points() != [round(one.future / 3)] * 3
+    assert sum(each["expected_redemptions"] for each in report.as_json(split)["splits"]) == 107
+    assert sum(int(line[5]) for line in journal.split_cells(split)[:-1]) == 107

@@ -178,7 +178,7 @@ def engine(database_url: str) -> Iterator[Any]:
 
 
 def test_every_table_is_decided() -> None:
-    decided = [*(one.table.__tablename__ for one in HOLDINGS), *NOBODY]
+    decided = [*{one.table.__tablename__ for one in HOLDINGS}, *NOBODY]
     assert sorted(decided) == sorted(TABLES)
     assert all(NOBODY.values())
 
