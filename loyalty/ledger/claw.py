@@ -6,15 +6,17 @@ points, then by policy others', then a debt, and what is left is written down as
 another order's lets back what it took, the other way round (``let_back``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import groupby, pairwise
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from loyalty.ledger import book
-from loyalty.ledger.book import AVAILABLE, CLAW_LOSS, CLAWED, DEBT, EXPIRED, PENDING, About, Accounts, Draft
+from loyalty.ledger.book import AVAILABLE, CLAW_LOSS, CLAWED, DEBT, EXPIRED, PENDING, TRANSIT, About, Accounts, Draft
 from loyalty.ledger.lots import Left, in_order
 from loyalty.ledger.spend import come_back
 from storage.tables import PointsEntry, PointsLot, PointsTxn
@@ -47,15 +49,15 @@ def claw_back(work: Work, accounts: Accounts, earned_by: int, target: int, about
     if not 0 <= target <= earned:
         raise ValueError(f"{target} of {earned} earned points")
     draft.also(one.id for one in own)
-    wanted = target - _gone(work.db, earned_by)
-    taken = max(0, wanted)
+    before = _taken(work.db, earned_by)
+    left = taken = max(0, target - sum(one.points for one in before))
     lots = in_order(draft.lots[one.id] for one in own)
-    left = _own(draft, lots, max(0, wanted), policy, earned_by)
+    left = _own(draft, lots, left, policy, earned_by)
     if policy.rule != ONLY_PENDING:
         left = _others(draft, ids, left)
     if policy.rule == ALLOW_DEBT and left:
         limit = earned if policy.debt_limit is None else policy.debt_limit
-        owed = min(left, max(0, limit - _owed_for(work.db, earned_by)))
+        owed = min(left, max(0, limit - sum(one.points for one in before if one.out_of == DEBT)))
         draft.move(lots[0], DEBT, CLAWED, owed)
         left -= owed
     draft.move(lots[0], CLAW_LOSS, CLAWED, left)
@@ -64,26 +66,6 @@ def claw_back(work: Work, accounts: Accounts, earned_by: int, target: int, about
 
 def _lots(db: Session, txn_id: int) -> Sequence[PointsLot]:
     return db.scalars(select(PointsLot).where(PointsLot.txn_id == txn_id).order_by(PointsLot.id)).all()
-
-
-def _gone(db: Session, earned_by: int) -> int:
-    """What earlier refunds of it have taken."""
-    own = (
-        select(func.coalesce(func.sum(PointsEntry.amount), 0))
-        .join(PointsTxn, PointsTxn.id == PointsEntry.txn_id)
-        .where(PointsTxn.reverses == earned_by, PointsTxn.kind.in_(CLAWS), PointsEntry.bucket == CLAWED)
-    )
-    return int(db.scalar(own) or 0)
-
-
-def _owed_for(db: Session, earned_by: int) -> int:
-    """What was written as a debt for it before."""
-    own = (
-        select(func.coalesce(func.sum(PointsEntry.amount), 0))
-        .join(PointsTxn, PointsTxn.id == PointsEntry.txn_id)
-        .where(PointsTxn.reverses == earned_by, PointsTxn.kind.in_(CLAWS), PointsEntry.bucket == DEBT)
-    )
-    return -int(db.scalar(own) or 0)
 
 
 def _own(draft: Draft, lots: Sequence[Left], left: int, policy: Policy, earned_by: int) -> int:
@@ -158,28 +140,59 @@ class _Taken:
     at: datetime
 
 
+@dataclass
+class _Paid:
+    """So many points that have paid what an account owes."""
+
+    owing: int
+    """The account that owes."""
+    account_id: int
+    lot_id: int
+    """Out of which lot, of which account."""
+    owed_lot: int | None
+    """By which the other one came to owe, where one account has paid for another; none: it has paid for itself."""
+    points: int
+
+
 def let_back(work: Work, earned_by: int, target: int, about: About, grace: timedelta) -> PointsTxn | None:
     """Let no more than ``target`` points be gone in all; None where no more are.
 
     What was taken last comes back first, to where it was: a loss and a debt are lessened, points return to their lots,
-    or, where those have died since, for the days of ``grace``. What had died before it was taken stays dead.
+    or, where those have died since, for the days of ``grace``. What had died before it was taken stays dead, and what
+    has paid a debt returns to whoever paid.
     """
     about = replace(about, kind="unclaw", reverses=earned_by)
-    ids = _touched(work.db, earned_by)
-    draft = book.begin(work, about, *ids) if ids else None
+    touched = _touched(work.db, earned_by)
+    draft = _hold_payers(work, about, touched) if touched else None
     if draft is None or isinstance(draft, PointsTxn):
         return draft
-    taken = _taken(work.db, earned_by)
+    taken, paid = _taken(work.db, earned_by), _paid(work.db, touched)
     back = left = max(0, sum(one.points for one in taken) - target)
     if not back:
         return None
-    draft.also(one.lot_id for one in taken)
+    draft.also(
+        [*(one.lot_id for one in taken), *(one.lot_id for one in paid), *(one.owed_lot for one in paid if one.owed_lot)]
+    )
     for one in reversed(taken):
         part = min(left, one.points)
-        _return(draft, one, part, grace)
+        _return(draft, one, part, paid, grace)
         left -= part
-    draft.repay_each(ids)
+    draft.repay_each(draft.accounts)
     return book.write(draft, {"points": back})
+
+
+def _hold_payers(work: Work, about: About, touched: Sequence[int]) -> Draft | PointsTxn:
+    """These accounts, and those that have paid for them, held at once: again if another paid before they were."""
+    wanted = {*touched, *_payers(work.db, touched)}
+    while True:
+        draft = book.begin(work, about, *wanted)
+        if isinstance(draft, PointsTxn) or wanted >= (paying := _payers(work.db, touched)):
+            return draft
+        wanted |= paying
+
+
+def _payers(db: Session, touched: Sequence[int]) -> set[int]:
+    return {one.account_id for one in _paid(db, touched)}
 
 
 def _touched(db: Session, earned_by: int) -> Sequence[int]:
@@ -216,35 +229,81 @@ def _drop(taken: list[_Taken], points: int) -> None:
         points -= min(points, last.points)
 
 
-def _return(draft: Draft, one: _Taken, points: int, grace: timedelta) -> None:
+def _return(draft: Draft, one: _Taken, points: int, paid: Sequence[_Paid], grace: timedelta) -> None:
     """So many points of one move, the other way round."""
     lot = draft.lots[one.lot_id]
     if one.out_of in (CLAW_LOSS, EXPIRED):
         draft.move(lot, CLAWED, one.out_of, points)
     elif one.out_of == DEBT:
-        _forgive(draft, lot, points, grace)
+        _forgive(draft, lot, points, paid, grace)
     elif lot.over(one.at):
         draft.move(lot, CLAWED, EXPIRED, points)
     else:
         come_back(draft, lot, CLAWED, points, grace)
 
 
-def _forgive(draft: Draft, lot: Left, points: int, grace: timedelta) -> None:
+def _forgive(draft: Draft, lot: Left, points: int, paid: Sequence[_Paid], grace: timedelta) -> None:
     """Owe so much less; what was paid of it since returns to the lots that paid, the last that did first."""
-    owed = min(points, draft.debts[lot.account_id])
-    draft.move(lot, CLAWED, DEBT, owed)
-    left = points - owed
-    for payer, paid in _payers(draft, lot.account_id) if left else ():
-        part = min(left, paid)
-        come_back(draft, payer, CLAWED, part, grace)
-        left -= part
-    come_back(draft, lot, CLAWED, left, grace)
+    left = max(0, points - draft.debts[lot.account_id])
+    draft.move(lot, CLAWED, DEBT, points)
+    for one in reversed(paid):
+        if one.owing == lot.account_id:
+            part = min(left, one.points)
+            one.points -= part
+            left -= part
+            _unpay(draft, one, part, grace)
 
 
-def _payers(draft: Draft, account_id: int) -> list[tuple[Left, int]]:
-    paid = func.sum(PointsEntry.amount)
-    own = select(PointsEntry.lot_id, paid).where(PointsEntry.account_id == account_id, PointsEntry.bucket == DEBT)
-    own = own.group_by(PointsEntry.lot_id).having(paid > 0).order_by(func.max(PointsEntry.txn_id).desc())
-    found = draft.work.db.execute(own).all()
-    draft.also(lot_id for lot_id, _ in found)
-    return [(draft.lots[lot_id], int(n)) for lot_id, n in found]
+def _unpay(draft: Draft, one: _Paid, points: int, grace: timedelta) -> None:
+    """So many points of one payment, the other way round."""
+    out_of = DEBT
+    if one.owed_lot is not None:
+        draft.move(draft.lots[one.owed_lot], DEBT, TRANSIT, points)
+        out_of = TRANSIT
+    come_back(draft, draft.lots[one.lot_id], out_of, points, grace)
+
+
+def _paid(db: Session, account_ids: Sequence[int]) -> list[_Paid]:
+    """What has paid the debts of these accounts and has not returned, in the order in which it did."""
+    found: dict[tuple[int, int, int, int | None], int] = {}
+    for moves in _debt_moves(db, account_ids):
+        for one in _payments(moves):
+            if one.owing in account_ids:
+                key = (one.owing, one.account_id, one.lot_id, one.owed_lot)
+                found[key] = found.pop(key, 0) + one.points
+    return [_Paid(*key, points) for key, points in found.items() if points > 0]
+
+
+Move = tuple[Any, Any]
+"""Two entries, one after the other: out of a bucket of a lot, and into another."""
+
+
+def _debt_moves(db: Session, account_ids: Sequence[int]) -> list[list[Move]]:
+    """All moves of each transaction in which these accounts came to owe, or less of it was owed."""
+    entry = PointsEntry
+    some = select(entry.txn_id).where(entry.account_id.in_(account_ids), entry.bucket == DEBT)
+    asked = select(entry.txn_id, entry.account_id, entry.lot_id, entry.bucket, entry.amount)
+    rows = db.execute(asked.where(entry.txn_id.in_(some)).order_by(entry.txn_id, entry.number)).all()
+    return [
+        list(zip(own[::2], own[1::2], strict=True))
+        for own in (list(each) for _, each in groupby(rows, key=lambda one: one.txn_id))
+    ]
+
+
+def _payments(moves: Sequence[Move]) -> Iterator[_Paid]:
+    """What these moves pay of a debt, or (below zero) return of what was paid.
+
+    From one account to another it goes in transit: what pays goes into it right before the other's debt is paid, and
+    comes out of it right after the debt is there again (``Draft.settle``, ``_unpay``).
+    """
+    over: list[Any] = []
+    for (out, into), (after, _) in pairwise([*moves, (None, None)]):
+        if into.bucket == DEBT and out.bucket in (PENDING, AVAILABLE):
+            yield _Paid(out.account_id, out.account_id, out.lot_id, None, into.amount)
+        elif into.bucket == DEBT and out.bucket == TRANSIT:
+            yield from (_Paid(out.account_id, one.account_id, one.lot_id, out.lot_id, -one.amount) for one in over)
+        elif out.bucket == DEBT and into.bucket == TRANSIT and after.account_id != out.account_id:
+            yield _Paid(out.account_id, after.account_id, after.lot_id, out.lot_id, out.amount)
+        elif out.bucket == DEBT and into.bucket != CLAWED:
+            yield _Paid(out.account_id, out.account_id, out.lot_id, None, out.amount)
+        over = [*over, out] if into.bucket == TRANSIT and out.bucket in (PENDING, AVAILABLE) else []

@@ -282,11 +282,13 @@ def _check_lot(proof: Proof, lot: Any, kept: Any, said: Mapping[str, int], end: 
     buckets = {name: said.get(name, 0) for name in (PENDING, AVAILABLE, HELD)}
     if min(buckets.values()) < 0:
         proof.fault(PointsLot, lot.id, "less than nothing is in a bucket")
+    elif isinstance(lot.issued, int) and sum(buckets.values()) > lot.issued:
+        proof.fault(PointsLot, lot.id, "more is there than was issued")
     if kept is None or {name: getattr(kept, name) for name in buckets} != buckets:
         proof.fault(PointsLotNow, lot.id, "it is not what the lot's entries say")
     elif _facts(kept) != _facts(lot):
         proof.fault(PointsLotNow, lot.id, "it is not what was issued")
-    elif kept.expires_at != end:
+    elif kept.expires_at != end and (lot.idle_months is None or any(buckets.values())):  # of none the end may wait
         moved = "what was issued" if lot.idle_months is None else "where purchases and redemptions have moved it"
         proof.fault(PointsLotNow, lot.id, f"its end is not {moved}")
 
@@ -333,7 +335,9 @@ def _check_holds(reader: Reader) -> None:
         theirs = (entry.txn_id.in_(ids), entry.bucket == HELD, entry.amount > 0)
         held = dict(_pairs(reader, PointsEntry, select(entry.txn_id, func.sum(entry.amount)).where(*theirs)
                            .group_by(entry.txn_id)))  # fmt: skip
-        settled = select(txn.reverses, txn.id).where(txn.reverses.in_(ids), txn.kind.in_(("capture", "release")))
+        settled = select(txn.reverses, txn.id).where(
+            txn.reverses.in_(ids), txn.kind.in_(("capture", "release", "transfer"))
+        )
         by: dict[int, list[int]] = defaultdict(list)
         for number, one in _pairs(reader, PointsTxn, settled):
             by[number].append(one)

@@ -125,6 +125,14 @@ class Books:
         with self.work() as work:
             return claw.claw_back(work, self.own(who), earned, target, self.about("claw", reverses=earned), policy)
 
+    def let_back(self, earned: int, target: int, *, grace: float = 3) -> PointsTxn | None:
+        with self.work() as work:
+            return claw.let_back(work, earned, target, self.about("unclaw"), timedelta(days=grace))
+
+    def settle(self, who: int = 0) -> PointsTxn | None:
+        with self.work() as work:
+            return spend.settle(work, self.own(who))
+
     def transfer(self, points: int, *, who: int = 0) -> int:
         receiver = self.people[0 if who == 1 else 1]
         with self.work() as work:

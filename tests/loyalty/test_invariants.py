@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from loyalty.ledger.book import Conflict
-from loyalty.ledger.claw import ALLOW_DEBT, POLICIES, Policy
+from loyalty.ledger.claw import ALLOW_DEBT, CLAWS, POLICIES, Policy
 from loyalty.ledger.lots import NEVER, NotEnough
 from loyalty.ledger.spend import InDebt, Settled, TooMuchBack
 from soak import many
@@ -150,11 +150,29 @@ class Points(RuleBasedStateMachine):
         assert self._clawed(order) == target, "I16"
         self.orders[number] = (order, who, earned, target)
 
+    @precondition(lambda self: any(refunded for *_, refunded in self.orders))
+    @rule(data=st.data(), less=POINTS, grace=st.sampled_from([0, 30]))
+    def a_refund_was_another_orders(self, data: Any, less: int, grace: float) -> None:
+        refunded = [number for number, one in enumerate(self.orders) if one[3]]
+        number = data.draw(st.sampled_from(refunded))
+        order, who, earned, before = self.orders[number]
+        target = max(0, before - less)
+        worth = self._worth()
+        self.books.let_back(order, target, grace=grace)
+        assert self._clawed(order) == target, "I16"
+        assert worth <= self._worth() <= worth + before - target, "I15"
+        self.orders[number] = (order, who, earned, target)
+
+    def _worth(self) -> int:
+        """What all have, less what all owe."""
+        rows = self.books.rows(PointsAccount)
+        return sum(one.pending + one.available + one.held - one.debt for one in rows)
+
     def _debt(self) -> int:
         return sum(one.debt for one in self.books.rows(PointsAccount))
 
     def _clawed(self, order: int) -> int:
-        claws = {one.id for one in self.books.rows(PointsTxn) if one.kind == "claw" and one.reverses == order}
+        claws = {one.id for one in self.books.rows(PointsTxn) if one.kind in CLAWS and one.reverses == order}
         entries = self.books.rows(PointsEntry)
         return sum(one.amount for one in entries if one.txn_id in claws and one.bucket == "clawed")
 

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from loyalty.ledger import proof, seals
+from loyalty.ledger import book, proof, seals
+from loyalty.ledger.book import AVAILABLE, CLAWED
 from storage.database import open_engine, transaction
 from storage.tables import PointsEntry, PointsLot, PointsSeal, PointsSealed, PointsTxn
 from tests.loyalty.books import Books
@@ -88,6 +89,15 @@ def test_i27_whatever_is_taken_out_behind_the_databases_back_is_found(books: Boo
         db.execute(text(f"DELETE FROM {table} WHERE {name} = :key"), {"key": key[name]})
         assert not proof.verify(db).holds
         db.rollback()
+
+
+def test_i4_a_lot_with_more_in_it_than_was_issued_is_found(books: Books) -> None:
+    with books.work() as work:
+        draft = book.begin(work, books.about("unclaw"), books.people[0])
+        assert isinstance(draft, book.Draft)
+        draft.move(draft.of(books.people[0])[0], CLAWED, AVAILABLE, 101)
+        book.write(draft)
+    assert [one.what for one in books.verify().faults] == ["more is there than was issued"]
 
 
 class _unguarded:  # noqa: N801  reads like a function
