@@ -24,6 +24,7 @@ State = Annotated[
 SAYS: Mapping[str, str] = {
     "own": "whoever made it cannot decide it, nor any key of theirs",
     "no_right": "this key's maker has no say in approvals",
+    "not_maker": "only whoever made it lets it be; others reject it, with the reason",
     "over": "it is decided already: {state}",
     "not_enough": "{available} points are available, {wanted} were asked for",
     "nothing": "there is nothing to do",
@@ -34,7 +35,7 @@ SAYS: Mapping[str, str] = {
     "in_debt": "the customer owes {debt} points",
     "not_possible": "it is not possible as it was asked for",
 }
-FORBIDDEN_TO = ("own", "no_right", "rep_kind")
+FORBIDDEN_TO = ("own", "no_right", "not_maker", "rep_kind")
 AT = {"bad_points": ("body", "points"), "no_reason": ("body", "reason")}
 
 
@@ -128,7 +129,7 @@ def reject_points(call: Call, approval_id: str, body: RejectionAsked) -> Reply:
 
 
 def cancel_points(call: Call, approval_id: str) -> Reply:
-    """Let it be, as long as it has not been begun: its maker, or whoever may decide."""
+    """Let one's own be, as long as it has not been begun. Others (403) reject it, with the reason."""
     return _decided(call, approval_id, "cancel")
 
 

@@ -59,6 +59,7 @@ NOTES: Mapping[str, str] = {
 WHY_NOT: Mapping[str, str] = {
     "own": N_("自己提交的不能自己批，老板也一样；用自己建的接口密钥也不行"),
     "no_right": N_("你不能审批积分"),
+    "not_maker": N_("只有提交人能撤销；别人不同意，请驳回并写明原因"),
     "over": N_("它已经有结果了"),
     "not_enough": N_("积分不够：能用的有 %(available)s 分，要的是 %(wanted)s 分"),
     "nothing": N_("没有可做的：没有人，或他们没有积分"),

@@ -4,7 +4,6 @@ A rep sees and asks for their own; whoever may decide sees all, customers out of
 happens exactly, whom it hits and why it is so grave stands on one page, the one that the card in WeCom leads to.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,10 +11,10 @@ from flask import Blueprint, render_template, request
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from console import approval_words, here, known
+from console import approval_shown, approval_words, here, known
 from console.doors import guarded
 from console.layout import back_to, say
-from console.shown import exact
+from console.programme_words import ACT_WORDS, CLAWS, DOWNGRADES, LAWS, WINDOWS, times
 from console.words import _
 from insight import segments
 from loyalty import approvals, authority, insiders
@@ -104,7 +103,7 @@ def show(approval_id: int) -> str:
     with here.reading() as db:
         approval = _own(db, approval_id)
         said = approvals.words(db, approval.id)
-        mine = approval.hand == me().hand
+        mine = approvals.made_by(approval, me())
         still = approval.state in approvals.OPEN
         top = [*approval.preview["top"]]
         return render_template(
@@ -123,12 +122,18 @@ def show(approval_id: int) -> str:
             progress=_progress(db, approval),
             may_decide=still and not mine and here.may("decide_points") and not _said_yes(said),
             may_refuse=still and not mine and here.may("decide_points"),
-            may_cancel=still and (mine or here.may("decide_points")),
+            may_cancel=still and mine,
             may_undo=_may_undo(approval),
             sure=request.args.get("sure", ""),
-            limits=_limits_told(approval),
             rules=DEEDS[approval.kind].look is look_rules,
-            exactly=json.dumps(approval.payload.get("definition", approval.payload), ensure_ascii=False, indent=2),
+            exactly=approval_shown.of(db, approval),
+            times=times,
+            acts=ACT_WORDS,
+            laws=LAWS,
+            claws=CLAWS,
+            windows=dict(WINDOWS),
+            downgrades=dict(DOWNGRADES),
+            pending_days=here.start_work(db).pending_days,
         )
 
 
@@ -160,15 +165,6 @@ def _progress(db: Session, approval: Approval) -> tuple[int, int] | None:
     own = select(ApprovalLine.state, func.count()).where(ApprovalLine.approval_id == approval.id)
     counts = {state: int(n) for state, n in db.execute(own.group_by(ApprovalLine.state))}
     return sum(counts.values()) - counts.get(approvals.WAITING, 0), sum(counts.values())
-
-
-def _limits_told(approval: Approval) -> list[tuple[str, str]]:
-    words = approval_words.TOLD.get(approval.kind, {})
-    return [(words[name], _value(value)) for name, value in approval.payload.items() if name in words]
-
-
-def _value(value: int) -> str:
-    return (_("是") if value else _("否")) if isinstance(value, bool) else exact(value)
 
 
 # --- deciding --------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from console import here
 from console.approvals import me
 from console.doors import guarded
 from console.layout import back_to, say
+from console.programme_words import ACT_WORDS, CLAWS, LAWS, times
 from console.words import N_, _, said
 from handlers import rehearsal
 from insight import segments
@@ -43,14 +44,13 @@ WRONG_WORDS: Mapping[tuple[str, str], str] = {
     ("to_at", "time"): N_("选结束的时间"),
     ("to_at", "order"): N_("结束要在开始之后，最长一年"),
     ("to_at", "past"): N_("这个时间已经过去了"),
+    ("from_at", "past"): N_("这个时间已经过去了：之前付款的订单不会补，请选现在以后"),
     ("multiplier", "times"): N_("倍数大于 1，最多 10，例如 2 或 1.5"),
     ("segment", "gone"): N_("这个分层已经删除了，请另选一个"),
     ("cap", "points"): N_("整数，至少 1；不限请留空"),
     ("budget", "points"): N_("整数，至少 1；不限请留空"),
     ("", "live"): N_("它已经生效或结束了，不能再改"),
 }
-LAWS: Mapping[str, str] = {"": N_("没有特别的规定"), "CA-ON": N_("加拿大安大略省"), "CA-QC": N_("加拿大魁北克省")}
-"""Where the customers are whose law says how points may die (``loyalty.expiry.REGIONS``)."""
 LAW_WORDS: Sequence[tuple[str, str]] = (
     (
         "expiry: in %(place)s points may not expire by the passage of time alone (%(law)s)",
@@ -65,7 +65,6 @@ LAW_WORDS: Sequence[tuple[str, str]] = (
         N_("那里最多提前 %(n)s 天告诉客户才算数（%(law)s）"),
     ),
 )
-ACT_WORDS = {"joining": N_("成为好友"), "birthday": N_("生日"), "review": N_("写评价（不论几星）")}
 
 
 @pages.get("/campaigns")
@@ -83,11 +82,6 @@ def index() -> str:
             used=campaign_desk.used(db, [one.id for one in found]),
             times=times,
         )
-
-
-def times(factor: int) -> str:
-    """Ten-thousandths as people write them: 1.5."""
-    return f"{factor / ONE:.4f}".rstrip("0").rstrip(".")
 
 
 @pages.get("/campaigns/new")
@@ -236,17 +230,21 @@ def submit(campaign_id: int) -> Any:
     try:
         with here.working() as work:
             row = _campaign(work.db, campaign_id)
-            if row.state == campaign_desk.DRAFT:
+            late = row.state == campaign_desk.DRAFT and row.from_at <= work.now
+            if row.state == campaign_desk.DRAFT and not late:
                 row.state = campaign_desk.SUBMITTED
                 work.db.flush()
                 once = f"campaign:{row.id}:{work.now.isoformat()}"
                 asked = Asked("campaign", campaign_facts(row), request.form.get("reason", ""), once)
-                approvals.submit(work, asked, me())
+                row.approval_id = approvals.submit(work, asked, me()).id
                 here.note(work, "campaign.submit", f"campaign:{row.id}", {"name": row.name})
     except CannotDo:
         say(_("写一句为什么办这次活动"), "bad")
         return back_to("campaigns.show", campaign_id=campaign_id)
-    say(_("已提交审批；批准后到时间自动生效"))
+    if late:
+        say(_("开始的时间已经过去了，请先改时间再提交"), "bad")
+        return back_to("campaigns.show", campaign_id=campaign_id)
+    say(_("已提交审批；批准后到时间自动生效，批晚了就从批准时起"))
     return back_to("campaigns.show", campaign_id=campaign_id)
 
 
@@ -290,8 +288,10 @@ def _rules(typed: MultiDict[str, str] | None, errors: Mapping[str, str] | None =
             errors=errors or {},
             tried=tried,
             acts=ACT_WORDS,
-            laws=[(place, _(words)) for place, words in LAWS.items()],
-            law=_(LAWS.get(now_hold.programme.jurisdiction, now_hold.programme.jurisdiction)),
+            laws=LAWS,
+            claws=CLAWS,
+            law_choices=[(place, _(words)) for place, words in LAWS.items()],
+            claw_choices=[(name, _(words)) for name, words in CLAWS.items()],
             times=times,
             pending_days=work.pending_days,
         )

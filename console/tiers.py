@@ -1,6 +1,6 @@
 """Tiers (等级): the shop's levels, how many customers are in which, and asking for others, tried before they hold."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, render_template, request
@@ -10,7 +10,8 @@ from console import approval_words, here
 from console.approvals import me
 from console.doors import guarded
 from console.layout import back_to, say
-from console.words import N_, _
+from console.programme_words import DOWNGRADES, WINDOWS
+from console.words import _
 from loyalty import approvals, tiers
 from loyalty.approvals import Asked, CannotDo
 from loyalty.earning import ONE
@@ -20,8 +21,6 @@ pages = Blueprint("tiers", __name__, url_prefix="/tiers")
 
 ROWS = 5
 """So many levels fit the form."""
-WINDOWS: Sequence[tuple[str, str]] = (("year", N_("自然年")), ("rolling", N_("最近 12 个月")))
-DOWNGRADES: Sequence[tuple[str, str]] = (("one_down", N_("降一级")), ("recompute", N_("降到那一期积分够的等级")))
 
 
 @pages.get("")

@@ -50,7 +50,6 @@ MOST_POINTS = 10**8
 MOST_LINES = 1_000_000
 PORTION = 5_000
 LINES_A_TURN = 200
-"""The setting with phones and unionids of our own people."""
 STAFF_SHOWN = 20
 
 
@@ -257,6 +256,15 @@ def listed(
     return found[:limit], (found[limit - 1].id if len(found) > limit else None)
 
 
+def waiting_for(db: Session, who: Hand, now: datetime) -> int:
+    """How many wait for others' words and may be decided by this one, who has not said yes yet."""
+    mine = or_(func.lower(Approval.hand) == who.hand.lower(), func.lower(Approval.made_by) == who.actor.lower())
+    agreed = exists().where(ApprovalWord.approval_id == Approval.id, ApprovalWord.hand == who.hand, ApprovalWord.yes)
+    alive = or_(Approval.due_at.is_not(None), Approval.expires_at > now)
+    own = (Approval.state == WAITING, alive, ~mine, ~agreed)
+    return db.scalars(select(func.count()).select_from(Approval).where(*own)).one()
+
+
 # --- deciding --------------------------------------------------------------------------------------------------------
 
 
@@ -304,10 +312,10 @@ def reject(work: Work, approval_id: int, who: Hand, words: str) -> Approval:
 
 
 def cancel(work: Work, approval_id: int, who: Hand) -> Approval:
-    """Its maker, or whoever may decide, lets it be, as long as it has not been begun."""
+    """Its maker lets it be, as long as it has not been begun; everybody else says no with a reason (``reject``)."""
     approval = locked(work.db, approval_id)
-    if approval.hand != who.hand and not who.may_decide:
-        raise CannotDo("no_right")
+    if not made_by(approval, who):
+        raise CannotDo("not_maker")
     if approval.state == CANCELLED:
         return approval
     if approval.state not in OPEN:
@@ -316,8 +324,13 @@ def cancel(work: Work, approval_id: int, who: Hand) -> Approval:
     return approval
 
 
+def made_by(approval: Approval, who: Hand) -> bool:
+    """Whether it is their own: of the person, of a key of theirs, or of the same key."""
+    return who.hand.lower() == approval.hand.lower() or who.actor.lower() == approval.made_by.lower()
+
+
 def _may_say(approval: Approval, who: Hand) -> None:
-    if who.hand.lower() == approval.hand.lower() or who.actor.lower() == approval.made_by.lower():
+    if made_by(approval, who):
         raise CannotDo("own")
     if not who.may_decide:
         raise CannotDo("no_right")
@@ -382,6 +395,9 @@ def _settle(work: Work, approval: Approval) -> None:
 
 def _end(work: Work, approval: Approval, state: str, note: str = "") -> None:
     approval.state, approval.note, approval.ended_at = state, note, work.now
+    let_be = DEEDS[approval.kind].let_be
+    if state != DONE and let_be is not None:
+        let_be(work, approval)
     work.db.flush()
 
 

@@ -1,6 +1,7 @@
 """Campaigns as people set them up: drafted, sent for approval, live, paused, ended. What is live is never edited.
 
-A campaign is agreed to as it is (``deeds.campaign_facts``); a change before that takes it back to a draft.
+A campaign is agreed to as it is (``deeds.campaign_facts``); a change before that takes it back to a draft, and so does
+a no. It holds from the minute after it was agreed to at the earliest: what was paid before has earned by its own rules.
 """
 
 from collections.abc import Sequence
@@ -58,6 +59,8 @@ def check(draft: Draft, now: datetime) -> None:
         wrong.append(("to_at", "order"))
     elif draft.to_at <= now:
         wrong.append(("to_at", "past"))
+    elif draft.from_at < now.replace(second=0, microsecond=0):
+        wrong.append(("from_at", "past"))
     if draft.multiplier is None or not ONE < draft.multiplier <= MOST_TIMES * ONE:
         wrong.append(("multiplier", "times"))
     limits = {"cap": draft.cap, "budget": draft.budget}

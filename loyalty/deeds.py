@@ -7,7 +7,7 @@ under a key of its own, so that a repetition changes nothing.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -65,6 +65,8 @@ class Deed:
     do: Callable[[Work, Approval], dict[str, Any]] | None = None
     each: Callable[[Work, Approval, ApprovalLine], int | None] | None = None
     """For many: one account; the transaction, or None where nothing is left to do."""
+    let_be: Callable[[Work, Approval], None] | None = None
+    """What is to be put back where nothing comes of it."""
 
 
 def _about(work: Work, approval: Approval, kind: str, account_id: int | None = None, **more: Any) -> About:
@@ -318,6 +320,13 @@ def campaign_facts(row: Campaign) -> dict[str, Any]:
     return {"campaign": row.id, **told, **times, "gives_back": row.gives_back}
 
 
+def campaign_of(payload: Mapping[str, Any]) -> Campaign:
+    """The campaign that was agreed to, or is to be: a row that is not kept."""
+    told = {name: value for name, value in payload.items() if name not in ("campaign", "from_at", "to_at")}
+    times = {name: datetime.fromisoformat(payload[name]) for name in ("from_at", "to_at")}
+    return Campaign(id=payload["campaign"], **told, **times)
+
+
 def _look_campaign(db: Session, approval: Approval, at: datetime) -> Look:
     """At most its budget; one without is as large as can be."""
     budget = approval.payload["budget"]
@@ -328,12 +337,33 @@ def _look_campaign(db: Session, approval: Approval, at: datetime) -> Look:
 NO_BUDGET = 10**6
 
 
+MINUTE = timedelta(minutes=1)
+
+
+def first_minute(at: datetime) -> datetime:
+    """From when something that is agreed to at this moment holds: the next full minute, before which all is settled."""
+    return at.replace(second=0, microsecond=0) + MINUTE
+
+
 def _campaign(work: Work, approval: Approval) -> dict[str, Any]:
+    """Live from its beginning, or from now on where that has passed: what was paid before has earned by its own rules.
+
+    Raises ``ValueError`` where it was changed meanwhile, or is over.
+    """
     row = work.db.get(Campaign, approval.payload["campaign"], with_for_update=True)
     if row is None or campaign_facts(row) != approval.payload or row.state != "submitted":
         raise ValueError("the campaign is not what was agreed to")
+    row.from_at = max(row.from_at, first_minute(work.now))
+    if row.from_at >= row.to_at:
+        raise ValueError("the campaign is over")
     row.state, row.approval_id = "live", approval.id
-    return {"campaign": row.id}
+    return {"campaign": row.id, "from_at": row.from_at.isoformat()}
+
+
+def _campaign_stays_a_draft(work: Work, approval: Approval) -> None:
+    row = work.db.get(Campaign, approval.payload["campaign"], with_for_update=True)
+    if row is not None and (row.state, row.approval_id) == ("submitted", approval.id):
+        row.state = "draft"
 
 
 DEEDS: Mapping[str, Deed] = MappingProxyType(
@@ -346,7 +376,7 @@ DEEDS: Mapping[str, Deed] = MappingProxyType(
         "bulk_clear": Deed(_look_bulk_clear, each=_clear_line),
         "bulk_undo": Deed(_look_bulk_undo, each=_undo_line),
         "take_over": Deed(_look_bulk_undo, each=_take_over_line),
-        "campaign": Deed(_look_campaign, _campaign),
+        "campaign": Deed(_look_campaign, _campaign, let_be=_campaign_stays_a_draft),
         "policy": Deed(look_rules, _policy),
         "tiers": Deed(look_rules, _tiers),
         "gifts": Deed(look_rules, _gifts),

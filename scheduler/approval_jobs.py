@@ -27,6 +27,7 @@ KIND_WORDS = {
     "bulk_award": "批量发积分",
     "bulk_clear": "批量清零",
     "bulk_undo": "撤回一批",
+    "take_over": "接管旧积分",
     "campaign": "积分活动",
     "policy": "积分规则",
     "tiers": "等级规则",
@@ -89,7 +90,7 @@ def _tell_all(hands: "Hands") -> int:
 
 def _tell(work: Work, approval: Approval) -> int:
     """Those who can decide, once; its maker, what became of it."""
-    what = f"{KIND_WORDS.get(approval.kind, approval.kind)} {approval.size:,} 分 · {approval.reason}"
+    what = f"{_what(approval)} · {approval.reason}"
     if approval.state == WAITING:
         others = authority.deciders(work.db, approval.hand)
         who = persons.rep_name(work.db, approval.hand)
@@ -98,6 +99,15 @@ def _tell(work: Work, approval: Approval) -> int:
         return sum(_card(work, approval, one, "积分审批等你处理", words) for one in others)
     title = f"积分审批{BECAME[approval.state]}"[:40]
     return _card(work, approval, approval.hand, title, what + (f"\n{approval.note}" if _said(approval) else ""))
+
+
+def _what(approval: Approval) -> str:
+    """What it is, by its name where it has one, and how many points it moves where it moves any."""
+    kind, name = KIND_WORDS.get(approval.kind, approval.kind), approval.payload.get("name", "")
+    if approval.kind == "campaign":
+        budget = approval.payload["budget"]
+        return f"{kind}“{name}”最多 {budget:,} 分" if budget is not None else f"{kind}“{name}”没有总额"
+    return f"{kind} {approval.size:,} 分" if approval.size else kind
 
 
 def _said(approval: Approval) -> bool:

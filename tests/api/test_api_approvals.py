@@ -61,8 +61,16 @@ def test_much_waits_for_another_key(shop: Shop, api: Caller, rain: str) -> None:
 def test_a_no_ends_it(shop: Shop, api: Caller, rain: str) -> None:
     path = f"/approvals/{award(api, 500)['approval']['id']}"
     other = Caller(shop, name="office")
+    assert problem(other.post(f"{path}/cancel", {}), 403, "not-yours-to-decide")["because"] == "not_maker"
     assert other.post(f"{path}/reject", {"reason": "不对"}).get_json()["note"] == "不对"
     assert problem(other.post(f"{path}/approve", {}), 409, "conflict")["state"] == "rejected"
+    assert available(shop) == 0
+
+
+def test_whoever_asked_lets_it_be(shop: Shop, api: Caller, rain: str) -> None:
+    path = f"/approvals/{award(api, 500)['approval']['id']}"
+    for _ in range(2):
+        assert api.post(f"{path}/cancel", {}).get_json()["state"] == "cancelled"
     assert available(shop) == 0
 
 

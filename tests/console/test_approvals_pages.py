@@ -4,11 +4,14 @@ import re
 
 import pytest
 
+from console import approval_shown, approval_words
 from insight import segments
 from loyalty import authority
 from loyalty.authority import Limits
+from loyalty.deeds import DEEDS
 from loyalty.ledger import standing
 from people.persons import public_id
+from scheduler.approval_jobs import KIND_WORDS
 from storage.tables import Approval, OutboxRow, PointsAccount, PointsTxn
 from tests.console.acting import Counter, Visitor
 
@@ -75,6 +78,30 @@ def test_what_was_not_on_the_page_is_not_agreed_to(fresh: Counter) -> None:
     boss.post(f"/approvals/{asked.id}/approve", {"content": "0" * 64})
     assert state(fresh, asked) == "waiting"
     assert "什么也没有改变" in boss.get(f"/approvals/{asked.id}").text
+
+
+def test_every_kind_has_its_words_and_shows_exactly_what_it_does() -> None:
+    assert set(approval_shown.SHOWN) == set(approval_words.KINDS) == set(KIND_WORDS) == set(DEEDS)
+
+
+def test_whoever_decides_sees_when_given_points_die(fresh: Counter) -> None:
+    asked = give(fresh.visitor("wangwu"), fresh, 1_000)
+    assert asked is not None
+    assert "送出的积分" in fresh.visitor("zhangsan").get(f"/approvals/{asked.id}").text
+
+
+def test_nobody_but_its_maker_can_let_it_be(fresh: Counter) -> None:
+    boss, operator = fresh.visitor("zhangsan"), fresh.visitor("wangwu")
+    asked = give(boss, fresh, 1_000)
+    assert asked is not None
+    there = f"/approvals/{asked.id}"
+    assert f'action="{there}/cancel"' not in operator.get(there).text
+    answer = operator.post(f"{there}/cancel", follow_redirects=True).text
+    assert "只有提交人能撤销" in answer
+    assert (state(fresh, asked), fresh.audit("approval.cancel")) == ("waiting", [])
+    assert f'action="{there}/cancel"' in boss.get(there).text
+    boss.post(f"{there}/cancel")
+    assert state(fresh, asked) == "cancelled"
 
 
 def test_a_no_needs_a_reason_and_its_maker_reads_it(fresh: Counter) -> None:

@@ -51,6 +51,7 @@ def test_a_campaign_is_tried_on_earlier_weeks_agreed_to_and_then_doubles(fresh: 
     fresh.shop.advance(hours=2)
     assert sell(fresh, "lisi", "unapproved", "100.00", days_ago=0) == 100
     approve_as_boss(fresh)
+    fresh.shop.advance(minutes=1)
     assert sell(fresh, "lisi", "doubled", "100.00", days_ago=0) == 200
     assert sell(fresh, "sunqi", "rest", "100.00", days_ago=0) == 150
     page = operator.get("/points/campaigns").text
@@ -67,6 +68,83 @@ def test_what_waits_for_approval_goes_back_to_a_draft_when_it_is_changed(fresh: 
     approve_as_boss(fresh)
     (row,) = fresh.shop.rows(Campaign)
     assert (row.state, row.multiplier) == ("draft", 30_000)
+
+
+def test_one_that_is_approved_late_holds_from_then_on_however_late_an_order_is_told(fresh: Counter) -> None:
+    operator = fresh.visitor("wangwu")
+    operator.post("/points/campaigns/new", form(fresh, budget="1000"))
+    (row,) = fresh.shop.rows(Campaign)
+    operator.post(f"/points/campaigns/{row.id}/submit", {"reason": "店庆"})
+    fresh.shop.advance(hours=3)
+    (asked,) = fresh.shop.rows(Approval)
+    assert "之前付款的不补" in fresh.visitor("zhangsan").get(f"/approvals/{asked.id}").text
+    approve_as_boss(fresh)
+    fresh.shop.advance(minutes=1)
+    assert sell(fresh, "lisi", "told late", "100.00", days_ago=1 / 24) == 100, "as if it had been told in time"
+    assert sell(fresh, "lisi", "after", "100.00", days_ago=0) == 200
+    assert "实际从什么时候起" in operator.get(f"/approvals/{asked.id}").text
+
+
+def test_one_that_is_over_before_it_is_approved_is_back_with_its_maker(fresh: Counter) -> None:
+    operator = fresh.visitor("wangwu")
+    times = {"from_at": local(fresh, hours=1), "to_at": local(fresh, hours=2)}
+    operator.post("/points/campaigns/new", form(fresh, budget="1000", **times))
+    (row,) = fresh.shop.rows(Campaign)
+    operator.post(f"/points/campaigns/{row.id}/submit", {"reason": "店庆"})
+    fresh.shop.advance(hours=3)
+    (asked,) = fresh.shop.rows(Approval)
+    assert "已经过了结束的时间" in fresh.visitor("zhangsan").get(f"/approvals/{asked.id}").text
+    approve_as_boss(fresh)
+    assert [one.state for one in fresh.shop.rows(Approval)] == ["returned"]
+    assert [one.state for one in fresh.shop.rows(Campaign)] == ["draft"]
+    assert sell(fresh, "lisi", "late", "100.00", days_ago=1.5 / 24) == 100
+
+
+def test_a_start_that_has_passed_is_refused_when_it_is_kept_and_when_it_is_sent(fresh: Counter) -> None:
+    operator = fresh.visitor("wangwu")
+    past = operator.post("/points/campaigns/new", form(fresh, from_at=local(fresh, hours=-1)))
+    assert past.status_code == 422
+    assert "之前付款的订单不会补" in past.text
+    operator.post("/points/campaigns/new", form(fresh))
+    (row,) = fresh.shop.rows(Campaign)
+    fresh.shop.advance(hours=2)
+    answer = operator.post(f"/points/campaigns/{row.id}/submit", {"reason": "店庆"}, follow_redirects=True).text
+    assert "请先改时间再提交" in answer
+    assert fresh.shop.rows(Approval) == []
+
+
+def test_whoever_decides_sees_the_whole_campaign_and_a_no_makes_it_a_draft_again(fresh: Counter) -> None:
+    sell(fresh, "lisi", "before", "100.00", days_ago=6)
+    with fresh.shop.work() as work:
+        segment = segments.create(work, "李四的", {"field": "rep", "op": "is", "value": "lisi"}, by="zhangsan")
+        number = segment.id
+    operator, boss = fresh.visitor("wangwu"), fresh.visitor("zhangsan")
+    operator.post("/points/campaigns/new", form(fresh, budget="1500", cap="300", stacks="1", segment=str(number)))
+    (row,) = fresh.shop.rows(Campaign)
+    operator.post(f"/points/campaigns/{row.id}/submit", {"reason": "店庆"})
+    (asked,) = fresh.shop.rows(Approval)
+    there = f"/approvals/{asked.id}"
+    assert f'href="{there}"' in operator.get(f"/points/campaigns/{row.id}").text
+    page = boss.get(f"{there}?sure=yes").text
+    for words in ("会员日", "1,500 分", "300 分", "现在 1 人", "叠加", "试算", "<strong>100</strong>", "2 倍"):
+        assert words in page, words
+    assert f'href="/points/campaigns/{row.id}"' in page
+    assert "0 位客户" not in page
+    decide(boss, asked, "reject", words="改天")
+    assert [one.state for one in fresh.shop.rows(Campaign)] == ["draft"]
+    fresh.shop.advance(minutes=1)
+    operator.post(f"/points/campaigns/{row.id}/submit", {"reason": "店庆，再问一次"})
+    assert [one.state for one in fresh.shop.rows(Approval)] == ["rejected", "waiting"]
+
+
+def test_whoever_decides_is_told_that_a_campaign_was_changed_meanwhile(fresh: Counter) -> None:
+    operator = fresh.visitor("wangwu")
+    operator.post("/points/campaigns/new", form(fresh))
+    (row,) = fresh.shop.rows(Campaign)
+    operator.post(f"/points/campaigns/{row.id}/submit", {"reason": "店庆"})
+    operator.post(f"/points/campaigns/{row.id}/edit", form(fresh, multiplier="3"))
+    (asked,) = fresh.shop.rows(Approval)
+    assert "提交以后它被改过了" in fresh.visitor("zhangsan").get(f"/approvals/{asked.id}").text
 
 
 def test_a_campaign_for_a_segment_reaches_whoever_is_in_it_when_points_are_earned(fresh: Counter) -> None:
@@ -141,6 +219,10 @@ def test_other_rules_are_tried_then_need_two_words_and_hold_for_orders_of_their_
     operator.post("/points/rules", {**rules(fresh), "do": "submit"})
     (approval,) = fresh.shop.rows(Approval)
     assert approval.grade == 2
+    page = fresh.visitor("zhaoliu").get(f"/approvals/{approval.id}").text
+    assert "每实付 1 元得 2 分" in page
+    assert "从什么时候起" in page
+    assert "记为欠分，以后先还" in page
     decide(fresh.visitor("zhaoliu"), approval)
     assert fresh.shop.rows(PointsRules) == []
     decide(fresh.visitor("zhangsan"), approval)

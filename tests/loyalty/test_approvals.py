@@ -140,10 +140,27 @@ def test_a_key_of_the_command_line_is_a_hand_of_its_own(desk: Desk) -> None:
 
 def test_a_rep_has_no_say(desk: Desk) -> None:
     asked = desk.ask("li", points=500)
-    for act in (desk.approve, desk.reject, desk.cancel):
+    for act, why in ((desk.approve, "no_right"), (desk.reject, "no_right"), (desk.cancel, "not_maker")):
         with pytest.raises(CannotDo) as refused:
             act(asked, "sun")
-        assert code(refused) == "no_right"
+        assert code(refused) == why
+
+
+@pytest.mark.parametrize("who", ["wang", "chen", "zhao"])
+def test_only_whoever_asked_lets_it_be_and_others_say_no_with_a_reason(desk: Desk, who: str) -> None:
+    asked = desk.ask("li", points=500)
+    with pytest.raises(CannotDo) as refused:
+        desk.cancel(asked, who)
+    assert (code(refused), desk.state(asked)) == ("not_maker", "waiting")
+    with pytest.raises(CannotDo) as refused:
+        desk.reject(asked, who, " ")
+    assert code(refused) == "no_reason"
+    assert desk.reject(asked, who, "不对").note == "不对"
+
+
+def test_a_key_lets_be_what_its_maker_asked_for(desk: Desk) -> None:
+    asked = desk.ask("li", points=500)
+    assert desk.cancel(asked, desk.key("till", "li")).state == "cancelled"
 
 
 def test_much_needs_two_and_a_boss_among_them(desk: Desk) -> None:
@@ -580,6 +597,8 @@ class Approvals(RuleBasedStateMachine):
             self.desk.reject(number, who) if no else self.desk.cancel(number, who)
         except CannotDo:
             return
+        own = self.behind(name) == self.behind(self.asked[number]["by"])
+        assert own is not no, "only whoever asked lets it be; only others say no"
 
     @precondition(lambda self: self.asked)
     @rule(data=st.data(), names=st.permutations(["wang", "chen", "li", "zhao"]))
