@@ -32,7 +32,9 @@ def _pairs(_: click.Context, option: click.Parameter, values: tuple[str, ...]) -
 @click.option("--set", "same", multiple=True, metavar="OUR=VALUE", callback=_pairs, help="The same for all rows.")
 @click.option("--match-refunds", "match", type=click.Choice(["same-amount", "latest"]),
               help="How to find the order of a refund that names none: see docs/orders.md.")  # fmt: skip
-@click.option("--dry-run", "dry", is_flag=True, help="Only say what would be new and what would be refused.")
+@click.option(
+    "--dry-run", "dry", is_flag=True, help="Do all of it and keep nothing."
+)
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file (config.toml).")
 @json_option
 @click.pass_context
@@ -77,6 +79,7 @@ def _import_orders(
         say_json(report.as_json())
     else:
         click.echo(importing.as_text(report))
+    _say_rejected(report.rejected, report.rejected_file)
 
 
 def _row_import(what: str) -> Callable[[F], F]:
@@ -89,7 +92,7 @@ def _row_import(what: str) -> Callable[[F], F]:
                          help="What the file calls it."),
             click.option("--set", "same", multiple=True, metavar="OUR=VALUE", callback=_pairs,
                          help="The same for all rows."),
-            click.option("--dry-run", "dry", is_flag=True, help="Only say what would become of the rows."),
+            click.option("--dry-run", "dry", is_flag=True, help="Do all of it and keep nothing."),
             click.option("--config", type=click.Path(path_type=Path), help="Settings file (config.toml)."),
             json_option,
         )  # fmt: skip
@@ -189,6 +192,13 @@ def _import_rows(
         click.echo(report.as_text())
     if report.stopped:
         raise Cannot(report.stopped)
+    _say_rejected(report.counts["rejected"], report.rejected_file)
+
+
+def _say_rejected(count: int, file: Path | None) -> None:
+    """Exit 1 where something of the file was not taken, so that a script sees it; the rest was."""
+    if count:
+        raise Cannot(f"{count:,} of the file were not taken; mend the rows in {file} and import that")
 
 
 @command()

@@ -1,7 +1,8 @@
 """``scrm import orders``: a file of orders and refunds into the books, portion by portion, and what became of its rows.
 
 Each portion is kept whole; after a crash the same command goes on, for what was taken before changes nothing. Rows that
-cannot be taken stand with the reason in ``FILE.rejected.csv``, refunds without an order in ``FILE.parked.csv``.
+cannot be taken stand with the reason in ``FILE.rejected.csv``, refunds that had no effect yet in ``FILE.parked.csv``.
+A dry run does all of it in books that are thrown away.
 """
 
 import sys
@@ -9,11 +10,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, func, select
 from tqdm import tqdm
 
 from bot.listings import Listing
@@ -23,8 +26,8 @@ from handlers.order_files import ORDER, REFUND, OrderFile, Read
 from handlers.row_files import Shape
 from people import guards, orders
 from people.orders import GivenOrder, GivenRefund
-from storage.database import open_engine, past_crossings, transaction, utc_now
-from storage.tables import Refund, ShopOrder
+from storage.database import opened, past_crossings, transaction, tried_out, utc_now
+from storage.tables import Person, Refund
 from storage.work import Work
 
 PORTION = 500
@@ -41,17 +44,26 @@ class Report:
 
     rows: int = 0
     orders: Counter[str] = field(default_factory=Counter)
-    """accepted, duplicate, rejected."""
+    """accepted, of these nobodys, duplicate, rejected."""
     refunds: Counter[str] = field(default_factory=Counter)
-    """The same, and matched and unmatched (those without an order)."""
+    """The same; of those that had come before an order of the file: came (in effect now), contested, aside (more than
+    the order); of all: matched by the rule; of the file's: unmatched (without an order)."""
+    people: int = 0
+    """Customers that were made: nobody was known by what the file says."""
     points: int = 0
     taken_back: int = 0
+    """By refunds of the file, by those that had waited for its orders, and by those that were matched."""
     unused: Sequence[str] = ()
     rejected_file: Path | None = None
     parked_file: Path | None = None
     examples: list[str] = field(default_factory=list)
     """The first reasons for which rows were not taken."""
     dry: bool = False
+
+    @property
+    def rejected(self) -> int:
+        """How many orders and refunds were not taken."""
+        return self.orders["rejected"] + self.refunds["rejected"]
 
     def as_json(self) -> dict[str, Any]:
         """One document."""
@@ -61,6 +73,7 @@ class Report:
             "rows": self.rows,
             "orders": dict(self.orders),
             "refunds": dict(self.refunds),
+            "customers_new": self.people,
             "points_earned": self.points,
             "points_taken_back": self.taken_back,
             "columns_not_used": list(self.unused),
@@ -73,10 +86,9 @@ class Job:
     """One run over a file."""
 
     settings: Settings
-    engine: Engine
+    books: Engine | Connection
     file: OrderFile
     report: Report
-    dry: bool
 
     def portions(self, kind: str) -> Iterator[list[Read]]:
         """Portions of the file with a bar over them; rows that say nothing sensible are refused on the way."""
@@ -100,81 +112,89 @@ class Job:
 def import_orders(
     settings: Settings, path: Path, shape: Shape, *, dry: bool = False, match: str | None = None
 ) -> Report:
-    """Take a file of orders and refunds. Raises ``BadSheet``, ``OSError`` and ``Storm``."""
-    engine = open_engine(settings.storage.url)
+    """Take a file of orders and refunds; ``dry``: all of it, and nothing is kept.
+
+    Raises ``BadSheet``, ``OSError`` and ``Storm``.
+    """
     report = Report(dry=dry)
-    try:
-        with OrderFile(path, shape, settings.timezone, utc_now()) as file:
-            file.stage()
-            report.rows, report.unused = file.rows, file.unused
-            job = Job(settings, engine, file, report, dry)
-            with Listing(path, "rejected", [*file.head, "error"]) as refused:
-                _refuse(job, refused, {tuple(one.rows): one.trouble for one in file.strange()})
-                _take(job, ORDER, refused, report.orders)
-                _take(job, REFUND, refused, report.refunds)
-            report.rejected_file = refused.written
-            if not dry:
-                _match(job, path, match)
-    finally:
-        engine.dispose()
+    with OrderFile(path, shape, settings.timezone, utc_now()) as file:
+        file.stage()
+        report.rows, report.unused = file.rows, file.unused
+        with tried_out(settings.storage.url) if dry else opened(settings.storage.url) as books:
+            try:
+                _take_all(Job(settings, books, file, report), path, match)
+            finally:
+                _list_refused(file, path, report)
     return report
+
+
+def _take_all(job: Job, path: Path, match: str | None) -> None:
+    for one in job.file.strange():
+        job.file.refuse(one.rows, one.trouble)
+        job.report.orders["rejected"] += 1
+    _take(job, ORDER, job.report.orders)
+    _take(job, REFUND, job.report.refunds)
+    _match(job, path, match)
 
 
 EXAMPLES = 5
 
 
-def _refuse(job: Job, refused: Listing, why: Mapping[tuple[int, ...], str]) -> None:
-    """List rows, by their numbers, and why they were not taken."""
-    for numbers, reason in why.items():
-        if len(job.report.examples) < EXAMPLES:
-            job.report.examples.append(f"row {numbers[0]}: {reason}")
-        refused.add([*cells, reason] for cells in job.file.cells(numbers))
+def _list_refused(file: OrderFile, path: Path, report: Report) -> None:
+    """Rows that were not taken, as they stand in the file, each with the reason."""
+    with Listing(path, "rejected", [*file.head, "error"]) as refused:
+        refused.add([*cells, reason] for _, cells, reason in file.refused())
+    report.rejected_file = refused.written
+    report.examples = [f"row {number}: {reason}" for number, _, reason in islice(file.refused(), EXAMPLES)]
 
 
-def _take(job: Job, kind: str, refused: Listing, counts: Counter[str]) -> None:
+def _take(job: Job, kind: str, counts: Counter[str]) -> None:
+    report = job.report
     for portion in job.portions(kind):
         good = {number: one.given for number, one in enumerate(portion) if one.given is not None}
-        taken = _look(job, kind, good) if job.dry else _keep(job, kind, good)
+        taken, new = past_crossings(partial(_keep, job, kind, good))
+        report.people += new
+        report.orders.update(nobodys=taken.nobodys)
         why = {number: one.trouble for number, one in enumerate(portion) if one.given is None} | taken.rejected
-        _refuse(job, refused, {tuple(portion[number].rows): reason for number, reason in sorted(why.items())})
+        for number, reason in why.items():
+            job.file.refuse(portion[number].rows, reason)
         counts.update(accepted=len(taken.accepted), duplicate=len(taken.duplicate), rejected=len(why))
-        if kind == ORDER:
-            job.report.points += taken.points
-        else:
-            job.report.taken_back += taken.points
+        report.refunds.update({AHEAD[state]: n for state, n in taken.ahead.items() if state in AHEAD})
+        report.points += taken.points if kind == ORDER else 0
+        report.taken_back += taken.taken_back if kind == ORDER else taken.points
 
 
-def _keep(job: Job, kind: str, good: Mapping[int, GivenOrder | GivenRefund]) -> road.Taken:
-    return past_crossings(lambda: _keep_once(job, kind, good))
+AHEAD = {orders.DONE: "came", orders.CONTESTED: "contested"}
+"""Refunds that had come before their orders, as they are counted; too large ones are counted with what is left."""
 
 
-def _keep_once(job: Job, kind: str, good: Mapping[int, GivenOrder | GivenRefund]) -> road.Taken:
+def _keep(job: Job, kind: str, good: Mapping[int, GivenOrder | GivenRefund]) -> tuple[road.Taken, int]:
+    """What became of a portion, and how many customers were made for it."""
     take: Any = road.take_orders if kind == ORDER else road.take_refunds
-    with transaction(job.engine) as db:
+    with transaction(job.books) as db:
+        newest = db.scalar(select(func.max(Person.id))) or 0
         work = job.work(db)
         taken: road.Taken = take(work, good)
         if (why := guards.storm(work, len(good))) is not None:
             raise Storm(why)
-    return taken
-
-
-def _look(job: Job, kind: str, good: Mapping[int, GivenOrder | GivenRefund]) -> road.Taken:
-    """What would become of a portion: which are new. Nothing is kept."""
-    with transaction(job.engine) as db:
-        found = orders.sort_out(db, ShopOrder if kind == ORDER else Refund, good)
-    return road.Taken(list(found.new), found.duplicate, found.rejected)
+    return taken, sum(one > newest for one in taken.people)
 
 
 def _match(job: Job, path: Path, rule: str | None) -> None:
-    """Find the orders of refunds that have none, by a rule if one is given; the rest is listed."""
-    head = ["source", "refund_no", "order_no", "refunded_at", "amount", "identity_value", "why"]
-    with Listing(path, "parked", head) as rest:
+    """Find the orders of refunds that have none, by a rule if one is given.
+
+    Those of the file that had no effect are listed, and those that are more than an order of it, as rows that can be
+    taken in when somebody has written the order's number into them.
+    """
+    with Listing(path, "parked", PARKED_HEAD) as rest:
         for source in job.file.sources():
             for portion in _undone(job, source, rule):
-                left = [one for one, taken in portion if taken is None]
-                rest.add(_told(one, rule) for one in left)
+                left = [one for one, taken in portion if taken is None and job.file.concerns(one)]
+                rest.add(_told(one, rule, job.settings.timezone) for one in left)
                 job.report.taken_back += sum(taken or 0 for _, taken in portion)
-                job.report.refunds.update(matched=len(portion) - len(left), unmatched=len(left))
+                aside = sum(one.state == orders.ASIDE for one in left)
+                job.report.refunds.update(matched=sum(taken is not None for _, taken in portion))
+                job.report.refunds.update(aside=aside, unmatched=len(left) - aside)
     job.report.parked_file = rest.written
 
 
@@ -182,7 +202,7 @@ def _undone(job: Job, source: str, rule: str | None) -> Iterator[list[tuple[Refu
     after = (LONG_AGO, 0)
     bar = tqdm(unit="refund", desc="matching", disable=None, leave=False, file=sys.stderr)
     while True:
-        with transaction(job.engine) as db:
+        with transaction(job.books) as db:
             found = road.match_refunds(job.work(db), source, rule, after, PORTION, job.may_match)
         if not found:
             bar.close()
@@ -192,11 +212,20 @@ def _undone(job: Job, source: str, rule: str | None) -> Iterator[list[tuple[Refu
         after = (found[-1][0].refunded_at, found[-1][0].id)
 
 
-def _told(one: Refund, rule: str | None) -> tuple[str, ...]:
-    at, amount = one.refunded_at.isoformat(timespec="seconds"), orders.yuan(one.amount)
-    why = "names no order" if one.order_no is None else f"order {one.order_no} has not come"
-    why += f"; no order by the rule {rule}" if rule else ""
-    return one.source, one.refund_no, one.order_no or "", at, amount, one.identity_value or "", why
+PARKED_HEAD = (
+    "source", "refund_no", "order_no", "kind", "paid_at", "amount", "identity_type", "identity_value", "why",
+)  # fmt: skip
+
+
+def _told(one: Refund, rule: str | None, zone: ZoneInfo) -> tuple[str, ...]:
+    if one.state == orders.ASIDE:
+        why = one.because
+    else:
+        why = "names no order" if one.order_no is None else f"order {one.order_no} has not come"
+        why += f"; no order by the rule {rule}" if rule else ""
+    at, amount = one.refunded_at.astimezone(zone).isoformat(" "), orders.yuan(one.amount)
+    whose = one.identity_type or "", one.identity_value or ""
+    return one.source, one.refund_no, one.order_no or "", "refund", at, amount, *whose, why
 
 
 def as_text(report: Report) -> str:
@@ -205,20 +234,26 @@ def as_text(report: Report) -> str:
     for name, counts in (("orders", report.orders), ("refunds", report.refunds)):
         said = ", ".join(f"{counts[what]:,} {word}" for what, word in WORDS.items() if counts[what])
         lines.append(f"{name}: {said or 'none'}")
-    if report.points or report.taken_back:
+    if report.people:
+        lines.append(f"customers: {report.people:,} new")
+    if report.orders["accepted"] or report.points or report.taken_back:
         lines.append(f"points: {report.points:,} earned, {report.taken_back:,} taken back")
     if report.unused:
         lines.append(f"columns not used: {', '.join(report.unused)}")
     lines += [f"  {one}" for one in report.examples]
-    files = {"rows that were not taken": report.rejected_file, "refunds without an order": report.parked_file}
+    files = {"rows that were not taken": report.rejected_file, "refunds without effect yet": report.parked_file}
     lines += [f"{what}: {path}" for what, path in files.items() if path is not None]
     return "\n".join(lines)
 
 
 WORDS = {
     "accepted": "new",
+    "nobodys": "of these nobody's",
     "duplicate": "known already",
     "rejected": "not taken",
+    "came": "from before, in effect now that their orders came",
+    "contested": "from before, on another order than theirs that came (see 待处理退款)",
     "matched": "matched to an order by the rule",
     "unmatched": "without an order",
+    "aside": "more than the order they name",
 }

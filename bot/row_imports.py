@@ -1,7 +1,7 @@
 """``scrm import customers|points|events``: files with one thing a row, portion by portion, and what became of the rows.
 
 Each portion is kept whole; the same file again changes nothing. Rows that cannot be taken stand with the reason in
-``FILE.rejected.csv``. A dry run does everything and keeps nothing.
+``FILE.rejected.csv``. A dry run does everything in books that are thrown away.
 """
 
 import sys
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from tqdm import tqdm
 
 from bot.listings import Listing
@@ -25,7 +25,7 @@ from handlers.orders import Taken
 from handlers.row_files import Row, RowFile, Shape
 from people.orders import Bad
 from storage import audit
-from storage.database import open_engine, transaction, utc_now
+from storage.database import opened, transaction, tried_out, utc_now
 from storage.tables import Approval
 from storage.work import Work
 
@@ -102,29 +102,26 @@ WORDS = {"accepted": "new", "duplicate": "known already", "rejected": "not taken
 
 def import_rows(settings: Settings, path: Path, shape: Shape, kind: Kind, *, dry: bool = False) -> Report:
     """Take a file. Raises ``BadSheet``, ``OSError`` and what ``kind.take`` raises for a whole file."""
-    engine = open_engine(settings.storage.url)
-    try:
-        return _import(engine, settings, path, shape, kind, dry)
-    finally:
-        engine.dispose()
+    url = settings.storage.url
+    with tried_out(url) if dry else opened(url) as books:
+        return _import(books, settings, path, shape, kind, dry)
 
 
-def _import(engine: Engine, settings: Settings, path: Path, shape: Shape, kind: Kind, dry: bool) -> Report:
+def _import(books: Engine | Connection, settings: Settings, path: Path, shape: Shape, kind: Kind, dry: bool) -> Report:
     file = RowFile(path, kind.columns, kind.needed, shape)
     report = Report(kind.name, unused=file.columns.unused, dry=dry)
     with Listing(path, "rejected", [*file.head, "error"]) as refused:
         for portion in _portions(file, kind):
             report.rows += len(portion)
             try:
-                _take(engine, settings, kind, portion, report, refused)
+                _take(books, settings, kind, portion, report, refused)
             except Storm as why:
                 report.stopped = f"rows {portion[0].number} to {portion[-1].number} were not taken: {why}"
                 break
     report.rejected_file = refused.written
-    if not dry:
-        with transaction(engine) as db:
-            details = {"rows": report.rows, **report.counts}
-            audit.note(db, actor="command line", action=f"import.{kind.name}", details=details, at=utc_now())
+    with transaction(books) as db:
+        details = {"rows": report.rows, **report.counts}
+        audit.note(db, actor="command line", action=f"import.{kind.name}", details=details, at=utc_now())
     return report
 
 
@@ -137,7 +134,12 @@ def _portions(file: RowFile, kind: Kind) -> Iterator[list[Row]]:
 
 
 def _take(
-    engine: Engine, settings: Settings, kind: Kind, portion: Sequence[Row], report: Report, refused: Listing
+    books: Engine | Connection,
+    settings: Settings,
+    kind: Kind,
+    portion: Sequence[Row],
+    report: Report,
+    refused: Listing,
 ) -> None:
     now, zone = utc_now(), settings.timezone
     good, why = dict[int, Any](), dict[int, str]()
@@ -146,11 +148,9 @@ def _take(
             good[place] = kind.read(row.cells, now, zone)
         except Bad as error:
             why[place] = str(error)
-    with transaction(engine) as db:
+    with transaction(books) as db:
         work = Work(db, now, cause="import", zone=zone, pending_days=settings.points.pending_days)
         taken = kind.take(work, good)
-        if report.dry:
-            db.rollback()
     why |= taken.rejected
     report.counts.update(accepted=len(taken.accepted), duplicate=len(taken.duplicate), rejected=len(why))
     told = sorted(why.items())
@@ -165,13 +165,9 @@ def import_balances(
     balances = points_rows.Balances(day)
     report = import_rows(settings, path, shape, points(balances.take), dry=dry)
     if day is None and not dry and balances.awards:
-        engine = open_engine(settings.storage.url)
-        try:
-            with transaction(engine) as db:
-                work = Work(db, utc_now(), cause="import", zone=settings.timezone)
-                report.approvals = [_told(one) for one in balances.ask(work, reason or f"期初积分：{path.name}")]
-        finally:
-            engine.dispose()
+        with opened(settings.storage.url) as engine, transaction(engine) as db:
+            work = Work(db, utc_now(), cause="import", zone=settings.timezone)
+            report.approvals = [_told(one) for one in balances.ask(work, reason or f"期初积分：{path.name}")]
     return report
 
 

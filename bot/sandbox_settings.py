@@ -1,4 +1,4 @@
-"""Settings by which an instance takes the simulator for WeCom and WeChat: of the demo, and a config.toml of one's own."""
+"""Settings by which an instance takes the simulator for WeCom: the demo's, and a config.toml of one's own."""
 
 import json
 import secrets

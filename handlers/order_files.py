@@ -39,6 +39,7 @@ YES: Mapping[str, bool] = MappingProxyType(
 ORDER, REFUND = "order", "refund"
 STAGED = """
 CREATE TABLE staged (number INTEGER PRIMARY KEY, kind TEXT, source TEXT, name TEXT, at TEXT, cells TEXT);
+CREATE TABLE refused (number INTEGER PRIMARY KEY, reason TEXT);
 """
 
 
@@ -127,8 +128,15 @@ class OrderFile:
 
     def names(self, refund: Refund) -> bool:
         """Whether this refund stands in the file."""
+        return self._has(REFUND, refund.source, refund.refund_no)
+
+    def concerns(self, refund: Refund) -> bool:
+        """Whether this refund, or the order that it names, stands in the file."""
+        return self.names(refund) or self._has(ORDER, refund.source, refund.order_no or "")
+
+    def _has(self, kind: str, source: str, name: str) -> bool:
         own = "SELECT 1 FROM staged WHERE kind = ? AND source = ? AND name = ? LIMIT 1"
-        return self._staged.execute(own, (REFUND, refund.source, refund.refund_no)).fetchone() is not None
+        return self._staged.execute(own, (kind, source, name)).fetchone() is not None
 
     def sources(self) -> list[str]:
         """Whose orders and refunds they are."""
@@ -150,11 +158,18 @@ class OrderFile:
         for number, cells in self._staged.execute("SELECT number, cells FROM staged WHERE kind = '?' ORDER BY number"):
             yield Read([number], None, f"kind: {json.loads(cells)[0]['kind'][:20]!r} is neither order nor refund")
 
-    def cells(self, numbers: Iterable[int]) -> Iterator[list[str]]:
-        """These rows as they stand in the file."""
-        for number in numbers:
-            (cells,) = self._staged.execute("SELECT cells FROM staged WHERE number = ?", (number,)).fetchone()
-            yield json.loads(cells)[1]
+    # --- refused ---
+
+    def refuse(self, numbers: Iterable[int], reason: str) -> None:
+        """Note why these rows are not taken."""
+        rows = ((number, reason) for number in numbers)
+        self._staged.executemany("INSERT OR REPLACE INTO refused VALUES (?, ?)", rows)
+
+    def refused(self) -> Iterator[tuple[int, list[str], str]]:
+        """The rows that are not taken, as they stand in the file and in its order: number, cells, why."""
+        own = "SELECT number, cells, reason FROM refused JOIN staged USING (number) ORDER BY number"
+        for number, cells, reason in self._staged.execute(own):
+            yield number, json.loads(cells)[1], reason
 
     def _one(self, kind: str, name: str, rows: Sequence[tuple[int, dict[str, str]]]) -> Read:
         numbers = [number for number, _ in rows]

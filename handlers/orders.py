@@ -4,6 +4,7 @@ The API, a file and the till come in here with what they were told, checked one 
 that comes before its order waits for it. Everything of one batch happens in the transaction of the caller.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -35,6 +36,14 @@ class Taken:
     rejected: dict[int, str] = field(default_factory=dict)
     points: int = 0
     """Earned by its orders, or taken back by its refunds."""
+    ahead: Counter[str] = field(default_factory=Counter)
+    """Refunds that had come before its orders, by the state they are in now."""
+    taken_back: int = 0
+    """Points those took."""
+    people: frozenset[int] = frozenset()
+    """Whose the orders or refunds are."""
+    nobodys: int = 0
+    """Orders kept that are nobody's: without an identity, or by one that stands for many."""
 
 
 def take_orders(work: Work, given: Mapping[int, GivenOrder]) -> Taken:
@@ -47,13 +56,21 @@ def take_orders(work: Work, given: Mapping[int, GivenOrder]) -> Taken:
     kept = [one for one in new if one.key in ids]
     points = _earn(work, [(ids[one.key], one, whose[one.who]) for one in kept if one.who and one.who in whose])
     orders.heard_of(work, kept)
-    for refund in orders.ahead_of(work.db, ids):
-        _its_order_has_come(work, refund)
-    _look_at_levels(work, {whose[one.who][0] for one in kept if one.who and one.who in whose})
+    known = [whose[one.who][0] for one in kept if one.who and one.who in whose]
+    waited = orders.ahead_of(work.db, ids)
+    taken_back = sum(_its_order_has_come(work, refund) for refund in waited)
+    _look_at_levels(work, set(known))
     accepted = [number for number, one in found.new.items() if one.key in ids]
     raced = _raced(work, ShopOrder, {number: one for number, one in found.new.items() if one.key not in ids})
     return Taken(
-        accepted, [*found.duplicate, *raced.duplicate], {**found.rejected, **raced.rejected}, sum(points.values())
+        accepted,
+        [*found.duplicate, *raced.duplicate],
+        {**found.rejected, **raced.rejected},
+        sum(points.values()),
+        Counter(refund.state for refund in waited),
+        taken_back,
+        frozenset(known),
+        len(kept) - len(known),
     )
 
 
@@ -174,33 +191,71 @@ SEVERAL = "有几笔订单的订单号和金额都一样，请让店长在“订
 
 
 def take_refunds(work: Work, given: Mapping[int, GivenRefund]) -> Taken:
-    """Take a batch of refunds; keys are their places in it."""
+    """Take a batch of refunds; keys are their places in it.
+
+    One that named no order and waits for somebody's word may be told again with its order.
+    """
     orders.hold_sources(work, {one.source for one in given.values()})
     found = orders.sort_out(work.db, Refund, given)
     taken = Taken(duplicate=list(found.duplicate), rejected=dict(found.rejected))
+    late = _named_late(work, given, taken)
     whose = _whose(work, found.new.values())
-    in_time = sorted(found.new.items(), key=lambda one: (one[1].refunded_at, one[0]))
+    taken.people = frozenset(head for head, _ in whose.values())
+    in_time = sorted([*found.new.items(), *late.items()], key=lambda one: (one[1].refunded_at, one[0]))
     for number, one in in_time:
         order = orders.order_of(work.db, one.source, one.order_no) if one.order_no else None
         if order is not None and (why := orders.too_much(order, one.amount)):
             taken.rejected[number] = f"amount: {why}"
             continue
-        ids = orders.keep_refunds(work, [one], whose)
-        if not ids:
+        if number in late:
+            refund = _name_order(work, one)
+        elif ids := orders.keep_refunds(work, [one], whose):
+            refund = work.db.get_one(Refund, ids[one.key])
+        else:
             raced = _raced(work, Refund, {number: one})
             taken.duplicate += raced.duplicate
             taken.rejected |= raced.rejected
             continue
         taken.accepted.append(number)
         if order is not None:
-            taken.points += apply(work, work.db.get_one(Refund, ids[one.key]), order)
+            taken.points += apply(work, refund, order)
     return taken
+
+
+def _named_late(work: Work, given: Mapping[int, GivenRefund], taken: Taken) -> dict[int, GivenRefund]:
+    """Of what was told differently before: those told without an order then, and with one now, each once.
+
+    What was named so before is a duplicate. Both are taken out of ``taken.rejected``.
+    """
+    late: dict[tuple[str, str], int] = {}
+    for number in list(taken.rejected):
+        one = given[number]
+        kept = orders.alike_but_for_order(work.db, one)
+        if kept is None:
+            continue
+        if kept.order_no == one.order_no:
+            taken.duplicate.append(number)
+        elif kept.state == orders.PARKED and one.order_no and one.key not in late:
+            late[one.key] = number
+        else:
+            continue
+        del taken.rejected[number]
+    return {number: given[number] for number in late.values()}
+
+
+def _name_order(work: Work, one: GivenRefund) -> Refund:
+    """Let a refund that named no order wait for the one it names now; it stays known by what was told first."""
+    refund = orders.alike_but_for_order(work.db, one)
+    if refund is None:
+        raise LookupError(f"refund {one.key} was here a moment ago")
+    refund.order_no, refund.state = one.order_no, orders.WAITING
+    return refund
 
 
 def apply(work: Work, refund: Refund, order: ShopOrder, because: str = "") -> int:
     """Let a refund have its effects on its order, which can give so much back; the points taken back.
 
-    One that names an order that has not come can be another's: it is looked at again when that one comes.
+    Its source is held. One that names an order that has not come can be another's: it is looked at again when it comes.
     """
     ahead = refund.state == orders.WAITING and refund.order_no != order.order_no
     refund.state = orders.GUESSED if ahead else DONE
@@ -233,18 +288,21 @@ def _returned(refund: Refund, order: ShopOrder, moved: Mapping[str, int]) -> Tol
     return Told("refunded", who, order.anchor_id or who, refund.refunded_at, name, details)
 
 
-def _its_order_has_come(work: Work, refund: Refund) -> None:
-    """Take it from its order; somebody looks at one that is more than the order was, or was another's so far."""
+def _its_order_has_come(work: Work, refund: Refund) -> int:
+    """Take it from its order; the points taken back.
+
+    Somebody looks at one that is more than the order was, or was another's so far.
+    """
     if refund.state == orders.GUESSED:
         refund.state = orders.CONTESTED
-        return
+        return 0
     order = orders.order_of(work.db, refund.source, refund.order_no or "")
     if order is None:
-        return
+        return 0
     if why := orders.too_much(order, refund.amount):
         refund.state, refund.because, refund.order_id = orders.ASIDE, why, order.id
-        return
-    apply(work, refund, order)
+        return 0
+    return apply(work, refund, order)
 
 
 class CannotMove(ValueError):
@@ -259,9 +317,9 @@ SPENT = "当时还回的积分客户已经用掉，收不回来，不能改记"
 def move(work: Work, refund: Refund, because: str) -> None:
     """Take a contested refund off the order it was put on and put it on the one it names, with the points of both.
 
-    Once: its state says that it was done. Raises ``CannotMove`` with nothing changed but what the caller undoes.
+    It is held with its source (``orders.refund_of``). Once: its state says that it was done. Raises ``CannotMove`` with
+    nothing changed but what the caller undoes.
     """
-    orders.hold_sources(work, {refund.source})
     named, found = orders.order_of(work.db, refund.source, refund.order_no or ""), refund.order_id
     if named is None or found is None or orders.too_much(named, refund.amount):
         raise CannotMove(TOO_MUCH)
@@ -293,13 +351,15 @@ def match_refunds(
     limit: int,
     may: Callable[[Refund], bool] = lambda _one: True,
 ) -> list[tuple[Refund, int | None]]:
-    """The next refunds of a source that have no order, each looked up by a rule of ``refund_matching`` if one is given.
+    """The next refunds of a source that have had no effect, each looked up by a rule of ``refund_matching`` if given.
 
-    ``after``: time and id of the last one looked at; ``may``: which of them the rule is asked about. Each refund with
-    the points it took back, or None: it stays.
+    Those that are more than the order they name stay whatever the rule. ``after``: time and id of the last one looked
+    at; ``may``: which of them the rule is asked about. Each refund with the points it took back, or None: it stays.
     """
+    orders.hold_sources(work, {source})
     found: list[tuple[Refund, int | None]] = []
     for refund in orders.undone(work.db, source, after, limit):
-        order = refund_matching.order_for(work.db, refund, rule) if rule and may(refund) else None
+        asked = rule if refund.state != orders.ASIDE and may(refund) else None
+        order = refund_matching.order_for(work.db, refund, asked) if asked else None
         found.append((refund, apply(work, refund, order[0], because=order[1]) if order else None))
     return found

@@ -355,6 +355,20 @@ def keep_refunds(
     return {(one.source, one.refund_no): int(one.id) for one in new}
 
 
+def alike_but_for_order(db: Session, one: GivenRefund) -> Refund | None:
+    """The refund that was told before just like this one, whatever order each of them names; held."""
+    own = select(Refund).where(
+        Refund.source == one.source,
+        Refund.refund_no == one.refund_no,
+        Refund.amount == one.amount,
+        Refund.refunded_at == one.refunded_at,
+    )
+    found = db.scalars(own.with_for_update()).one_or_none()
+    if found is None or (found.identity_type, found.identity_value) != (one.who or (None, None))[:2]:
+        return None
+    return found
+
+
 def hold_sources(work: Work, sources: Collection[str]) -> None:
     """Until this work is kept nobody else takes orders or refunds of these sources.
 
@@ -364,6 +378,18 @@ def hold_sources(work: Work, sources: Collection[str]) -> None:
     insert_new(work.db, OrderSource, rows, ["name"], "name")
     own = select(OrderSource.name).where(OrderSource.name.in_(sources)).order_by(OrderSource.name)
     work.db.scalars(own.with_for_update()).all()
+
+
+def refund_of(work: Work, refund_id: int) -> Refund | None:
+    """One refund, held with its source until this work is kept: its order cannot come meanwhile. None: there is none.
+
+    The source first, as everywhere: whoever takes orders comes from there to their refunds.
+    """
+    source = work.db.scalar(select(Refund.source).where(Refund.id == refund_id))
+    if source is None:
+        return None
+    hold_sources(work, {source})
+    return work.db.get(Refund, refund_id, with_for_update=True, populate_existing=True)
 
 
 def heard_of(work: Work, given: Iterable[GivenOrder]) -> None:
@@ -475,8 +501,8 @@ def untell(work: Work, once: str) -> None:
 
 
 def undone(db: Session, source: str, after: tuple[datetime, int], limit: int) -> Sequence[Refund]:
-    """The next refunds of a source that have no order, the oldest first; ``after``: time and id of the last one."""
+    """The next refunds of a source without effect yet, the oldest first; ``after``: time and id of the last one."""
     at, number = after
     later = or_(Refund.refunded_at > at, and_(Refund.refunded_at == at, Refund.id > number))
-    own = select(Refund).where(Refund.state.in_([WAITING, PARKED]), Refund.source == source, later)
+    own = select(Refund).where(Refund.state.in_([WAITING, PARKED, ASIDE]), Refund.source == source, later)
     return db.scalars(own.order_by(Refund.refunded_at, Refund.id).limit(limit)).all()

@@ -8,10 +8,11 @@ import hashlib
 import json
 import random
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
@@ -228,10 +229,40 @@ def _begin_patiently(connection: DBAPIConnection, patience: float, turn: threadi
 
 
 @contextmanager
-def transaction(engine: Engine) -> Iterator[Session]:
-    """Everything inside is kept together, or none of it is."""
-    with Session(engine, expire_on_commit=False) as db, db.begin():
+def transaction(books: Engine | Connection) -> Iterator[Session]:
+    """Everything inside is kept together, or none of it is. ``books`` may be those of ``tried_out``."""
+    with Session(books, expire_on_commit=False) as db, db.begin():
         yield db
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Engine]:
+    """The database at ``url``, let go of at the end."""
+    engine = open_engine(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def tried_out(url: str) -> Iterator[Engine | Connection]:
+    """The database as it is, for work of which nothing is kept at the end.
+
+    On SQLite, where everybody would wait for one writer, it is a copy; on PostgreSQL one transaction that is rolled
+    back: whoever wants to write the same rows waits that long.
+    """
+    if not url.startswith("sqlite"):
+        with opened(url) as engine, engine.connect() as connection, connection.begin() as everything:
+            yield connection
+            everything.rollback()
+        return
+    with tempfile.TemporaryDirectory(prefix="scrm-dry-") as folder:
+        copy = f"{folder}/scrm.db"
+        with closing(sqlite3.connect(make_url(url).database or "")) as own, closing(sqlite3.connect(copy)) as there:
+            own.backup(there)
+        with opened(f"sqlite:///{copy}") as engine:
+            yield engine
 
 
 @contextmanager

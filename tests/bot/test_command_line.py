@@ -319,3 +319,12 @@ def test_an_older_schema_takes_no_file_and_says_what_to_do(config: Path, sqlite_
     code, _, trouble = run("--config", config, "import", "orders", orders)
     assert (code, trouble.count("\n")) == (1, 1)
     assert "scrm migrate" in trouble
+
+
+def test_a_file_of_which_some_was_not_taken_ends_in_1_and_names_the_file(config: Path, tmp_path: Path) -> None:
+    orders = tmp_path / "orders.csv"
+    head = "source,order_no,paid_at,amount,identity_type,identity_value\n"
+    orders.write_text(f"{head}pos,A1,2026-11-01,5.00,,\npos,A2,2026-11-01,-5.00,,\n", encoding="utf-8")
+    code, out, trouble = run("--config", config, "import", "orders", orders, "--json")
+    assert (code, json.loads(out)["orders"]) == (1, {"accepted": 1, "duplicate": 0, "nobodys": 1, "rejected": 1})
+    assert f"1 of the file were not taken; mend the rows in {orders}.rejected.csv" in trouble

@@ -9,7 +9,7 @@ from bot import importing
 from bot.settings import Settings
 from handlers.row_files import Shape
 from storage.sheets import BadSheet
-from storage.tables import OrderLine, PointsTxn, Refund, ShopOrder
+from storage.tables import AuditRow, OrderLine, PointsTxn, Refund, ShopOrder
 from tests.shop import Shop
 
 HEAD = "source,order_no,paid_at,amount,identity_type,identity_value,sku,quantity,kind,refund_no"
@@ -71,25 +71,88 @@ def test_columns_are_renamed_and_what_the_file_lacks_is_given_once(
     assert (order.source, order.identity_type, order.identity_value) == ("old", "old:member", "7")
 
 
-def test_rows_that_cannot_be_taken_stand_in_a_file_with_the_reason(
+def test_rows_that_cannot_be_taken_stand_in_a_file_with_the_reason_in_their_order(
     shop: Shop, settings: Settings, tmp_path: Path
 ) -> None:
     bad = ("pos,B1,2026-11-01,-1.00,,,,,,", "pos,B2,soon,1.00,,,,,,", "pos,B3,2026-11-01,1.00,,,,,gift,",
            "pos,A9,2026-11-01,1.00,pos:member,m1,,,,", "pos,A9,2026-11-01,1.00,pos:member,m2,,,,")  # fmt: skip
     report = importing.import_orders(settings, written(tmp_path, *ROWS, *bad), Shape())
-    assert report.orders["rejected"] == 3
+    assert (report.orders["rejected"], report.rejected) == (4, 4)
+    assert [one.partition(":")[0] for one in report.examples] == [f"row {number}" for number in range(7, 12)]
     assert report.rejected_file is not None
     lines = report.rejected_file.read_text("utf-8-sig").splitlines()
     assert lines[0].endswith(",error")
-    reasons = ("neither", "below zero", "do not agree", "do not agree", "a time such as")
+    reasons = ("below zero", "a time such as", "neither", "do not agree", "do not agree")
     assert all(reason in line for reason, line in zip(reasons, lines[1:], strict=True)), lines
     assert len(shop.rows(ShopOrder)) == 2
 
 
-def test_a_dry_run_keeps_nothing(shop: Shop, settings: Settings, tmp_path: Path) -> None:
-    report = importing.import_orders(settings, written(tmp_path, *ROWS), Shape(), dry=True)
-    assert (report.orders["accepted"], report.refunds["accepted"]) == (2, 2)
-    assert shop.rows(ShopOrder) == []
+def test_who_was_made_for_an_order_and_which_are_nobodys_is_said(
+    shop: Shop, settings: Settings, tmp_path: Path
+) -> None:
+    """A till's default telephone is a guest's number: its order is kept and earns for nobody."""
+    orders = ("pos,A4,2026-11-01,5.00,phone,13900000001,,,,", "pos,A5,2026-11-01,5.00,phone,13900000001,,,,",
+              "pos,A6,2026-11-01,5.00,,,,,,", "pos,A7,2026-11-01,5.00,pos:member,散客,,,,")  # fmt: skip
+    report = importing.import_orders(settings, written(tmp_path, *orders), Shape())
+    assert "orders: 4 new, 2 of these nobody's" in importing.as_text(report)
+    assert "customers: 1 new" in importing.as_text(report)
+    again = importing.import_orders(settings, written(tmp_path, *orders, orders[0].replace("A4", "A8")), Shape())
+    assert (again.orders["accepted"], again.people) == (1, 0)
+
+
+TOO_MUCH = "pos,A2,2026-11-01 14:00,10.51,,,,,refund,R3"
+
+
+def test_a_dry_run_says_what_the_run_then_does_also_across_refunds_and_keeps_nothing(
+    shop: Shop, settings: Settings, tmp_path: Path
+) -> None:
+    """R3 is more than the order of the same file; R2 is found by the rule only among orders of this file."""
+    path = written(tmp_path, *ROWS, TOO_MUCH)
+    before = {table: len(shop.rows(table)) for table in (ShopOrder, Refund, PointsTxn, AuditRow)}
+    dry = importing.import_orders(settings, path, Shape(), dry=True, match="same-amount")
+    assert {table: len(shop.rows(table)) for table in before} == before
+    assert (dry.orders["accepted"], dry.refunds["accepted"], dry.refunds["rejected"]) == (2, 2, 1)
+    assert "points: 109 earned, 60 taken back" in importing.as_text(dry)
+    real = importing.import_orders(settings, path, Shape(), match="same-amount")
+    assert {**real.as_json(), "dry": True} == dry.as_json()
+
+
+def test_a_refund_that_waited_counts_where_its_order_comes(shop: Shop, settings: Settings, tmp_path: Path) -> None:
+    """R1 took effect with the import of its order, R2 was more than it: both are said, R2 is listed."""
+    early = ("pos,C1,2026-11-01 12:00,-12.00,,,,,refund,R1", "pos,C1,2026-11-01 13:00,-30.00,,,,,refund,R2")
+    waiting = importing.import_orders(settings, written(tmp_path, *early, name="early.csv"), Shape())
+    assert (waiting.refunds["unmatched"], waiting.refunds["aside"]) == (2, 0)
+    order = "pos,C1,2026-11-01 10:00,40.00,pos:member,m1,,,,"
+    report = importing.import_orders(settings, written(tmp_path, order), Shape())
+    assert (report.points, report.taken_back) == (40, 12)
+    assert (report.refunds["came"], report.refunds["aside"], report.refunds["unmatched"]) == (1, 1, 0)
+    assert report.parked_file is not None
+    assert "30.00 is more than the 28.00 left of order C1 (40.00)" in report.parked_file.read_text("utf-8")
+
+
+def test_what_other_files_left_without_an_order_is_not_counted(settings: Settings, tmp_path: Path) -> None:
+    importing.import_orders(settings, written(tmp_path, *ROWS, name="first.csv"), Shape())
+    report = importing.import_orders(settings, written(tmp_path, ROWS[1].replace("A2", "A3")), Shape())
+    assert (report.refunds["unmatched"], report.parked_file) == (0, None)
+
+
+def test_the_parked_file_can_be_completed_and_taken_in(shop: Shop, settings: Settings, tmp_path: Path) -> None:
+    """Its times are the shop's; the first file and the completed one change nothing more."""
+    path = written(tmp_path, *ROWS)
+    parked = importing.import_orders(settings, path, Shape()).parked_file
+    assert parked is not None
+    text = parked.read_text("utf-8-sig")
+    assert "pos,R2,,refund,2026-11-01 13:00:00+08:00,10.50,pos:member,m2,names no order" in text
+    completed = tmp_path / "completed.csv"
+    completed.write_text(text.replace("pos,R2,,", "pos,R2,A2,"), encoding="utf-8")
+    report = importing.import_orders(settings, completed, Shape())
+    assert (report.refunds["accepted"], report.taken_back, report.parked_file) == (1, 10, None)
+    assert {one.refund_no: one.state for one in shop.rows(Refund)} == {"R1": "done", "R2": "done"}
+    moves = len(shop.rows(PointsTxn))
+    for again in (path, completed):
+        report = importing.import_orders(settings, again, Shape())
+        assert (report.refunds["accepted"], report.refunds["rejected"], report.parked_file) == (0, 0, None)
+    assert len(shop.rows(PointsTxn)) == moves
 
 
 @pytest.mark.parametrize("name", ["packed", "gb18030", "xlsx"])
