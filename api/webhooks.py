@@ -18,7 +18,6 @@ from storage.tables import Webhook, WebhookMessage
 from storage.work import Work
 
 PREFIX, MESSAGE = "w_", "msg_"
-HTTPS = "地址要以 https:// 开头"
 
 
 class WebhookAsked(Asked):
@@ -105,7 +104,7 @@ def _look(url: str) -> None:
     """Refuse an address that is not one, or leads inside, before anything is kept."""
     try:
         if not here.private_networks() and not url.startswith("https://"):
-            raise calling.NotThere(HTTPS)
+            raise calling.NotThere(calling.HTTPS_ONLY)
         calling.look_up(url, private=here.private_networks())
     except calling.NotThere as why:
         raise invalid([(("body", "url"), str(why))]) from None

@@ -77,7 +77,7 @@ def _look(url: str) -> None:
     """Refuse what is no address, or leads inside. Raises ``CannotBe``."""
     try:
         if not here.private_networks() and not url.startswith("https://"):
-            raise calling.NotThere("地址要以 https:// 开头")
+            raise calling.NotThere(calling.HTTPS_ONLY)
         calling.look_up(url, private=here.private_networks())
     except calling.NotThere as why:
         raise CannotBe("url", str(why)) from None

@@ -52,11 +52,12 @@ FIELD_WORDS: Mapping[str, str] = MappingProxyType(
 )
 _TROUBLES = (
     N_("地址要以 https:// 开头"),
+    N_("地址要以 https:// 开头；http 只有在设置里写了 [webhooks] private_networks = true 才能用"),
     N_("这不是一个地址"),
     N_("地址里不能有空格和中文，请写成编码后的样子"),
     N_("地址里不能有用户名和密码"),
     N_("找不到这个域名"),
-    N_("这个地址指向内部网络，不会去调用；请换成公网地址"),
+    N_("这个地址指向内部网络，不会去调用；请换成公网地址，或在设置里写 [webhooks] private_networks = true"),
     N_("请至少选择一种事件"),
     N_("最多 %(n)s 个地址"),
     N_("没有接通：%(why)s"),

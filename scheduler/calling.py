@@ -29,6 +29,10 @@ COMPATIBLE = ipaddress.ip_network("::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+HTTPS_ONLY = "地址要以 https:// 开头；http 只有在设置里写了 [webhooks] private_networks = true 才能用"
+"""What webhooks are refused by in the console and the API."""
+
+
 class NotThere(Exception):
     """Why an address is not called, in words for whoever wrote it."""
 
@@ -57,7 +61,9 @@ def look_up(url: str, *, private: bool = False) -> Target:
         raise NotThere("找不到这个域名") from None
     inside = [] if private else [one for one in found if not is_outside(one)]
     if inside or not found:
-        raise NotThere("这个地址指向内部网络，不会去调用；请换成公网地址")
+        raise NotThere(
+            "这个地址指向内部网络，不会去调用；请换成公网地址，或在设置里写 [webhooks] private_networks = true"
+        )
     return Target(parts, sorted(found)[0], port)
 
 

@@ -68,6 +68,9 @@ def test_an_address_inside_is_refused_beside_its_field(fresh: Counter) -> None:
     boss = fresh.visitor("zhangsan")
     answer = boss.post("/settings/outside/webhooks", {"url": "https://127.0.0.1/x", "event": ["order.created"]})
     assert (answer.status_code, "指向内部网络" in answer.text) == (422, True)
+    assert "[webhooks] private_networks = true" in answer.text
+    answer = boss.post("/settings/outside/webhooks", {"url": "http://127.0.0.1:9000/x", "event": ["order.created"]})
+    assert (answer.status_code, "[webhooks] private_networks = true" in answer.text) == (422, True)
     answer = boss.post("/settings/outside/webhooks", {"url": URL})
     assert (answer.status_code, "至少选择一种事件" in answer.text) == (422, True)
     assert fresh.shop.rows(Webhook) == []
