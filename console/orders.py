@@ -19,9 +19,8 @@ from loyalty.earning import by_line
 from people import order_lists, orders, persons
 from people.order_lists import Asked
 from people.orders import Bad
-from storage.tables import Refund
+from storage.database import past_crossings
 from storage.tables.orders import reference
-from storage.work import Work
 
 pages = Blueprint("orders", __name__)
 
@@ -99,25 +98,25 @@ def refunds() -> str:
 def match(refund_id: int) -> Any:
     """Say by hand which order a refund belongs to."""
     order_no = request.form.get("order_no", "").strip()[:100]
-    with here.working() as work:
-        trouble = _match(work, refund_id, order_no)
-        if not trouble:
-            here.note(work, "refund.match", f"refund:{refund_id}", {"order": order_no})
+    trouble = past_crossings(lambda: _match(refund_id, order_no))
     say(trouble or _("退款已记在订单 %(order)s 上", order=order_no), "bad" if trouble else "good")
     return back_to("orders.refunds", state=request.form.get("state") or None)
 
 
-def _match(work: Any, refund_id: int, order_no: str) -> str:
-    refund = work.db.get(Refund, refund_id, with_for_update=True)
-    if refund is None or refund.state in orders.EFFECTIVE:
-        return _("这笔退款刚才已经处理了")
-    order = orders.order_of(work.db, refund.source, order_no)
-    if order is None:
-        return _("来源 %(source)s 没有订单 %(order)s", source=refund.source, order=order_no)
-    if orders.too_much(order, refund.amount):
-        left = orders.yuan(order.amount - order.refunded)
-        return _("订单 %(order)s 只剩 %(left)s 元可退", order=order_no, left=left)
-    road.apply(work, refund, order, because=f"by hand: {here.viewer().userid}")
+def _match(refund_id: int, order_no: str) -> str:
+    """Why not; empty: it is done."""
+    with here.working() as work:
+        refund = orders.refund_of(work, refund_id)
+        if refund is None or refund.state in orders.EFFECTIVE:
+            return _("这笔退款刚才已经处理了")
+        order = orders.order_of(work.db, refund.source, order_no)
+        if order is None:
+            return _("来源 %(source)s 没有订单 %(order)s", source=refund.source, order=order_no)
+        if orders.too_much(order, refund.amount):
+            left = orders.yuan(order.amount - order.refunded)
+            return _("订单 %(order)s 只剩 %(left)s 元可退", order=order_no, left=left)
+        road.apply(work, refund, order, because=f"by hand: {here.viewer().userid}")
+        here.note(work, "refund.match", f"refund:{refund_id}", {"order": order_no})
     return ""
 
 
@@ -126,35 +125,31 @@ def _match(work: Any, refund_id: int, order_no: str) -> str:
 def move(refund_id: int) -> Any:
     """The order a refund names has come after another one gave for it: move it there, or leave it where it is."""
     there = request.form.get("do") == "move"
-    with here.working() as work:
-        savepoint = work.db.begin_nested()
-        try:
-            order_no = _move(work, refund_id, there=there)
-            savepoint.commit()
-        except CannotMove as error:
-            savepoint.rollback()
-            order_no, trouble = "", said(str(error))
-    if not order_no:
-        say(trouble, "bad")
-    elif there:
-        say(_("退款已改记到订单 %(order)s，两笔的积分都已更正", order=order_no))
+    try:
+        order_no = past_crossings(lambda: _move(refund_id, there=there))
+    except CannotMove as error:
+        say(said(str(error)), "bad")
     else:
-        say(_("退款仍记在订单 %(order)s 上", order=order_no))
+        if there:
+            say(_("退款已改记到订单 %(order)s，两笔的积分都已更正", order=order_no))
+        else:
+            say(_("退款仍记在订单 %(order)s 上", order=order_no))
     return back_to("orders.refunds", state=request.form.get("state") or None)
 
 
-def _move(work: Work, refund_id: int, *, there: bool) -> str:
-    """The number of the order it is on then. Raises ``CannotMove``."""
-    refund = work.db.get(Refund, refund_id, with_for_update=True, populate_existing=True)
-    if refund is None or refund.state != orders.CONTESTED:
-        raise CannotMove(road.DECIDED)
-    before, by = order_lists.numbers(work.db, [refund.order_id])[refund.order_id or 0], here.viewer().userid
-    if there:
-        road.move(work, refund, f"moved from {before}: {by}")
-    else:
-        road.stay(refund, f"kept here: {by}")
-    after = (refund.order_no or "") if there else before
-    here.note(work, "refund.move" if there else "refund.stay", f"refund:{refund_id}", {"from": before, "order": after})
+def _move(refund_id: int, *, there: bool) -> str:
+    """The number of the order it is on then. Raises ``CannotMove`` with nothing changed."""
+    with here.working() as work:
+        refund = orders.refund_of(work, refund_id)
+        if refund is None or refund.state != orders.CONTESTED:
+            raise CannotMove(road.DECIDED)
+        before, by = order_lists.numbers(work.db, [refund.order_id])[refund.order_id or 0], here.viewer().userid
+        if there:
+            road.move(work, refund, f"moved from {before}: {by}")
+        else:
+            road.stay(refund, f"kept here: {by}")
+        after, did = (refund.order_no or "", "refund.move") if there else (before, "refund.stay")
+        here.note(work, did, f"refund:{refund_id}", {"from": before, "order": after})
     return after
 
 

@@ -1,12 +1,14 @@
 """The road of orders: kept once, whose they are, what they earn, what refunds take back, and that the books hold."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 
 from handlers import orders as road
 from loyalty import accounts, campaign_desk, deeds, programme, tiers
@@ -547,3 +549,44 @@ def test_orders_paid_while_a_campaign_was_paused_have_no_part_in_it_however_late
               {"order_no": "out", "paid_at": (NOON + 4.5 * hour).isoformat()})  # fmt: skip
     points = {one.source.rpartition(":")[2]: one.result["points"] for one in till.rows(PointsTxn)}
     assert (points["in"], points["out"]) == (200, 100)
+
+
+def wait_until_it_waits(till: Till, done: Future[Any]) -> None:
+    """Until it is over, or another transaction stands in its way; on SQLite only one writes anyway."""
+    while till.engine.dialect.name == "postgresql" and not done.done():
+        with till.engine.connect() as line:
+            waiting = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            if line.scalar(text(f"SELECT count(*) {waiting}")):
+                return
+        time.sleep(0.005)
+
+
+def by_hand(till: Till, work: Work) -> Callable[[], Any]:
+    refund = orders.refund_of(work, till.rows(Refund)[0].id)
+    order = orders.order_of(work.db, "pos-01", "OLD")
+    assert refund is not None
+    assert order is not None
+    return lambda: road.apply(work, refund, order, because="by hand: boss")
+
+
+def by_rule(till: Till, work: Work) -> Callable[[], Any]:
+    road.match_refunds(work, "pos-01", None, LONG_AGO, 10)
+    return lambda: road.match_refunds(work, "pos-01", "latest", LONG_AGO, 10)
+
+
+@pytest.mark.parametrize("assign", [by_hand, by_rule])
+def test_a_refund_is_taken_from_one_order_although_the_one_it_names_comes_while_it_is_put_on_another(
+    till: Till, assign: Callable[[Till, Work], Callable[[], Any]]
+) -> None:
+    till.sell({"order_no": "OLD", "amount": "80.00", "paid_at": "2026-10-20T10:00:00+08:00"})
+    till.refund({"refund_no": "R1", "order_no": "NEW", "amount": "50.00", "identity": WHO})
+    with ThreadPoolExecutor(1) as pool:
+        with till.work() as work:
+            put = assign(till, work)
+            comes = pool.submit(lambda: till.sell({"order_no": "NEW", "amount": "60.00"}))
+            wait_until_it_waits(till, comes)
+            put()
+        assert comes.result().accepted == [0]
+    assert {one.order_no: one.refunded for one in till.rows(ShopOrder)} == {"OLD": 5000, "NEW": 0}
+    assert [one.state for one in till.rows(Refund)] == [orders.CONTESTED]
+    assert earned(till) == {"OLD": 30, "NEW": 60}
