@@ -184,11 +184,11 @@ def counting(db: Session, account_ids: Sequence[int]) -> list[Earned]:
 
 
 def _gone(db: Session, txn_ids: Sequence[int]) -> dict[int, int]:
-    """What refunds took of each of these transactions."""
+    """What refunds took of each of these transactions and did not let back, where that is anything."""
     entry, txn = PointsEntry, PointsTxn
     own = select(txn.reverses, func.sum(entry.amount)).join(txn, txn.id == entry.txn_id)
     taken = (txn.kind.in_(CLAWS), entry.bucket == CLAWED, txn.reverses.in_(txn_ids))
-    return {number: int(n) for number, n in db.execute(own.where(*taken).group_by(txn.reverses)) if number is not None}
+    return {number: int(n) for number, n in db.execute(own.where(*taken).group_by(txn.reverses)) if number and n}
 
 
 def counter(earned: Sequence[Earned], zone: ZoneInfo) -> Counter:
@@ -240,8 +240,7 @@ def _undone(work: Work, set_here: Scheme, last: TierChange, points: int) -> bool
     if last.why != UP or last.cause is None or work.now - last.recorded_at > UNDONE_WITHIN:
         return False
     below = points < set_here.levels[set_here.place(last.after)].points
-    refunded = select(PointsTxn.id).where(PointsTxn.reverses == last.cause, PointsTxn.kind == "claw").limit(1)
-    return below and work.db.scalar(refunded) is not None
+    return below and last.cause in _gone(work.db, [last.cause])
 
 
 def _standing(set_here: Scheme, last: TierChange | None) -> Standing:

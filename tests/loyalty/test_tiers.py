@@ -148,6 +148,17 @@ def test_a_later_refund_or_one_of_another_order_leaves_it_to_its_end(shop: Books
         assert tiers.at(work.db, shop.own(0), shop.now - timedelta(seconds=1)).key == "gold"
 
 
+def test_an_order_whose_refund_was_let_back_leaves_it_to_its_end_too(shop: Books) -> None:
+    other, order = shop.award(90, qualifies=True), shop.award(20, qualifies=True)
+    assert look(shop) == "gold"
+    shop.to(5)
+    shop.claw(order, 5)
+    shop.let_back(order, 0)
+    shop.claw(other, 90)
+    assert look(shop) == "gold"
+    assert changes(shop)[-1][0] == "up"
+
+
 def test_several_accounts_of_one_person_count_together(shop: Books) -> None:
     shop.award(60, who=0, qualifies=True)
     shop.award(60, who=2, qualifies=True)
@@ -205,6 +216,15 @@ class Tiers(RuleBasedStateMachine):
         gone = max(gone, int(points * share))
         self.books.claw(txn, gone)
         self.orders[number] = (txn, on, points, gone)
+        self.fresh = False
+
+    @precondition(lambda self: any(gone for *_, gone in self.orders))
+    @rule(data=st.data(), share=st.sampled_from([0, 0.5]))
+    def a_refund_was_another_orders(self, data: Any, share: float) -> None:
+        number = data.draw(st.sampled_from([number for number, one in enumerate(self.orders) if one[3]]))
+        txn, on, points, gone = self.orders[number]
+        self.books.let_back(txn, int(gone * share))
+        self.orders[number] = (txn, on, points, int(gone * share))
         self.fresh = False
 
     @rule(days=st.sampled_from([1, 20, 40, 200, 366, 800]))
