@@ -309,6 +309,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "reward.return": N_("退回奖品"),
         "reward.settle": N_("记下捐赠已付"),
         "points_rules.submit": N_("提交积分规则审批"),
+        "refund.leave": N_("搁下退款，不处理"),
         "refund.match": N_("指明退款的订单"),
         "refund.move": N_("把退款改记到写明的订单"),
         "refund.stay": N_("让退款留在原来的订单"),

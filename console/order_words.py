@@ -5,13 +5,14 @@ from typing import Any
 
 from console.words import N_, _, listed, said
 from loyalty.earning import ONE, exact
-from people.orders import ASIDE, CONTESTED, PARKED, WAITING, yuan
+from people.orders import ASIDE, CONTESTED, LEFT, PARKED, WAITING, yuan
 
 REFUND_STATES: Mapping[str, tuple[str, str]] = {
     WAITING: (N_("等订单"), "warn"),
     PARKED: (N_("没有订单号"), "warn"),
     ASIDE: (N_("金额对不上"), "bad"),
     CONTESTED: (N_("写明的订单后来到了"), "bad"),
+    LEFT: (N_("已搁下"), "quiet"),
 }
 LIMIT_WORDS = {"order": N_("每单最多 %(n)s 分"), "day": N_("当天最多还能得 %(n)s 分")}
 
@@ -22,6 +23,7 @@ BECAUSE = (
     ("by hand: %(who)s", N_("%(who)s 指明")),
     ("moved from %(order)s: %(who)s", N_("原先记在订单 %(order)s 上，%(who)s 改记到它写明的这一笔")),
     ("kept here: %(who)s", N_("写明的是另一笔，%(who)s 决定仍记在这里")),
+    ("left: %(reason)s (%(who)s)", N_("%(who)s 决定不处理：%(reason)s")),
     ("", N_("退款写明了订单号")),
 )
 

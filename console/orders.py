@@ -1,8 +1,10 @@
 """Orders: what was bought, by whom, what it earned and why; refunds without an order; tills and how fresh they are."""
 
+from datetime import date
 from typing import Any
 
 from flask import Blueprint, render_template, request
+from sqlalchemy.orm import Session
 
 from console import here, order_words
 from console.cursors import read_cursor, write_cursor
@@ -16,7 +18,7 @@ from handlers import orders as road
 from handlers.orders import CannotMove, NotYours
 from loyalty import order_points
 from loyalty.earning import by_line
-from people import order_lists, orders, persons
+from people import order_lists, orders, persons, today
 from people.order_lists import Asked
 from people.orders import Bad
 from storage.database import past_crossings
@@ -32,7 +34,9 @@ PAGE = 50
 def index() -> str:
     """Orders, the newest first, with whose they are."""
     q, source, store, state = (request.args.get(name, "").strip()[:100] for name in ("q", "source", "store", "state"))
-    asked = Asked(q, source, store, state, number_of("p_", request.args.get("person", "")))
+    day = _day(request.args.get("day"))
+    paid = today.bounds(day, here.zone()) if day else None
+    asked = Asked(q, source, store, state, number_of("p_", request.args.get("person", "")), paid)
     with here.reading() as db:
         sight = here.sight(db)
         found, after = order_lists.page(db, sight, asked, limit=PAGE, after=read_cursor(request.args.get("after")))
@@ -41,10 +45,23 @@ def index() -> str:
             orders=found,
             following=write_cursor(after),
             asked=asked,
-            undone=sum(order_lists.undone_counts(db).values()) if sight.everybody else 0,
+            day=day,
+            undone=undone(db),
             names=rep_names(db, sight, [order.staff for order, _person in found if order.staff]),
             yuan=orders.yuan,
         )
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text or "")
+    except ValueError:
+        return None
+
+
+def undone(db: Session) -> int:
+    """How many refunds wait for the viewer; the tabs of the orders say it."""
+    return sum(order_lists.undone_counts(db).values()) if here.may("match_refunds") else 0
 
 
 @pages.get("/orders/<int:order_id>")
@@ -65,6 +82,8 @@ def show(order_id: int) -> str:
             lines=(lines := orders.lines_of(db, order.id)),
             shares=by_line([one.amount for one in lines], int(award.result["points"]) if award else 0),
             refunds=order_lists.refunds_of(db, order.id),
+            without_effect=order_lists.without_effect(db, order),
+            states=order_words.REFUND_STATES,
             moves=order_points.moves_of(db, name),
             award=award,
             names=rep_names(db, here.sight(db), [one for one in (order.staff, order.claimed_by) if one]),
@@ -88,8 +107,9 @@ def refunds() -> str:
             chosen=state,
             counts=order_lists.undone_counts(db),
             states=order_words.REFUND_STATES,
-            stands=order_lists.numbers(db, [one.order_id for one in found if one.state == orders.CONTESTED]),
+            named=order_lists.by_id(db, [one.order_id for one in found]),
             yuan=orders.yuan,
+            matched=order_words.matched,
         )
 
 
@@ -117,6 +137,27 @@ def _match(refund_id: int, order_no: str) -> str:
             return _("订单 %(order)s 只剩 %(left)s 元可退", order=order_no, left=left)
         road.apply(work, refund, order, because=f"by hand: {here.viewer().userid}")
         here.note(work, "refund.match", f"refund:{refund_id}", {"order": order_no})
+    return ""
+
+
+@pages.post("/orders/refunds/<int:refund_id>/leave")
+@guarded("match_refunds")
+def leave(refund_id: int) -> Any:
+    """Say, with a reason, that nothing is to be done about a refund without effect."""
+    reason = request.form.get("reason", "").strip()[:200]
+    trouble = past_crossings(lambda: _leave(refund_id, reason)) if reason else _("请写上不处理的原因")
+    say(trouble or _("已搁下，原因记在这笔退款上"), "bad" if trouble else "good")
+    return back_to("orders.refunds", state=request.form.get("state") or None)
+
+
+def _leave(refund_id: int, reason: str) -> str:
+    """Why not; empty: it is done."""
+    with here.working() as work:
+        refund = orders.refund_of(work, refund_id)
+        if refund is None or refund.state in {*orders.EFFECTIVE, orders.LEFT}:
+            return _("这笔退款刚才已经处理了")
+        road.leave(refund, f"left: {reason} ({here.viewer().userid})")
+        here.note(work, "refund.leave", f"refund:{refund_id}", {"reason": reason})
     return ""
 
 
@@ -158,7 +199,7 @@ def _move(refund_id: int, *, there: bool) -> str:
 def sources() -> str:
     """Tills and shops that tell us of orders, and when they last did."""
     with here.reading() as db:
-        return render_template("orders/sources.html", sources=order_lists.sources(db))
+        return render_template("orders/sources.html", sources=order_lists.sources(db), undone=undone(db))
 
 
 @pages.post("/customers/<person_id>/orders/claim")

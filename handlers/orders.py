@@ -343,6 +343,11 @@ def stay(refund: Refund, because: str) -> None:
     refund.state, refund.because = DONE, because
 
 
+def leave(refund: Refund, because: str) -> None:
+    """Let a refund without effect be, also when its order comes; it can still be put on an order by hand."""
+    refund.state, refund.because = orders.LEFT, because
+
+
 def match_refunds(
     work: Work,
     source: str,

@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from people.access import Sight
-from people.orders import ASIDE, CONTESTED, EFFECTIVE, PARKED, WAITING
+from people.orders import ASIDE, CONTESTED, EFFECTIVE, LEFT, PARKED, WAITING
 from storage.tables import OrderSource, Person, Refund, ShopOrder
+from storage.tables.orders import UNDONE as NOT_DONE
 
 Cursor = tuple[datetime, int]
 UNDONE = (WAITING, PARKED, ASIDE, CONTESTED)
@@ -31,6 +32,8 @@ class Asked:
     state: str = ""
     """nobodys, refunded, or all."""
     person_id: int | None = None
+    paid: tuple[datetime, datetime] | None = None
+    """Paid from the first of these moments (UTC) on, and before the second."""
 
 
 def page(
@@ -62,6 +65,8 @@ def _where(sight: Sight, asked: Asked) -> list[ColumnElement[bool]]:
         where.append(ShopOrder.refunded > 0)
     if asked.person_id is not None:
         where.append(ShopOrder.person_id == asked.person_id)
+    if asked.paid is not None:
+        where += [ShopOrder.paid_at >= asked.paid[0], ShopOrder.paid_at < asked.paid[1]]
     return where
 
 
@@ -78,9 +83,19 @@ def refunds_of(db: Session, order_id: int) -> Sequence[Refund]:
     return db.scalars(own.order_by(Refund.refunded_at, Refund.id)).all()
 
 
+def without_effect(db: Session, order: ShopOrder) -> Sequence[Refund]:
+    """Refunds that name this order and have taken nothing of it: waiting, aside, left, or on another one."""
+    states = Refund.state.in_((WAITING, ASIDE, CONTESTED, LEFT))
+    own = select(Refund).where(NOT_DONE, states, Refund.source == order.source, Refund.order_no == order.order_no)
+    return db.scalars(own.order_by(Refund.refunded_at, Refund.id)).all()
+
+
 def undone(db: Session, state: str, *, limit: int, before: int | None = None) -> tuple[list[Refund], int | None]:
-    """Refunds that somebody is to look at, by state (or all), newest first; the id before which the next page lies."""
-    states = [state] if state in UNDONE else list(UNDONE)
+    """Refunds that somebody is to look at, newest first; the id before which the next page lies.
+
+    ``state``: those of one, also those that were left; else all that are open.
+    """
+    states = [state] if state in (*UNDONE, LEFT) else list(UNDONE)
     own = select(Refund).where(Refund.state.in_(states))
     if before is not None:
         own = own.where(Refund.id < before)
@@ -89,9 +104,15 @@ def undone(db: Session, state: str, *, limit: int, before: int | None = None) ->
 
 
 def undone_counts(db: Session) -> dict[str, int]:
-    """How many refunds wait, are parked, are set aside, and are contested."""
-    own = select(Refund.state, func.count()).where(Refund.state.in_(UNDONE)).group_by(Refund.state)
+    """How many refunds wait, are parked, are set aside, and are contested; read off the index of those not done."""
+    own = select(Refund.state, func.count()).where(Refund.state.in_(UNDONE), NOT_DONE).group_by(Refund.state)
     return {state: int(count) for state, count in db.execute(own)}
+
+
+def by_id(db: Session, order_ids: Iterable[int | None]) -> dict[int, ShopOrder]:
+    """These orders."""
+    own = select(ShopOrder).where(ShopOrder.id.in_({one for one in order_ids if one}))
+    return {one.id: one for one in db.scalars(own)}
 
 
 def numbers(db: Session, order_ids: Iterable[int | None]) -> dict[int, str]:

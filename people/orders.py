@@ -32,6 +32,8 @@ MAX_REFERENCE = 180
 WAITING, PARKED, ASIDE, DONE = "waiting", "parked", "aside", "done"
 GUESSED, CONTESTED = "guessed", "contested"
 """Taken from an order a rule or somebody found, because the one it names had not come; that one has come since."""
+LEFT = "left"
+"""Somebody has said, with a reason, that nothing is to be done about it."""
 EFFECTIVE = frozenset({DONE, GUESSED, CONTESTED})
 """Of refunds that have taken from an order."""
 ORDER_FIELDS = frozenset(("source", "order_no", "paid_at", "amount", "currency", "store", "staff", "identity", "lines"))

@@ -89,9 +89,10 @@ class Refund(Base):
     """Fen; zero only where the order cost nothing but points."""
     state: Mapped[str] = mapped_column(String(10))
     """waiting (for its order), parked (names no order), aside (its order cannot give so much back), done; guessed
-    (taken from another order than it names, which has not come), contested (that one has come)."""
+    (taken from another order than it names, which has not come), contested (that one has come); left (somebody has said
+    that nothing is to be done)."""
     because: Mapped[str] = mapped_column(Text, default="")
-    """Why it is aside, or by which rule its order was found."""
+    """Why it is aside or left, or by which rule its order was found."""
     digest: Mapped[str] = mapped_column(String(64))
     received_at: Mapped[datetime]
     __table_args__ = (

@@ -141,6 +141,44 @@ def test_a_refund_whose_order_comes_after_another_gave_for_it_is_shown_and_moved
     assert counter.visitor("lisi").post(path, {"do": "stay"}).status_code == 404
 
 
+def test_a_refund_that_is_more_than_its_order_says_so_on_both_pages_and_can_be_left_with_a_reason(
+    counter: Counter,
+) -> None:
+    """R5 came before its order and is 10.00 more; who leaves it says why, and it can still be matched."""
+    boss, usual = counter.visitor("zhangsan"), {"source": "pos-01", "order_no": "A21"}
+    early = {**usual, "refund_no": "R5", "refunded_at": PAID, "amount": "30.00"}
+    tell(counter.shop, orders.read_refund, road.take_refunds, early)
+    tell(counter.shop, orders.read_order, road.take_orders, {**usual, "paid_at": PAID, "amount": "20.00"})
+    page = boss.get("/orders/refunds?state=aside").text
+    assert "实付 20.00 元，还能退 20.00 元" in page
+    (order,) = counter.shop.rows(ShopOrder, ShopOrder.order_no == "A21")
+    shown = boss.get(f"/orders/{order.id}").text
+    assert "写明这一笔、没有生效的退款" in shown
+    assert "金额对不上" in shown
+    (refund,) = counter.shop.rows(Refund, Refund.refund_no == "R5")
+    path = f"/orders/refunds/{refund.id}"
+    assert "请写上不处理的原因" in boss.post(f"{path}/leave", {"reason": " "}, follow_redirects=True).text
+    assert "已搁下" in boss.post(f"{path}/leave", {"reason": "收银打错: 多打了 (一个) 零"}, follow_redirects=True).text
+    assert "刚才已经处理了" in boss.post(f"{path}/leave", {"reason": "x"}, follow_redirects=True).text
+    assert "R5" not in boss.get("/orders/refunds").text
+    assert "zhangsan 决定不处理：收银打错: 多打了 (一个) 零" in boss.get("/orders/refunds?state=left").text
+    assert "zhangsan 决定不处理：收银打错: 多打了 (一个) 零" in boss.get(f"/orders/{order.id}").text
+    assert [line.details["reason"] for line in counter.audit("refund.leave")] == ["收银打错: 多打了 (一个) 零"]
+    assert counter.visitor("lisi").post(f"{path}/leave", {"reason": "x"}).status_code == 404
+    assert "已记在订单 L1 上" in boss.post(f"{path}/match", {"order_no": "L1"}, follow_redirects=True).text
+
+
+def test_a_refund_that_was_left_stays_so_when_its_order_comes(counter: Counter) -> None:
+    boss, usual = counter.visitor("zhangsan"), {"source": "pos-01", "order_no": "A22"}
+    early = {**usual, "refund_no": "R6", "refunded_at": PAID, "amount": "5.00"}
+    tell(counter.shop, orders.read_refund, road.take_refunds, early)
+    (refund,) = counter.shop.rows(Refund, Refund.refund_no == "R6")
+    boss.post(f"/orders/refunds/{refund.id}/leave", {"reason": "重复"})
+    tell(counter.shop, orders.read_order, road.take_orders, {**usual, "paid_at": PAID, "amount": "20.00"})
+    assert [one.refunded for one in counter.shop.rows(ShopOrder, ShopOrder.order_no == "A22")] == [0]
+    assert [one.state for one in counter.shop.rows(Refund, Refund.refund_no == "R6")] == ["left"]
+
+
 def test_sources_say_when_they_were_heard(counter: Counter) -> None:
     page = counter.visitor("zhangsan").get("/orders/sources").text
     assert "pos-01" in page
