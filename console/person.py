@@ -101,7 +101,8 @@ def page_of(person_id: str, *, phone_shown: bool = False, **typed: str) -> str:
         facts = None if person is None else _facts(db, person)
     if person is None or facts is None:
         here.not_here(person_id)
-    phone = person.phone if phone_shown else access.masked(person.phone)
+    number = phones.main(person, facts["phones"])
+    phone = number if phone_shown else access.masked(number)
     typed = {"birthday": birthdays.shown(person), **typed}
     empty = {"note": "", "task": "", "task_at": "", "once": secrets.token_hex(12)}
     return render_template(

@@ -94,6 +94,11 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 
 IDENTITIES = {"external_userid": N_("客户 ID"), "unionid": "unionid", "phone": N_("手机")}
+PARTED: Mapping[str, str] = {
+    "blocked": N_("店里停用了相同的%(what)s：%(value)s"),
+    "crowded": N_("太多客户有相同的%(what)s，不再算数：%(value)s"),
+}
+"""What no longer joins two customers, by why it counts no more."""
 DEEDS = {"review": N_("写了评价")}
 """What other systems say people did, where we have words for it."""
 
@@ -163,6 +168,8 @@ def _aside(row: Interaction, names: Mapping[str, str]) -> str:
         return str(row.details.get("because") or "")
     if row.kind == "merged":
         return _by_what(row.details)
+    if row.kind == "separated":
+        return _parted_by(row.details)
     if row.kind == "transfer_failed":
         return str(row.details.get("reason") or "")
     channel = row.details.get("channel")
@@ -174,6 +181,14 @@ def _by_what(told: Mapping[str, Any]) -> str:
     if not told.get("type"):
         return _("有人这样决定") if told.get("by_hand") else ""
     return _("相同的%(what)s：%(value)s", what=_(IDENTITIES.get(told["type"], told["type"])), value=told["value"])
+
+
+def _parted_by(told: Mapping[str, Any]) -> str:
+    """Why two customers parted again, as far as anybody may read it."""
+    words = PARTED.get(told.get("why", ""))
+    if words is None:
+        return _("有人这样决定") if told.get("by_hand") else ""
+    return _(words, what=_(IDENTITIES.get(told["type"], told["type"])), value=told["value"])
 
 
 def _of_order(row: Interaction) -> list[str]:

@@ -13,7 +13,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from handlers.orders import Taken
-from people import birthdays, guards, identities, joining, orders, persons
+from people import birthdays, guards, identities, joining, merging, orders, persons
 from people.joining import Given
 from people.orders import Bad
 from storage.tables import Evidence, Person
@@ -124,7 +124,11 @@ def _take(work: Work, one: GivenCustomer) -> bool:
         raise ValueError("this identity names nobody in particular")
     person = joining.learn(work, place[1], one.known_as, source=one.source, by=f"import:{one.source}", at=one.since)
     changed = _told(work.db, one) > before
-    return any([changed, _named(person, one.name), _born(work, person, one), _tagged(work, person, one)])
+    anchor = work.db.get_one(Person, place[1])
+    work.via.pop(person.id, None)
+    if anchor is not person:
+        work.via[person.id] = anchor.id
+    return any([changed, _named(work, anchor, one.name), _born(work, anchor, one), _tagged(work, person, one)])
 
 
 def _told(db: Session, one: GivenCustomer) -> int:
@@ -133,18 +137,22 @@ def _told(db: Session, one: GivenCustomer) -> int:
     return db.scalar(select(func.count()).select_from(Evidence).where(or_(*about), Evidence.source == one.source)) or 0
 
 
-def _named(person: Person, name: str) -> bool:
-    """A name where there is none: what WeCom says is never overwritten."""
-    if not name or person.name:
+def _named(work: Work, anchor: Person, name: str) -> bool:
+    """A name where there is none, kept with the anchor it came by: what WeCom says is never overwritten."""
+    if not name or merging.own_of(anchor)["name"]:
         return False
-    person.name = name
+    merging.write_own(work.db, anchor, name=name)
     return True
 
 
-def _born(work: Work, person: Person, one: GivenCustomer) -> bool:
-    if not one.birthday or person.birthday is not None:
+def _born(work: Work, anchor: Person, one: GivenCustomer) -> bool:
+    if not one.birthday or merging.own_of(anchor)["birthday"] is not None:
         return False
-    return birthdays.keep(work, person, one.birthday, by=f"import:{one.source}")
+    if anchor.merged_into is None and anchor.own is None:
+        return birthdays.keep(work, anchor, one.birthday, by=f"import:{one.source}")
+    day, year = birthdays.read(one.birthday)
+    merging.write_own(work.db, anchor, birthday=day, birth_year=year)
+    return True
 
 
 def _tagged(work: Work, person: Person, one: GivenCustomer) -> bool:

@@ -515,7 +515,7 @@ def _carry_out(work: Work, near: _Near, decided: Partition, by: str) -> None:
     _count(work, changes, decided)
     merging.move(work, changes)
     for one in changes:
-        _tell(work, one, decided)
+        _tell(work, one, decided, _parted_by(near, before, decided, one.anchor))
     _explain(work, near, before, decided, by)
 
 
@@ -525,14 +525,37 @@ def _count(work: Work, changes: Sequence[merging.Change], decided: Partition) ->
     tally.biggest = max(tally.biggest, *sizes.values())
 
 
-def _tell(work: Work, one: merging.Change, decided: Partition) -> None:
+def _tell(work: Work, one: merging.Change, decided: Partition, parted_by: Mapping[str, Any]) -> None:
     """One line for who speaks for the anchor now, and for who does no longer (unless that one is merged itself)."""
     if one.before != one.anchor and decided.head.get(one.before, one.before) == one.before:
-        _line(work, one.before, "separated", one.anchor, {})
+        _line(work, one.before, "separated", one.anchor, parted_by)
     if one.after != one.anchor:
         _line(work, one.after, "merged", one.anchor, _because(decided, one.anchor))
     else:
-        _line(work, one.anchor, "separated", one.before, {})
+        _line(work, one.anchor, "separated", one.before, parted_by)
+
+
+def _parted_by(near: _Near, before: Mapping[int, int], decided: Partition, anchor: int) -> dict[str, Any]:
+    """What parts an anchor from those it was one person with: somebody's word, or what they share and counts no more.
+
+    ``why``: ``blocked`` by the shop, or ``crowded`` (known of too many). Empty: what joined them is told no more.
+    """
+    left = {
+        one for one in near.anchors if before.get(one) == before.get(anchor) and not _together(decided, one, anchor)
+    }
+    if any(_pair(anchor, one) in near.cuts for one in left):
+        return {"by_hand": True}
+    own = {one.about for one in near.edges if one.anchor == anchor}
+    shared = {one.about for one in near.edges if one.anchor in left and one.about in own}
+    for why, some in (("blocked", near.blocked), ("crowded", near.crowded)):
+        if found := sorted(shared & some):
+            type_, value = found[0]
+            return {"why": why, "type": type_, "value": shown(type_, value)}
+    return {}
+
+
+def _together(decided: Partition, one: int, other: int) -> bool:
+    return decided.head[one] == decided.head[other]
 
 
 def _line(work: Work, person_id: int, kind: str, other: int, details: Mapping[str, Any]) -> None:

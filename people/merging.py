@@ -238,7 +238,8 @@ def _stand_tags(db: Session, person: Person) -> None:
 # --- fields ----------------------------------------------------------------------------------------------------------
 
 PROFILE = ("name", "avatar", "gender", "kind", "corp_name", "profile_at")
-"""As WeCom told it last, of whichever anchor."""
+"""As WeCom told it last, of whichever anchor. What other systems call somebody stands only where WeCom says nothing:
+then the head's own name, else that of whoever of the others was known first (docs/identities.md)."""
 NUMBER = ("phone", "province", "city", "region_of")
 BIRTHDAY = ("birthday", "birth_year")
 BY_HAND = ("owner", "owner_by_hand")
@@ -263,20 +264,30 @@ def derive(db: Session, person_id: int) -> None:
     if not others:
         _restore(db, head.id)
         return
-    own = _own(head)
-    shown = _shown(own, [_fields(one) for one in others])
+    own = own_of(head)
+    shown = _shown({head.id: own, **{one.id: _fields(one) for one in others}}, _in_wecom(db, head, others))
     for name, value in shown.items():
         setattr(head, name, value)
     head.own = {"own": _plain(own), "shown": _plain(shown)}
     db.flush()
 
 
-def _own(head: Person) -> dict[str, Any]:
-    """What stands in the head's fields by its own right."""
-    now = _fields(head)
-    if head.own is None:
+def write_own(db: Session, anchor: Person, **fields: Any) -> None:
+    """Keep fields (of ``FIELDS``) as an anchor's own; whoever speaks for it shows them where they win."""
+    if anchor.own is None:
+        for name, value in fields.items():
+            setattr(anchor, name, value)
+    else:
+        anchor.own = {"own": _plain({**own_of(anchor), **fields}), "shown": _plain(_fields(anchor))}
+    derive(db, anchor.merged_into or anchor.id)
+
+
+def own_of(anchor: Person) -> dict[str, Any]:
+    """What stands in an anchor's fields by its own right, whatever it shows for the others."""
+    now = _fields(anchor)
+    if anchor.own is None:
         return now
-    own, shown = _rich(head.own["own"]), _rich(head.own["shown"])
+    own, shown = _rich(anchor.own["own"]), _rich(anchor.own["shown"])
     return {name: now[name] if now[name] != shown.get(name) else own.get(name) for name in FIELDS}
 
 
@@ -285,17 +296,25 @@ def _restore(db: Session, person_id: int) -> None:
     person = db.get(Person, person_id, populate_existing=True)
     if person is None or person.own is None:
         return
-    for name, value in _own(person).items():
+    for name, value in own_of(person).items():
         setattr(person, name, value)
     person.own = None
     db.flush()
 
 
-def _shown(own: Fields, others: Sequence[Fields]) -> dict[str, Any]:
-    every = [own, *others]
-    profiled = [one for one in every if one["profile_at"] is not None and one["name"]]
+def _in_wecom(db: Session, head: Person, others: Sequence[Person]) -> set[int]:
+    """The anchors WeCom can tell of: nobody asks it about a till's customer, whatever ``profile_at`` says."""
+    own = select(Evidence.anchor_id).where(Evidence.anchor_id.in_([head.id, *(one.id for one in others)]))
+    return set(db.scalars(own.where(Evidence.type == persons.EXTERNAL)))
+
+
+def _shown(anchors: Mapping[int, Fields], in_wecom: set[int]) -> dict[str, Any]:
+    """``anchors``: what each has by its own right, the head first, then the one known the longest."""
+    every = list(anchors.values())
+    own, *others = every
     named = [one for one in every if one["name"]]
-    profile = max(profiled, key=lambda one: one["profile_at"]) if profiled else next(iter(named), own)
+    told = [one for number, one in anchors.items() if number in in_wecom and one["name"] and one["profile_at"]]
+    profile = max(told, key=lambda one: one["profile_at"]) if told else next(iter(named), own)
     out = [one for one in every if one["opted_out"]]
     return {
         **_taken(PROFILE, profile),

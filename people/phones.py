@@ -7,7 +7,7 @@ along (2019) the segment says nothing about it.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, cast
@@ -117,6 +117,14 @@ def of_person(db: Session, sight: Sight, person: Person) -> list[Known]:
         if place not in places.setdefault(number, []):
             places[number].append(place)
     return [Known(number, valid(number), region(number), tuple(where)) for number, where in places.items()]
+
+
+def main(person: Person, found: Sequence[Known]) -> str | None:
+    """The number a person is called by, of those ``of_person`` found: what reps keep in WeCom, else what stands first.
+
+    None where nothing is known that has the form of a mobile number.
+    """
+    return person.phone or next((one.number for one in found if one.valid), None)
 
 
 def _standing(db: Session, sight: Sight, person: Person) -> Iterator[tuple[str, str]]:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
-from people import doubts, joining, persons
+from people import blocklist, doubts, joining, persons
 from people.access import Sight
 from people.doubts import ASKED, GUARD, OPEN, WAITING
 from people.resolving import BOUND, strength
-from storage.tables import Evidence, Person, Review
+from storage.tables import BlockedValue, Evidence, Person, Review
 from storage.work import Work
 
 
@@ -112,6 +112,8 @@ class Known:
     released_at: datetime | None
     source: str
     strength: str
+    out: bool = False
+    """Whether it names nobody: the shop has blocked it, or it is one of those that are typed for anybody."""
 
     @property
     def bound(self) -> bool:
@@ -122,11 +124,14 @@ class Known:
 def known(db: Session, person_id: int) -> dict[int, list[Known]]:
     """How a person is known, by anchor: the one that speaks for all first, each with its evidence in order."""
     found: dict[int, list[Known]] = {one: [] for one in persons.anchors(db, person_id)}
-    own = select(Evidence).where(Evidence.anchor_id.in_(found)).order_by(Evidence.first_seen_at, Evidence.id)
-    for one in db.scalars(own):
+    blocked = and_(BlockedValue.type == Evidence.type, BlockedValue.value == Evidence.value)
+    own = select(Evidence, BlockedValue.id).outerjoin(BlockedValue, blocked).where(Evidence.anchor_id.in_(found))
+    for one, shut in db.execute(own.order_by(Evidence.first_seen_at, Evidence.id)):
         said = strength(verified=one.verified, source=one.source)
+        out = shut is not None or blocklist.names_nobody(one.type, one.value)
+        since, seen, released = one.first_seen_at, one.seen_at, one.released_at
         found[one.anchor_id].append(
-            Known(one.anchor_id, one.type, one.value, one.first_seen_at, one.seen_at, one.released_at, one.source, said)
+            Known(one.anchor_id, one.type, one.value, since, seen, released, one.source, said, out)
         )
     return found
 

@@ -18,7 +18,7 @@ from loyalty import accounts, approvals, authority, takeover
 from loyalty.ledger import proof, spend
 from loyalty.ledger.book import About
 from loyalty.ledger.lots import NotEnough
-from people import guards
+from people import blocking, guards, joining
 from storage import sheets
 from storage.database import utc_now
 from storage.tables import (
@@ -93,6 +93,33 @@ def test_customers_come_in_with_what_is_known_of_them_and_again_change_nothing(
     again = row_imports.import_rows(settings, path, WHO, CUSTOMERS)
     assert counts(again) == (0, 4, 4)
     assert (len(shop.rows(Evidence)), len(shop.rows(Person)), len(shop.rows(Interaction))) == facts
+
+
+def test_an_imported_name_stays_with_whom_it_came_and_the_first_one_known_is_shown(
+    shop: Shop, settings: Settings, tmp_path: Path
+) -> None:
+    head = "identity_value,name,phone,phone_verified,birthday,tags"
+    first = written(tmp_path, head, ["m1,钱小店,13912345602,true,,", "m2,孙小店,13912345603,true,,"])
+    assert counts(row_imports.import_rows(settings, first, WHO, CUSTOMERS)) == (2, 0, 0)
+    other = Shape({}, {"source": "web", "identity_type": "web:buyer"})
+    second = written(tmp_path, head, ["x1,老钱,13912345602,true,05-20,来源/网店", "x2,老孙,13912345603,,,"], "web.csv")
+    assert counts(row_imports.import_rows(settings, second, other, CUSTOMERS)) == (2, 0, 0)
+    anchors = {one.value: one.anchor_id for one in shop.rows(Evidence, Evidence.home)}
+    with shop.work() as work:
+        joining.tie(work, anchors["m2"], anchors["x2"], by="boss")
+
+    def named() -> dict[str, tuple[str, int | None]]:
+        people = {one.id: one for one in shop.rows(Person)}
+        heads = {value: people[people[anchor].merged_into or anchor] for value, anchor in anchors.items()}
+        return {value: (heads[value].name, heads[value].birthday) for value in ("m1", "m2", "x1", "x2")}
+
+    assert named() == {"m1": ("钱小店", 520), "m2": ("孙小店", None), "x1": ("钱小店", 520), "x2": ("孙小店", None)}
+    assert counts(row_imports.import_rows(settings, second, other, CUSTOMERS)) == (0, 2, 0)
+    with shop.work() as work:
+        blocking.block(work, "phone", "13912345602", by="boss", why="门店电话")
+        joining.cut(work, anchors["x2"], by="boss")
+    assert named() == {"m1": ("钱小店", None), "m2": ("孙小店", None), "x1": ("老钱", 520), "x2": ("老孙", None)}
+    assert [one.person_id for one in shop.rows(PersonTag)] == [anchors["x1"]]
 
 
 def test_a_dry_run_says_the_same_and_keeps_nothing(shop: Shop, settings: Settings, tmp_path: Path) -> None:

@@ -43,6 +43,31 @@ def test_a_number_is_blocked_after_a_look_and_whom_it_alone_joined_part(fresh: C
     assert PHONE not in str((line.subject, line.details))
 
 
+def test_a_customer_s_page_marks_what_is_blocked_and_says_why_they_parted(fresh: Counter) -> None:
+    boss, his, hers = fresh.visitor("zhangsan"), fresh.people["lisi"], member(fresh)
+    tell(fresh, his, Given("phone", PHONE))
+    assert "停用的身份，不算数" not in boss.get(f"/customers/p_{his}").text
+    blocked(fresh, boss)
+    for number in (his, hers):
+        page = boss.get(f"/customers/p_{number}").text
+        assert "停用的身份，不算数" in page.split("<h2>身份</h2>")[1]
+        assert "店里停用了相同的手机：139****2222" in page
+        assert PHONE not in page
+
+
+def test_a_number_that_only_other_systems_know_is_the_customer_s_number(fresh: Counter) -> None:
+    boss, his = fresh.visitor("zhangsan"), fresh.people["lisi"]
+    with fresh.shop.work() as work:
+        work.db.get_one(Person, his).phone = None
+    assert "没有手机号" in boss.get(f"/customers/p_{his}").text
+    tell(fresh, his, Given("phone", PHONE))
+    page = boss.get(f"/customers/p_{his}").text
+    assert "没有手机号" not in page
+    assert "139****2222" in page.split("</header>")[0]
+    assert PHONE in boss.post(f"/customers/p_{his}/phone").text.split("</header>")[0]
+    assert fresh.visitor("lisi").post(f"/customers/p_{his}/phone").status_code == 404
+
+
 def test_before_it_is_released_it_is_said_who_becomes_one(fresh: Counter) -> None:
     boss, his, hers = fresh.visitor("zhangsan"), fresh.people["lisi"], member(fresh)
     row = blocked(fresh, boss)

@@ -71,6 +71,11 @@ class House:
             once = f"line:{anchor}:{self.lines}:{self.now.isoformat()}"
             persons.tell(work, person.id, "note", work.now, once=once, details={"of": anchor})
 
+    def forget_story(self) -> None:
+        """Nothing has been told so far."""
+        with transaction(self.engine) as db:
+            db.execute(delete(Interaction))
+
     def rows(self, table: type[Base], *where: Any) -> list[Any]:
         with transaction(self.engine) as db:
             found = list(db.scalars(select(table).where(*where)).all())

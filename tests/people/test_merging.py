@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event, select
 
 from insight import segments
-from people import access, consent, directory, guards, joining, merging, persons, privacy
+from people import access, blocking, consent, directory, guards, joining, merging, persons, privacy, resolving
 from people.access import Sight
 from people.joining import Given
 from storage.database import reading
@@ -223,6 +223,52 @@ def test_the_fields_of_a_person_come_from_all_and_each_keeps_its_own(house: Hous
     cut(house, second)
     rows = {one.id: (one.name, one.birthday, one.own) for one in house.rows(Person)}
     assert rows == {first: ("", 521, None), second: ("小雨", 520, None)}
+
+
+@pytest.mark.parametrize("later", ["first", "second"])
+def test_what_wecom_calls_somebody_wins_over_any_till_and_else_the_first_one_known(house: House, later: str) -> None:
+    """A till's customer is never asked about at WeCom: that they came later says nothing of their name."""
+    first, second = two(house)
+    wecom = house.learn(Given("external_userid", "wm1"))
+    with house.work() as work:
+        people = {"first": work.db.get_one(Person, first), "second": work.db.get_one(Person, second)}
+        people["first"].name, people["second"].name = "孙小店", "老孙"
+        people[later].profile_at = work.now
+    join(house, first, second)
+    assert house.rows(Person, Person.id == first)[0].name == "孙小店"
+    with house.work() as work:
+        hers = work.db.get_one(Person, wecom)
+        hers.name, hers.profile_at = "雨", work.now
+        people[later].profile_at = work.now + timedelta(days=1)
+    join(house, first, wecom)
+    assert house.rows(Person, Person.id == first)[0].name == "雨"
+    cut(house, wecom)
+    assert {one.id: one.name for one in house.rows(Person)} == {first: "孙小店", second: "老孙", wecom: "雨"}
+
+
+def test_both_stories_say_why_they_parted(house: House) -> None:
+    def why(*people: int) -> list[dict[str, object]]:
+        rows = house.rows(Interaction, Interaction.kind == "separated", Interaction.person_id.in_(people))
+        told = [{name: value for name, value in one.details.items() if name != "customer"} for one in rows]
+        house.forget_story()
+        return told
+
+    first, second = two(house)
+    for one in (first, second):
+        house.learn(Given("phone", PHONE), anchor=one)
+    with house.work() as work:
+        blocking.block(work, "phone", PHONE, by="boss", why="门店电话")
+    assert why(first, second) == [{"why": "blocked", "type": "phone", "value": "139****0001"}] * 2
+    with house.work() as work:
+        blocking.unblock(work, "phone", PHONE, by="boss")
+    cut(house, second)
+    assert why(first, second) == [{"by_hand": True}] * 2
+    with house.work() as work:
+        joining.uncut(work, first, second, by="boss")
+    house.forget_story()
+    for number in range(resolving.MOST_ANCHORS - 1):
+        house.learn(Given("pos:member", f"N{number}"), Given("phone", PHONE, verified=False))
+    assert why(first, second) == [{"why": "crowded", "type": "phone", "value": "139****0001"}] * 2
 
 
 def test_lists_segments_and_search_have_each_person_once(house: House) -> None:
