@@ -23,7 +23,7 @@ from loyalty import tiers
 from loyalty.ledger import proof
 from loyalty.liability import facts as books
 from loyalty.liability import holders, parameters, policy, published, report
-from loyalty.liability.accounting import WHOLE, nearest
+from loyalty.liability.accounting import WHOLE, nearest, posted
 from loyalty.liability.facts import OTHER, PURCHASE, Facts
 from loyalty.liability.forecast import ALL, CHAIN, ENDS, OTHERS, OVER, TAIL, UNKNOWN
 from loyalty.liability.journal import HEAD, SPLIT_HEAD, split_cells
@@ -39,7 +39,7 @@ pages = Blueprint("liability", __name__, url_prefix="/points/liability")
 KEPT, SETTLES, FRESH = 12, timedelta(hours=1), timedelta(minutes=5)
 """Reports kept; so long after its end a day changes no more; so long one is shown that still may."""
 COHORTS, AGES, MONTHS = 24, 18, 12
-"""So many of each are shown; all of them are in the document of ``scrm liability --json``."""
+"""So many of each are shown, later months as one sum; all are in the document of ``scrm liability --json``."""
 CURVES = 6
 SHADES = 8
 FEN = 100
@@ -167,7 +167,7 @@ def _page(typed: Mapping[str, str], errors: Mapping[str, str] | None = None) -> 
         ages=ages,
         shade=_shade,
         curve=_curve(one),
-        months=_months(one),
+        months=_by_month(one),
         month_chart=_month_chart(one),
         records=records,
         obstacle=WHY_NOT.get(obstacle or ""),
@@ -220,6 +220,15 @@ def _curve(one: Report) -> liability_charts.Sketch | None:
 
 def _months(one: Report) -> list[tuple[date, Any]]:
     return one.months()[:MONTHS]
+
+
+def _by_month(one: Report) -> list[tuple[date, Any, int]]:
+    """Month by month in whole points that add up to all that is expected; later months as one, without a range."""
+    some = one.months()
+    rows = [*some[:MONTHS], *([(some[MONTHS][0], None)] if some[MONTHS:] else [])]
+    values = [Fraction(of.value) for _month, of in some]
+    whole = posted([*values[:MONTHS], *([sum(values[MONTHS:], Fraction())] if some[MONTHS:] else [])])
+    return [(month, of, points) for (month, of), points in zip(rows, whole, strict=True)]
 
 
 def _month_chart(one: Report) -> liability_charts.Sketch | None:

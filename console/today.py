@@ -9,15 +9,17 @@ from flask import Blueprint, Response, current_app, render_template, request, ur
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import chart, here
+from console import chart, here, waiting
 from console.books import FILL_WORDS
 from console.cursors import read_cursor, write_cursor
 from console.doors import guarded
 from console.words import N_, _
-from people import alarms, match_rates, persons, reviews, tasks, today
+from loyalty.ledger import daily
+from people import alarms, match_rates, persons, tasks, today
 from people.access import Sight
+from people.match_rates import Rate
 from storage import inbox, outbox, sheets
-from storage.tables import Channel, Person, Progress, Task
+from storage.tables import Channel, OrderSource, Person, PointsTxn, Progress, Task
 
 pages = Blueprint("today", __name__)
 
@@ -65,7 +67,9 @@ def show() -> str:
             "served": today.served_now(db, sight),
             "progress": db.get(Progress, "first_fill"),
             "boxes": _boxes(db),
-            "same": reviews.count(db, sight) if here.may("join_people") else 0,
+            "waits": waiting.for_viewer(db, sight) if day == here.today() else [],
+            "sales": _sales(db, sight, day),
+            "points": _points(db, day),
             "alarms": alarms.standing(db) if here.may("see_operations") else [],
             "follow_ups": (due := _follow_ups(db)),
             "about": _about(db, sight, due),
@@ -91,6 +95,18 @@ def show() -> str:
         new_channel=_new_channel(),
         **facts,
     )
+
+
+def _sales(db: Session, sight: Sight, day: date) -> Rate | None:
+    """The day's orders, in a shop of which any till has told."""
+    told = here.may("see_orders") and db.scalar(select(OrderSource.name).limit(1)) is not None
+    return match_rates.whole(db, sight, day, here.zone()) if told else None
+
+
+def _points(db: Session, day: date) -> daily.Total | None:
+    """What the day did to points, for whoever sees the books, once there is anything in them."""
+    kept = here.may("see_ledger") and db.scalar(select(PointsTxn.id).limit(1)) is not None
+    return daily.total(db, day, here.zone()) if kept else None
 
 
 def _follow_ups(db: Session) -> Sequence[Task]:

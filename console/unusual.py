@@ -10,6 +10,7 @@ from sqlalchemy import select
 from console import here
 from console.doors import guarded
 from console.layout import back_to, say
+from console.orders import undone
 from console.person import person_of
 from console.words import _
 from loyalty import insiders
@@ -48,6 +49,7 @@ def _page(error: str) -> str:
             fine=unusual.fine_people(db) if sight.everybody else [],
             yuan=yuan,
             error=error,
+            undone=undone(db),
         )
 
 

@@ -1,7 +1,7 @@
 """Of a day's orders: bought by friends in WeCom, by members we know only from a till, or by nobody we know.
 
-By store for those who see everybody, by rep for whoever sees that rep: the rep who asks for the member's code at the
-counter makes the difference. Every count says which of the three it is.
+All together of the customers one sees, by store for those who see everybody, by rep for whoever sees that rep: the rep
+who asks for the member's code at the counter makes the difference. Every count says which of the three it is.
 """
 
 from collections.abc import Sequence
@@ -9,28 +9,30 @@ from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, case, exists, func, literal, select
 from sqlalchemy.orm import Session
 
 from people.access import Sight
 from people.persons import LIVING
 from people.today import bounds
-from storage.tables import Relation, ShopOrder
+from storage.tables import Person, Relation, ShopOrder
 
 MOST = 20
 
 
 @dataclass(frozen=True)
 class Rate:
-    """The orders of one store or rep."""
+    """The orders of one store or rep, or of all."""
 
     name: str
-    """Empty: the source did not say."""
+    """Empty: the source did not say; all."""
     orders: int
     friends: int
     """Bought by somebody who has one of us in WeCom."""
     members: int
     """Bought by somebody we know, who has none of us."""
+    amount: int
+    """Fen, as paid."""
 
     @property
     def nobodys(self) -> int:
@@ -41,6 +43,12 @@ class Rate:
     def known(self) -> int:
         """Friends and members."""
         return self.friends + self.members
+
+
+def whole(db: Session, sight: Sight, day: date, zone: ZoneInfo) -> Rate:
+    """Every order of the day within sight, as ``order_lists`` lists them."""
+    seen = [] if sight.everybody else [exists().where(Person.id == ShopOrder.person_id, sight.people())]
+    return next(iter(_rates(db, day, zone, literal(""), *seen)), Rate("", 0, 0, 0, 0))
 
 
 def by_store(db: Session, sight: Sight, day: date, zone: ZoneInfo) -> Sequence[Rate]:
@@ -59,6 +67,7 @@ def _rates(db: Session, day: date, zone: ZoneInfo, name: ColumnElement[str], *wh
     has_rep = select(Relation.id).where(Relation.person_id == ShopOrder.person_id, Relation.state.in_(LIVING)).exists()
     friends = func.sum(case((has_rep, 1), else_=0))
     known = func.sum(case((ShopOrder.person_id.is_not(None), 1), else_=0))
-    own = select(name, func.count(), friends, known).where(ShopOrder.paid_at >= start, ShopOrder.paid_at < end, *where)
-    rows = db.execute(own.group_by(name).order_by(func.count().desc(), name).limit(MOST))
-    return [Rate(one or "", int(n), int(f), int(k) - int(f)) for one, n, f, k in rows]
+    own = select(name.label("name"), func.count(), friends, known, func.sum(ShopOrder.amount))
+    own = own.where(ShopOrder.paid_at >= start, ShopOrder.paid_at < end, *where)
+    rows = db.execute(own.group_by("name").order_by(func.count().desc(), "name").limit(MOST))
+    return [Rate(one or "", int(n), int(f), int(k) - int(f), int(paid)) for one, n, f, k, paid in rows]

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from loyalty.ledger.book import DEBT, ISSUED, STANDING
+from loyalty.ledger.book import CLAWED, DEBT, ISSUED, REDEEMED, STANDING
 from storage.tables import PointsDay, PointsEntry, PointsLot, PointsTxn
 from storage.work import Work
 
@@ -55,6 +55,33 @@ def moves(db: Session, day: date, zone: ZoneInfo) -> dict[Place, dict[str, int]]
         name = REISSUED if beside == ISSUED and reissued else beside
         found[channel, store, bucket][name] += -int(amount) if bucket == DEBT else int(amount)
     return {place: {name: n for name, n in sorted(some.items()) if n} for place, some in found.items()}
+
+
+@dataclass(frozen=True)
+class Total:
+    """What a day did to everybody's points together, in points."""
+
+    given: int
+    redeemed: int
+    """Less what came back of it."""
+    taken_back: int
+    """Because of refunds and the like, less what was let back; also what was gone already, or is owed now."""
+
+
+def total(db: Session, day: date, zone: ZoneInfo) -> Total:
+    """The same day in three numbers, from the entries themselves: also while it goes on. Reissued is not given anew."""
+    begins, ends = (datetime.combine(one, time(), zone) for one in (day, day + DAY))
+    asked = (
+        select(PointsEntry.bucket, func.sum(PointsEntry.amount))
+        .join(PointsTxn, PointsTxn.id == PointsEntry.txn_id)
+        .join(PointsLot, PointsLot.id == PointsEntry.lot_id)
+        .where(PointsTxn.recorded_at >= begins, PointsTxn.recorded_at < ends)
+        .where(PointsEntry.bucket.in_((ISSUED, REDEEMED, CLAWED)))
+        .where(or_(PointsEntry.bucket != ISSUED, PointsLot.origin != "reissue"))
+        .group_by(PointsEntry.bucket)
+    )
+    sums = {bucket: int(amount) for bucket, amount in db.execute(asked)}
+    return Total(-sums.get(ISSUED, 0), sums.get(REDEEMED, 0), sums.get(CLAWED, 0))
 
 
 def report(db: Session, day: date) -> Sequence[Line]:

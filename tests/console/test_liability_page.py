@@ -1,11 +1,13 @@
 """积分负债 in the console: taught when empty, counted, priced, published, scored; for the boss alone."""
 
 import csv
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from console.channel_charts import TOP
+from console.liability import MONTHS
 from console.liability_charts import TALL, curves, months
 from storage.tables import AuditRow, PointsForecast, PointsForecastScore
 from tests.console.acting import Counter
@@ -100,6 +102,18 @@ def test_the_boss_publishes_a_month_and_it_is_scored_when_the_next_is_over(fresh
     assert scored.actual > 0
     page = fresh.visitor("zhangsan").get(HERE).text
     assert f'<td class="num">{scored.actual:,}</td>' in page
+
+
+def test_the_months_shown_add_up_to_all_that_is_expected(traded: Counter) -> None:
+    page = traded.visitor("zhangsan").get(HERE).text
+    part = page.split("预计每月兑换")[1].split("</table>")[0]
+    *months_shown, total = [
+        int(one.replace(",", ""))
+        for one in re.findall(r'<td class="num">(?:<strong>)?([\d,]+)(?:</strong>)?</td>', part)
+    ]
+    assert len(months_shown) == MONTHS + 1, "as many months as are shown, and one line for all later ones"
+    assert "起以后各月" in part
+    assert sum(months_shown) == total > 0
 
 
 def test_the_journal_goes_to_the_accountant(traded: Counter) -> None:

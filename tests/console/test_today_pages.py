@@ -145,9 +145,9 @@ def test_the_first_fill_shows_how_far_it_is(door: Counter) -> None:
 
 def test_what_a_page_is_for_is_said_until_one_has_read_it(counter: Counter) -> None:
     boss = counter.visitor("zhangsan")
-    assert "每一位加过成员的客户" in boss.get("/customers").text
+    assert "每一位客户，按最近往来排列" in boss.get("/customers").text
     boss.client.set_cookie("seen", "today.customers")
-    assert "每一位加过成员的客户" not in boss.get("/customers").text
+    assert "每一位客户，按最近往来排列" not in boss.get("/customers").text
 
 
 def test_navigation_lists_only_what_one_may_use(counter: Counter) -> None:

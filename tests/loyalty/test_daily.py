@@ -52,6 +52,21 @@ def test_i33_a_day_says_where_points_came_from_and_went(books: Books) -> None:
     assert [lines[one, second].closing for one in ("available", "pending", "held", "debt")] == [0, 50, 0, 70]
 
 
+def test_a_day_in_three_numbers_while_it_goes_on(books: Books) -> None:
+    books.now += timedelta(hours=20)
+    order = books.award(100)
+    books.award(50)
+    spent = books.redeem(60)
+    today = books.now.astimezone(SHANGHAI).date()
+    with books.work() as work:
+        assert daily.total(work.db, today, SHANGHAI) == daily.Total(150, 60, 0)
+    books.give_back(spent, 10)
+    books.claw(order, 100, Policy())
+    with books.work() as work:
+        assert daily.total(work.db, today, SHANGHAI) == daily.Total(150, 50, 100)
+        assert daily.total(work.db, today + timedelta(days=1), SHANGHAI) == daily.Total(0, 0, 0)
+
+
 def test_i33_a_changed_report_is_found_and_closing_again_writes_the_same(books: Books) -> None:
     books.award(100)
     books.to(1)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
-from people import match_rates, persons
+from people import match_rates, order_lists, persons, today
 from people.access import Sight
 from storage.database import open_engine, transaction
 from storage.tables import Person, ShopOrder
@@ -48,6 +48,18 @@ def test_each_store_and_rep_says_how_many_are_friends_members_and_nobody_s(engin
     assert {one.name: (one.orders, one.friends, one.members, one.nobodys) for one in stores} == {
         "静安店": (4, 2, 1, 1), "徐汇店": (1, 0, 1, 0), "": (1, 0, 0, 1)}  # fmt: skip
     assert [(one.name, one.orders, one.known) for one in reps] == [("lisi", 3, 2), ("wangwu", 2, 2)]
+
+
+def test_the_whole_day_is_what_the_viewer_would_find_among_the_orders(engine: Engine) -> None:
+    with transaction(engine) as db:
+        boss, lisi = (match_rates.whole(db, sight, NOW.date(), SHANGHAI) for sight in (BOSS, LISI))
+        asked = order_lists.Asked(paid=today.bounds(NOW.date(), SHANGHAI))
+        found, _after = order_lists.page(db, LISI, asked, limit=50)
+        empty = match_rates.whole(db, BOSS, NOW.date() + timedelta(days=3), SHANGHAI)
+    assert (boss.orders, boss.friends, boss.members, boss.nobodys, boss.amount) == (6, 2, 2, 2, 6)
+    assert (lisi.orders, lisi.friends, lisi.members, lisi.nobodys, lisi.amount) == (3, 2, 1, 0, 3)
+    assert len(found) == lisi.orders
+    assert (empty.orders, empty.amount) == (0, 0)
 
 
 def test_a_rep_sees_their_own_and_no_store(engine: Engine) -> None:
