@@ -50,6 +50,25 @@ def earned(because: Mapping[str, Any], points: int) -> str:
     return _("%(how)s = %(points)s 分", how=listed(parts, "，"), points=points) + rounded
 
 
+def taken_back(because: Mapping[str, Any], points: int) -> str:
+    """Which refund took so many points, of how much money, and the sum; empty: it was written down before sums were."""
+    if "still" not in because:
+        return ""
+    left, earned, still = yuan(int(because["left"])), int(because["earned"]), int(because["still"])
+    told = _("原得 %(earned)s 分，剩 %(left)s 元还得 %(still)s 分", earned=earned, left=left, still=still)
+    if not because["refund"]:
+        return _("之前退过款：%(told)s，收回 %(points)s 分", told=told, points=points)
+    _what, _source, number = because["refund"].split(":", 2)
+    money = yuan(int(because["money"]))
+    return _(
+        "退款 %(no)s 退了 %(money)s 元：%(told)s，这次收回 %(points)s 分",
+        no=number,
+        money=money,
+        told=told,
+        points=points,
+    )
+
+
 def _limit(name: str, points: int) -> str:
     if name in LIMIT_WORDS:
         return _(LIMIT_WORDS[name], n=points)

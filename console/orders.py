@@ -89,6 +89,7 @@ def show(order_id: int) -> str:
             names=rep_names(db, here.sight(db), [one for one in (order.staff, order.claimed_by) if one]),
             yuan=orders.yuan,
             earned=order_words.earned,
+            taken_back=order_words.taken_back,
             matched=order_words.matched,
         )
 

@@ -154,8 +154,10 @@ def _why(one: Happening) -> list[str]:
     actor, source = one.txn.actor, one.txn.source
     own = {CUSTOMER: _("你自己"), **dict.fromkeys(MACHINES, "")}
     said = points_words.why(one, {actor: own.get(actor, _("店员"))})
-    first = _("规则第 %(n)s 版", n=0)
-    return [part for part in said if part not in (actor, first) and (part != source or ":" not in source)]
+    ours = {actor, points_words.rules(0), source if ":" in source else actor}
+    if source.startswith("approval:"):
+        ours.add(points_words.about(source))
+    return [part for part in said if part not in ours]
 
 
 # --- messages --------------------------------------------------------------------------------------------------------

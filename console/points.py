@@ -17,7 +17,7 @@ from loyalty import accounts, notices, overview
 from loyalty.ledger import daily, history
 from loyalty.ledger.standing import Standing
 from people import alarms, joining, own_pages, persons
-from storage.tables import JobRun, Person
+from storage.tables import Campaign, JobRun, Person
 
 pages = Blueprint("points", __name__, url_prefix="/points")
 
@@ -97,7 +97,8 @@ def show(person_id: str) -> str:
             public=persons.public_id(person.id),
             standing=standing,
             ends=standing.ends(here.now(), here.zone()),
-            lots=history.lots(db, [one.lot_id for one in standing.lots if one.points]),
+            lots=(lots := history.lots(db, [one.lot_id for one in standing.lots if one.points])),
+            campaigns=_campaigns(db, {one.campaign for one in lots.values()}),
             idle=standing.idle(here.now(), here.zone()),
             told={(one.lot_id, one.expires_at): one for one in notices.of_accounts(db, own)},
             told_words=TOLD_WORDS,
@@ -110,6 +111,12 @@ def show(person_id: str) -> str:
             **page_of(db, person),
             last_day=_last_day,
         )
+
+
+def _campaigns(db: Session, numbers: set[str]) -> dict[str, str]:
+    """The names of these campaigns."""
+    ids = [int(one) for one in numbers if one.isdecimal()]
+    return {str(one): name for one, name in db.execute(select(Campaign.id, Campaign.name).where(Campaign.id.in_(ids)))}
 
 
 def _unsure(db: Session, person: Person, standing: Standing) -> int:

@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from console import here, order_words
+from console.programme_words import ACT_WORDS
 from console.words import N_, _
 from loyalty import accounts
 from loyalty.ledger.history import Happening
 from people import persons
-from storage.tables import Person
+from storage.tables import Person, PointsLot, PointsTxn
 
 KINDS: Mapping[str, tuple[str, str]] = {
     "award": (N_("得到积分"), "plus-circle"),
@@ -65,8 +66,22 @@ CLOCK = "clock"
 KEY = re.compile(r"key:(.+)")
 ORDER = re.compile(r"(order|refund):([^:]+):(.+)")
 
-ABOUT: Mapping[str, str] = {"gift": N_("转赠"), "group": N_("拼团")}
-"""What customers do with each other, by the beginning of its source."""
+ABOUT: Mapping[str, str] = {"gift": N_("转赠"), "group": N_("拼团"), "reward": N_("奖品")}
+"""What customers do with points, by the beginning of its source."""
+BY: Mapping[str, str] = {
+    "orders": N_("按订单，自动"),
+    "rules": N_("按规则，自动"),
+    "import": N_("从文件读入"),
+    "customer": N_("客户自己"),
+}
+"""Who did it, where it was nobody with a name."""
+CHANNELS: Mapping[str, str] = {
+    "order": N_("订单"),
+    "act": N_("客户的动作"),
+    "journey": N_("旅程"),
+    "import": N_("从文件读入"),
+}
+"""By what points came, of a lot."""
 
 
 def title(kind: str) -> str:
@@ -77,11 +92,10 @@ def title(kind: str) -> str:
 def why(one: Happening, names: Mapping[str, str]) -> list[str]:
     """Why the number is what it is, in parts: about what, by which rule, for what reason, who."""
     txn = one.txn
-    because = txn.result.get("because")
     parts = [
         about(txn.source),
-        order_words.earned(because, int(txn.result.get("points", 0))) if because and txn.kind == "award" else "",
-        _("规则第 %(n)s 版", n=txn.rule_version) if txn.rule_version is not None else "",
+        _sum(txn),
+        rules(txn.rule_version) if txn.rule_version is not None else "",
         txn.reason,
         _pending(one),
         _("其中 %(n)s 分已经花掉，收不回", n=txn.result["lost"]) if txn.result.get("lost") else "",
@@ -90,12 +104,30 @@ def why(one: Happening, names: Mapping[str, str]) -> list[str]:
     return [part for part in parts if part]
 
 
+def _sum(txn: PointsTxn) -> str:
+    because, points = txn.result.get("because") or {}, int(txn.result.get("points", 0))
+    if txn.kind == "claw":
+        by_key = about(txn.key.removesuffix(":claw")) if txn.key.startswith("refund:") else ""
+        return order_words.taken_back(because, points) or by_key
+    return order_words.earned(because, points) if txn.kind == "award" else ""
+
+
+def rules(version: int) -> str:
+    """By which version of the rules; the first are those nobody has written."""
+    return _("规则第 %(n)s 版", n=version) if version else _("按最初的规则")
+
+
 def about(source: str) -> str:
     """What a transaction is about."""
+    first, _colon, rest = source.partition(":")
+    if first == "act" and rest in ACT_WORDS:
+        return _(ACT_WORDS[rest])
+    if first == "approval":
+        return _("审批 %(n)s", n=rest)
     if (found := ORDER.fullmatch(source)) is not None:
         words = N_("订单 %(number)s（%(source)s）") if found[1] == "order" else N_("退款 %(number)s（%(source)s）")
         return _(words, number=found[3], source=found[2])
-    return _(ABOUT[source.partition(":")[0]]) if source.partition(":")[0] in ABOUT else source
+    return _(ABOUT[first]) if first in ABOUT else source
 
 
 def who(actor: str, names: Mapping[str, str]) -> str:
@@ -104,12 +136,23 @@ def who(actor: str, names: Mapping[str, str]) -> str:
         return _("到了时间，自动")
     if (found := KEY.fullmatch(actor)) is not None:
         return _("接口 %(name)s", name=found[1])
-    return names.get(actor, actor)
+    if actor in names:
+        return names[actor]
+    return _(BY[actor]) if actor in BY else actor
 
 
 def actors(found: Collection[Happening]) -> list[str]:
     """Whose names are needed."""
-    return sorted({one.txn.actor for one in found})
+    return sorted({one.txn.actor for one in found} - BY.keys())
+
+
+def came_by(lot: PointsLot, campaigns: Mapping[str, str]) -> str:
+    """By what a lot came, in which store, of which campaign; ``campaigns``: their names by number."""
+    own = _("活动“%(name)s”", name=campaigns[lot.campaign]) if lot.campaign in campaigns else lot.campaign
+    if lot.campaign.startswith("boost:"):
+        own = _("个人加速")
+    channel = _(CHANNELS[lot.channel]) if lot.channel in CHANNELS else lot.channel
+    return " · ".join(part for part in (channel, lot.store, own) if part)
 
 
 def _pending(one: Happening) -> str:

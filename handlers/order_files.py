@@ -5,6 +5,7 @@ out sorted, so that no more than one portion is in memory. Columns are those of 
 """
 
 import json
+import re
 import sqlite3
 import tempfile
 from collections import Counter
@@ -36,6 +37,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
 YES: Mapping[str, bool] = MappingProxyType(
     {"true": True, "1": True, "是": True, "false": False, "0": False, "否": False}
 )
+GROUPED = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d*)?")
 ORDER, REFUND = "order", "refund"
 STAGED = """
 CREATE TABLE staged (number INTEGER PRIMARY KEY, kind TEXT, source TEXT, name TEXT, at TEXT, cells TEXT);
@@ -92,6 +94,7 @@ class OrderFile:
                 continue
             self.rows += 1
             cells = own.cells(row)
+            cells["amount"] = _ungrouped(cells.get("amount", ""))
             kind = KINDS.get(cells.get("kind", "").strip().lower(), "?")
             at = self._sortable(cells.get("paid_at", ""))
             name = self._refund_no(cells, at) if kind == REFUND else cells.get("order_no", "")
@@ -178,6 +181,11 @@ class OrderFile:
             return Read(numbers, made(name, [cells for _, cells in rows], self._now, self._zone))
         except Bad as error:
             return Read(numbers, None, str(error))
+
+
+def _ungrouped(amount: str) -> str:
+    """``1,250.00`` as spreadsheets show it, without the commas."""
+    return amount.replace(",", "") if GROUPED.fullmatch(amount) else amount
 
 
 def _order(name: str, rows: Sequence[Mapping[str, str]], now: datetime, zone: ZoneInfo) -> GivenOrder:

@@ -267,7 +267,8 @@ def _put_on(work: Work, refund: Refund, order: ShopOrder, because: str, once: st
     refund.order_id, refund.because = order.id, because
     refund.person_id, refund.anchor_id = order.person_id, order.anchor_id
     work.db.flush()
-    moved = order_points.take_back(work, _returned_of(order, once))
+    own = reference("refund", refund.source, refund.refund_no)
+    moved = order_points.take_back(work, replace(_returned_of(order, once), refund=own, money=refund.amount))
     if order.person_id is not None:
         orders.tell(work, [_returned(refund, order, moved)])
         if moved["taken"]:

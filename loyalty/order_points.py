@@ -161,6 +161,10 @@ class Returned:
     """Fen that the order cost."""
     refunded: int
     """Fen that have come back of it in all, this refund among them."""
+    refund: str = ""
+    """The reference of the one refund it is about; none: of all that came back before."""
+    money: int = 0
+    """Fen that this refund gave back."""
 
 
 def take_back(work: Work, one: Returned) -> dict[str, int]:
@@ -183,11 +187,11 @@ def award_of(db: Session, order: str) -> PointsTxn | None:
     return db.scalars(select(PointsTxn).where(PointsTxn.key == order)).one_or_none()
 
 
-def moves_of(db: Session, order: str) -> list[tuple[str, int, datetime]]:
-    """What else happened to points on account of an order: kind, points, when; the oldest first."""
+def moves_of(db: Session, order: str) -> Sequence[PointsTxn]:
+    """What else happened to points on account of an order; the oldest first."""
     kinds = ("claw", "unclaw", "give_back", "redeem", "capture")
     own = select(PointsTxn).where(PointsTxn.source == order, PointsTxn.kind.in_(kinds)).order_by(PointsTxn.id)
-    return [(one.kind, int(one.result["points"]), one.effective_at) for one in db.scalars(own)]
+    return db.scalars(own).all()
 
 
 def _take(work: Work, one: Returned) -> int:
@@ -195,12 +199,20 @@ def _take(work: Work, one: Returned) -> int:
     if award is None or not (awarded := int(award.result["points"])):
         return 0
     rules = programme.rules_of(work, award.rule_version or 0)
-    target = awarded - earning.still_earned(award.result["because"], awarded, one.refunded)
+    still = earning.still_earned(award.result["because"], awarded, one.refunded)
+    target = awarded - still
     about = About("claw", f"{one.reference}:claw", work.now, ACTOR, source=one.order, reverses=award.id,
                   rule_version=rules.version, request={"target": target})  # fmt: skip
     account_id, because = _account(work, award.id), award.result["because"]
     held = campaigns.hold(work, because, account_id)
-    txn = claw.claw_back(work, account_id, award.id, target, about, rules.programme.policy)
+    why = {
+        "refund": one.refund,
+        "money": one.money,
+        "left": one.amount - one.refunded,
+        "earned": awarded,
+        "still": still,
+    }
+    txn = claw.claw_back(work, account_id, award.id, target, about, rules.programme.policy, why)
     taken = int(txn.result["points"])
     campaigns.give_back(work, held, because, account_id, Fraction(taken, awarded))
     return taken

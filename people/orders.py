@@ -268,17 +268,25 @@ def sort_out(db: Session, table: type[ShopOrder] | type[Refund], given: Mapping[
         before = known.get(one.key)
         if before is None:
             found.new[number] = one
-            known[one.key] = one.digest
-        elif before == one.digest:
+            known[one.key] = one.digest, one.amount
+        elif before[0] == one.digest:
             found.duplicate.append(number)
         else:
-            found.rejected[number] = f"{one.key[1]}: {one.key[0]} has told another one under this number before"
+            found.rejected[number] = _another(one, before[1])
     return found
+
+
+def _another(one: GivenOrder | GivenRefund, amount: int) -> str:
+    differs = f"of {yuan(amount)}; this one is of {yuan(one.amount)}"
+    if amount == one.amount:
+        differs = "of the same amount; something else of it differs"
+    return f"{one.key[1]}: {one.key[0]} has told another one under this number before, {differs}"
 
 
 def _known(
     db: Session, table: type[ShopOrder] | type[Refund], keys: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], str]:
+) -> dict[tuple[str, str], tuple[str, int]]:
+    """Digest and amount (fen) of those that are known."""
     dialect = db.get_bind().dialect.name
     column = table.order_no if table is ShopOrder else Refund.refund_no
     by_source: dict[str, list[str]] = {}
@@ -286,9 +294,9 @@ def _known(
         by_source.setdefault(source, []).append(name)
     found = {}
     for source, names in by_source.items():
-        own = select(column, table.digest).where(table.source == source, among(dialect, column, "names"))
-        for name, digest in db.execute(own, {"names": packed(dialect, names)}):
-            found[source, name] = digest
+        own = select(column, table.digest, table.amount).where(table.source == source, among(dialect, column, "names"))
+        for name, digest, amount in db.execute(own, {"names": packed(dialect, names)}):
+            found[source, name] = digest, amount
     return found
 
 

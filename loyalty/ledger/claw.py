@@ -6,7 +6,7 @@ points, then by policy others', then a debt, and what is left is written down as
 another order's lets back what it took, the other way round (``let_back``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby, pairwise
@@ -35,10 +35,19 @@ class Policy:
     """None: as much as the order earned."""
 
 
-def claw_back(work: Work, accounts: Accounts, earned_by: int, target: int, about: About, policy: Policy) -> PointsTxn:
+def claw_back(
+    work: Work,
+    accounts: Accounts,
+    earned_by: int,
+    target: int,
+    about: About,
+    policy: Policy,
+    because: Mapping[str, Any] | None = None,
+) -> PointsTxn:
     """Let ``target`` points of what a transaction brought in be gone in all. Raises ``ValueError`` for more.
 
-    Of several accounts of one person, the others' points are taken before anything is owed.
+    Of several accounts of one person, the others' points are taken before anything is owed. ``because``: why it is so
+    many, kept with what was taken.
     """
     ids, about = book.several(accounts), replace(about, kind="claw", reverses=earned_by)
     draft = book.begin(work, about, *ids)
@@ -61,7 +70,7 @@ def claw_back(work: Work, accounts: Accounts, earned_by: int, target: int, about
         draft.move(lots[0], DEBT, CLAWED, owed)
         left -= owed
     draft.move(lots[0], CLAW_LOSS, CLAWED, left)
-    return book.write(draft, {"points": taken, "lost": left})
+    return book.write(draft, {"points": taken, "lost": left, **({"because": because} if because else {})})
 
 
 def _lots(db: Session, txn_id: int) -> Sequence[PointsLot]:

@@ -100,6 +100,19 @@ def test_who_was_made_for_an_order_and_which_are_nobodys_is_said(
     assert (again.orders["accepted"], again.people) == (1, 0)
 
 
+def test_amounts_may_be_grouped_as_spreadsheets_show_them_and_another_one_is_said_with_both_amounts(
+    shop: Shop, settings: Settings, tmp_path: Path
+) -> None:
+    path = written(tmp_path, 'pos,A1,2026-11-01,"1,250.00",,,,,,', 'pos,A2,2026-11-01,"1,25.00",,,,,,')
+    report = importing.import_orders(settings, path, Shape())
+    assert [one.amount for one in shop.rows(ShopOrder)] == [125000]
+    assert "not an amount in yuan" in report.examples[0]
+    other = ("pos,A1,2026-11-01,12.50,,,,,,", "pos,A1,2026-11-02,1250.00,,,,,,")
+    said = [importing.import_orders(settings, written(tmp_path, one), Shape()).examples[0] for one in other]
+    assert "has told another one under this number before, of 1250.00; this one is of 12.50" in said[0]
+    assert "of the same amount; something else of it differs" in said[1]
+
+
 TOO_MUCH = "pos,A2,2026-11-01 14:00,10.51,,,,,refund,R3"
 
 

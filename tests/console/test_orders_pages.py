@@ -1,5 +1,6 @@
 """Orders in the console: who sees which, why points are so many, refunds found by hand, orders claimed by a rep."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -62,10 +63,19 @@ def test_an_order_says_what_it_earned_and_why_and_what_a_refund_took(counter: Co
     page = counter.visitor("lisi").get(f"/orders/{order.id}").text
     assert "199.90 元 × 每元 1 分 = 199 分" in page
     assert "因退款收回" in page
+    assert "退款 R1 退了 50.00 元：原得 199 分，剩 149.90 元还得 149 分，这次收回 50 分" in page
     assert "退款写明了订单号" in page
     assert "拿铁" in page
     english = counter.visitor("lisi").get(f"/orders/{order.id}?lang=en").text
     assert "¥199.90 × 1 points a yuan = 199 points" in english
+
+
+def test_the_points_page_says_in_words_where_points_came_from_and_which_refund_took_some(counter: Counter) -> None:
+    page = counter.visitor("lisi").get(f"/points/p_{counter.people['lisi']}").text
+    assert "消费 · 订单 · 静安店" in page
+    assert "按最初的规则 · 按订单，自动" in page
+    assert "退款 R1 退了 50.00 元" in page
+    assert not re.search(r"· (order|orders)\b|规则第 0 版", page)
 
 
 def test_orders_are_found_by_number_by_name_and_by_what_is_wrong_with_them(counter: Counter) -> None:
