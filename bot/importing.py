@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, func, select
 from tqdm import tqdm
 
 from bot.listings import Listing
+from bot.seldom import seldom_collecting
 from bot.settings import Settings
 from handlers import orders as road
 from handlers.order_files import ORDER, REFUND, OrderFile, Read
@@ -109,6 +110,7 @@ class Job:
         return Work(db, utc_now(), cause="import", zone=own.timezone, pending_days=own.points.pending_days)
 
 
+@seldom_collecting()
 def import_orders(
     settings: Settings, path: Path, shape: Shape, *, dry: bool = False, match: str | None = None
 ) -> Report:

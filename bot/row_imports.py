@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from tqdm import tqdm
 
 from bot.listings import Listing
+from bot.seldom import seldom_collecting
 from bot.settings import Settings
 from handlers import behaviour, customer_rows, event_rows, points_rows
 from handlers.customer_rows import Storm
@@ -100,6 +101,7 @@ class Report:
 WORDS = {"accepted": "new", "duplicate": "known already", "rejected": "not taken"}
 
 
+@seldom_collecting()
 def import_rows(settings: Settings, path: Path, shape: Shape, kind: Kind, *, dry: bool = False) -> Report:
     """Take a file. Raises ``BadSheet``, ``OSError`` and what ``kind.take`` raises for a whole file."""
     url = settings.storage.url

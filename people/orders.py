@@ -10,14 +10,15 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Table, and_, bindparam, case, delete, insert, or_, select, update
+from sqlalchemy import Table, and_, bindparam, case, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from people import identities
-from storage.database import among, insert_new, insert_new_rows, packed
+from storage.database import add_rows, among, insert_new, insert_new_rows, packed
 from storage.tables import Interaction, OrderLine, OrderSource, Person, Refund, ShopOrder
 from storage.tables.orders import UNDONE, reference
 from storage.work import Work
@@ -77,7 +78,7 @@ class GivenOrder:
         """By what it is told apart."""
         return self.source, self.order_no
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Of all that was told."""
         lines = [[one.sku, one.name, one.category, one.quantity, one.amount] for one in self.lines]
@@ -100,14 +101,17 @@ class GivenRefund:
         """By what it is told apart."""
         return self.source, self.refund_no
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Of all that was told."""
         return _digest([*self.key, self.order_no, self.refunded_at.isoformat(), self.amount, self.who])
 
 
+_SPELL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def _digest(told: Sequence[Any]) -> str:
-    return hashlib.sha256(json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(_SPELL(told).encode()).hexdigest()
 
 
 # --- checking --------------------------------------------------------------------------------------------------------
@@ -312,8 +316,7 @@ def keep_orders(
          "quantity": line.quantity, "amount": line.amount}
         for one in given if one.key in ids for number, line in enumerate(one.lines)
     ]  # fmt: skip
-    if lines:
-        work.db.execute(insert(OrderLine), lines)
+    add_rows(work.db, OrderLine, lines)
     return ids
 
 

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
@@ -307,11 +308,22 @@ def insert_new_rows(
     return db.execute(statement, list(rows)).all()
 
 
+def add_rows(db: Session, table: type[DeclarativeBase], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that are new, in the driver's own words: for what is written by the million.
+
+    All rows name the same columns, each that has no value of the database's own.
+    """
+    if not rows:
+        return
+    connection = db.connection()
+    _bare(connection.dialect, table, tuple(rows[0])).add(connection, rows)
+
+
 class BareInsert:
     """Inserts the rows whose ``unique`` columns are new, in the driver's own words, which are written down once.
 
-    For the one statement that is made for every callback: an ``insert()`` takes about twice the processor time.
-    ``fixed`` columns have the same SQL value in each row.
+    For statements that are made for every callback and every order: an ``insert()`` takes about twice the processor
+    time. ``fixed`` columns have the same SQL value in each row.
     """
 
     def __init__(
@@ -319,8 +331,8 @@ class BareInsert:
         dialect: Dialect,
         table: type[DeclarativeBase],
         names: Sequence[str],
-        unique: Sequence[str],
-        fixed: Mapping[str, str],
+        unique: Sequence[str] = (),
+        fixed: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         own = cast(Table, table.__table__)
         mark = "?" if dialect.name == "sqlite" else "%s"
@@ -336,10 +348,25 @@ class BareInsert:
         values = tuple(spell(row[name]) for row in rows for name, spell in self._columns)
         return connection.exec_driver_sql(self._text(len(rows)), values).rowcount
 
+    def add(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert them, all of which are new."""
+        values = [tuple([spell(row[name]) for name, spell in self._columns]) for row in rows]
+        connection.exec_driver_sql(self._into + self._row, values if len(values) > 1 else values[0])
+
     def _text(self, rows: int) -> str:
         if rows not in self._texts:
             self._texts[rows] = self._into + ", ".join([self._row] * rows) + self._unless
         return self._texts[rows]
+
+
+_BARE: dict[tuple[str, type[DeclarativeBase], tuple[str, ...]], BareInsert] = {}
+
+
+def _bare(dialect: Dialect, table: type[DeclarativeBase], names: tuple[str, ...]) -> BareInsert:
+    key = dialect.name, table, names
+    if key not in _BARE:
+        _BARE[key] = BareInsert(dialect, table, names)
+    return _BARE[key]
 
 
 def _bracketed(words: Sequence[str]) -> str:

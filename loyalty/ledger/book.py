@@ -13,15 +13,16 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, cast
 
-from sqlalchemy import Executable, Table, and_, bindparam, insert, literal_column, select, update
+from sqlalchemy import Executable, Table, and_, bindparam, literal_column, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.util import identity_key
 
 from loyalty.ledger import idle
 from loyalty.ledger.lots import Left, in_order
-from storage.database import insert_new
+from storage.database import add_rows, insert_new
 from storage.tables import PointsAccount, PointsEntry, PointsHold, PointsLot, PointsLotNow, PointsTxn, Setting
 from storage.work import Work
 
@@ -119,7 +120,7 @@ class About:
     request: Mapping[str, Any] = field(default_factory=dict)
     """All that was asked, for ``Conflict``."""
 
-    @property
+    @cached_property
     def request_hash(self) -> str:
         """Of the request."""
         return digest({"kind": self.kind, **self.request})
@@ -339,7 +340,9 @@ def lots_of(db: Session, account_ids: Sequence[int]) -> dict[int, Left]:
 def these_lots(db: Session, lot_ids: Iterable[int]) -> dict[int, Left]:
     """What is left of these lots, also if it is nothing."""
     own = select(*LEFT).where(NOW.lot_id.in_(sorted(set(lot_ids))))
-    return {one.lot_id: _left(one) for one in db.execute(own)}
+    found = {one.lot_id: _left(one) for one in db.execute(own)}
+    idle.catch_up(db, found.values())
+    return found
 
 
 def _left(one: Sequence[Any]) -> Left:
@@ -394,7 +397,6 @@ def _txn(draft: Draft, result: Mapping[str, Any], renewed: Sequence[idle.Renewal
 
 
 ENTRY = ("account_id", "lot_id", "bucket", "amount")
-INTO_TXN, INTO_LOT, INTO_ENTRY, INTO_NOW = (insert(one) for one in (T_TXN, T_LOT, T_ENTRY, T_NOW))
 
 
 def _keep(db: Session, txns: Sequence[Mapping[str, Any]], drafts: Sequence[Draft]) -> None:
@@ -407,8 +409,8 @@ def _keep(db: Session, txns: Sequence[Mapping[str, Any]], drafts: Sequence[Draft
             {**own, "number": number, **{name: getattr(one, name) for name in ENTRY}}
             for number, one in enumerate(draft.entries)
         ]
-    for into, rows in ((INTO_TXN, txns), (INTO_LOT, lots), (INTO_ENTRY, entries)):
-        _run(db, into, rows)
+    for table, rows in ((PointsTxn, txns), (PointsLot, lots), (PointsEntry, entries)):
+        add_rows(db, table, rows)
 
 
 def _run(db: Session, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -451,6 +453,7 @@ KEEP_LOT = (
     .where(NOW.lot_id == bindparam("of_lot"))
     .values({name: bindparam(name) for name in (PENDING, AVAILABLE, HELD)})
 )
+KEEP_END = update(T_NOW).where(NOW.lot_id == bindparam("of_lot")).values(expires_at=bindparam("end"), not_before=None)
 KEEP_ACCOUNT = (
     update(T_ACCOUNT)
     .where(ACCOUNT.id == bindparam("of_account"))
@@ -459,7 +462,7 @@ KEEP_ACCOUNT = (
 
 
 def _keep_lots(drafts: Sequence[Draft]) -> None:
-    fresh, old = [], []
+    fresh, old, moved = [], [], []
     for draft in drafts:
         new = {one["id"] for one in draft.new}
         touched = {one.lot_id for one in draft.entries if one.bucket in (PENDING, AVAILABLE, HELD)}
@@ -472,8 +475,11 @@ def _keep_lots(drafts: Sequence[Draft]) -> None:
                 fresh.append({**own, **facts, **counts, "idle_months": one.idle_months})
             else:
                 old.append({"of_lot": lot_id, **counts})
-    _run(drafts[0].work.db, INTO_NOW, fresh)
+                if one.moved:
+                    moved.append({"of_lot": lot_id, "end": one.expires_at})
+    add_rows(drafts[0].work.db, PointsLotNow, fresh)
     _run(drafts[0].work.db, KEEP_LOT, old)
+    _run(drafts[0].work.db, KEEP_END, moved)
 
 
 def _keep_accounts(drafts: Sequence[Draft]) -> None:
