@@ -18,7 +18,6 @@ from loyalty.approvals import Asked
 from loyalty.authority import KEY, Hand
 from loyalty.ledger import book, bulk, earn
 from loyalty.ledger.book import CLAWED, EXPIRED, REDEEMED, About, Conflict
-from loyalty.ledger.earn import Grant
 from loyalty.ledger.lots import NotEnough, take
 from loyalty.takeover import Told
 from people import joining, orders
@@ -134,10 +133,13 @@ def _accounts(work: Work, given: Mapping[int, GivenPoints], taken: Taken) -> dic
 
 
 def _life(work: Work, one: GivenPoints) -> tuple[datetime | None, int | None]:
-    """When they die, and after how many months of idleness: as the row says, or by the shop's rules of that day."""
+    """When they die, and after how many months of idleness: as the row says, or by the shop's rules of now.
+
+    Of the day of the row the shop mostly had none yet, and the law of its place holds for what comes in now.
+    """
     if one.says_expiry:
         return one.expires, None
-    expiry = programme.rules_at(work, one.at).programme.expiry
+    expiry = programme.rules_at(work, work.now).programme.expiry
     return expiry.ends(one.at, work.zone), expiry.idle_months
 
 
@@ -178,7 +180,8 @@ def _write(work: Work, account_id: int, one: GivenPoints) -> bool:
         return False
     if comes:
         ends, idle_months = _life(work, one)
-        grant = Grant(one.points, one.at, ends, one.origin, channel=ACTOR, idle_months=idle_months)
+        own = programme.rules_at(work, work.now).programme
+        grant = own.grant(one.points, one.at, ends, one.origin, work.now, idle_months=idle_months, channel=ACTOR)
         earn.award(work, account_id, [grant], about)
         return True
     draft = book.begin(work, about, account_id)

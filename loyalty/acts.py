@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from loyalty import programme
 from loyalty.ledger import bulk, earn
 from loyalty.ledger.book import About
-from loyalty.ledger.earn import Grant
 from storage.tables import PointsTxn
 from storage.work import Work
 
@@ -41,16 +40,8 @@ def reward(work: Work, person_id: int, act: str, *, key: str, at: datetime) -> i
     )
     own = rules.programme
     expiry = own.bonus_expiry or own.expiry
-    grant = Grant(
-        points,
-        work.now,
-        expiry.ends(work.now, work.zone),
-        "marketing",
-        channel="act",
-        jurisdiction=own.jurisdiction,
-        notice_days=own.told_before,
-        idle_months=expiry.idle_months,
-    )
+    ends = expiry.ends(work.now, work.zone)
+    grant = own.grant(points, work.now, ends, "marketing", work.now, idle_months=expiry.idle_months, channel="act")
     account_id = bulk.open_accounts(work, [person_id])[person_id]
     earn.award(work, account_id, [grant], about, {"act": act})
     return points

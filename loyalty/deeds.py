@@ -87,10 +87,8 @@ def _about(work: Work, approval: Approval, kind: str, account_id: int | None = N
 def _grant(work: Work, payload: Mapping[str, Any], points: int, origin: str) -> Grant:
     """Points that are there at once, until the moment the payload says."""
     ends = payload.get("expires_at")
-    until = datetime.fromisoformat(ends) if ends else None
-    told_before = programme.rules_at(work, work.now).programme.told_before
-    idle = payload.get("idle_months")
-    return Grant(points, work.now, until, origin, notice_days=told_before if until else 0, idle_months=idle)
+    until, own = datetime.fromisoformat(ends) if ends else None, programme.rules_at(work, work.now).programme
+    return own.grant(points, work.now, until, origin, work.now, idle_months=payload.get("idle_months"))
 
 
 # --- one account -----------------------------------------------------------------------------------------------------
@@ -274,7 +272,11 @@ def _take_over_line(work: Work, approval: Approval, line: ApprovalLine) -> int |
     day = date.fromisoformat(approval.payload["day"])
     some = takeover.lots_of(work.db, line.account_id, day, line.points)
     living = [one for one in some if one.expires_at is None or one.expires_at > work.now]
-    grants = [Grant(one.points, work.now, one.expires_at, one.origin, idle_months=one.idle_months) for one in living]
+    own = programme.rules_at(work, work.now).programme
+    grants = [
+        own.grant(one.points, work.now, one.expires_at, one.origin, work.now, idle_months=one.idle_months)
+        for one in living
+    ]
     return earn.award(work, line.account_id, grants, about).id if grants else None
 
 

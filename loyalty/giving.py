@@ -11,7 +11,6 @@ from sqlalchemy import select, update
 from loyalty import authority, programme
 from loyalty.ledger import bulk, earn
 from loyalty.ledger.book import About, replayed
-from loyalty.ledger.earn import Grant
 from storage.database import insert_new
 from storage.tables import PointsCounter
 from storage.work import Work
@@ -49,16 +48,8 @@ def give(work: Work, gift: Gift) -> bool:
         return False
     own = rules.programme
     expiry = own.bonus_expiry or own.expiry
-    grant = Grant(
-        gift.points,
-        work.now,
-        expiry.ends(work.now, work.zone),
-        "marketing",
-        channel="journey",
-        jurisdiction=own.jurisdiction,
-        notice_days=own.told_before,
-        idle_months=expiry.idle_months,
-    )
+    ends, idle = expiry.ends(work.now, work.zone), expiry.idle_months
+    grant = own.grant(gift.points, work.now, ends, "marketing", work.now, idle_months=idle, channel="journey")
     account_id = bulk.open_accounts(work, [gift.person_id])[gift.person_id]
     earn.award(work, account_id, [grant], about, {"gift": gift.source})
     return True

@@ -116,20 +116,18 @@ def _grants(work: Work, one: Paid, rules: Rules, earned: Earned) -> list[Grant]:
         (earned.bonus, "marketing", own.bonus_expiry or own.expiry),
     ):
         if points:
-            ends = _ends(expiry, one.paid_at, since, work.zone)  # past, of what is told long after: no notice
             found.append(
-                Grant(
+                own.grant(
                     points,
                     since,
-                    ends,
+                    _ends(expiry, one.paid_at, since, work.zone),
                     origin,
+                    work.now,
+                    idle_months=expiry.idle_months,
                     channel="order",
                     store=one.store,
                     campaign=_named(campaign) if campaign and origin == "marketing" else "",
-                    jurisdiction=own.jurisdiction,
                     qualifies=origin == "purchase",
-                    notice_days=own.told_before if ends is None or expiry.idle_months or ends > work.now else 0,
-                    idle_months=expiry.idle_months,
                 )
             )
     return found

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from loyalty.earning import ONE
 from loyalty.expiry import REGIONS, Expiry, forbidden
 from loyalty.ledger.claw import Policy
+from loyalty.ledger.earn import Grant
 from storage.tables import PointsRules
 from storage.work import Work
 
@@ -76,6 +77,34 @@ class Programme(BaseModel):
     def policy(self) -> Policy:
         """What a refund may take."""
         return Policy(self.claw, self.debt_limit)
+
+    def grant(
+        self,
+        points: int,
+        since: datetime,
+        ends: datetime | None,
+        origin: str,
+        now: datetime,
+        *,
+        idle_months: int | None = None,
+        **facts: Any,
+    ) -> Grant:
+        """Points by these rules, that come in now, live since then and are gone from ``ends`` on (none: never).
+
+        ``facts`` are what else a ``Grant`` says. All of them are told of before they die, as the shop or the law of the
+        place asks, but what comes in when it is over already: unless it dies of idleness, and may have been renewed.
+        """
+        told = ends is None or idle_months is not None or ends > now
+        return Grant(
+            points,
+            since,
+            ends,
+            origin,
+            jurisdiction=self.jurisdiction,
+            notice_days=self.told_before if told else 0,
+            idle_months=idle_months,
+            **facts,
+        )
 
     def basis(self, amount: int, lines: Mapping[str, int]) -> int:
         """Fen that earn: what was paid less the lines (amount by category) that are excluded."""
