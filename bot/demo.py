@@ -25,18 +25,20 @@ import requests
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import aliased
 
-from bot import counter, narrator, sandbox_settings, serve, talk
+from bot import counter, narrator, sandbox_settings, serve, talk, treats
 from bot.assembly import assemble
 from bot.family import Family
 from bot.narrator import Sandbox
 from bot.settings import Settings
 from insight import segments
+from loyalty import order_points
 from outreach import broadcasts, occasions
 from outreach.budget import Rules
 from outreach.journeys import desk as journeys
 from outreach.journeys.ready_made import READY
 from people import own_pages, persons, sign_in
 from sandbox.clock import SystemClock
+from sandbox.till import SOURCE
 from sandbox.web import serve as serve_sandbox
 from sandbox.world import World
 from storage import audit, inbox
@@ -54,6 +56,7 @@ from storage.tables import (
     Tag,
     Welcome,
 )
+from storage.tables.orders import reference
 from storage.work import Work
 from tagging import tags
 from tagging.channel_desk import Desk
@@ -136,7 +139,7 @@ class Place:
 
     def write_config(self, settings: Settings) -> None:
         """Write that file; only this user may read it."""
-        names = ("wecom", "storage", "mp", "web", "contact", "points")
+        names = ("wecom", "storage", "mp", "web", "contact", "points", "webhooks")
         self.config.touch(mode=0o600)
         self.config.write_text(
             sandbox_settings.as_toml({name: getattr(settings, name).model_dump(exclude_unset=True) for name in names}),
@@ -157,6 +160,7 @@ class Place:
                 },
                 "contact": {"second_above": SECOND_ABOVE},
                 "points": {"pending_days": 0},
+                "webhooks": {"private_networks": True},  # a listener on this machine can be told
             }
         )
 
@@ -337,6 +341,7 @@ def play(place: Place, settings: Settings, seed: int, links: tuple[str, str]) ->
     becomes(lambda: handled(engine, at_least=len(earlier)), within=PAST_WITHIN_SECONDS)
     counter.connect(engine, settings, sandbox)
     counter.sell_the_past(sandbox, sorted(earlier), chance, PAST_DAYS)
+    treats.lay_out(engine, settings)
     invite_some(engine, settings)
     _greet(place, *links, own_address(engine, settings))
     Day(sandbox, engine, without_waiting(codes), chance, settings, told=earlier, open_kfid=open_kfid).go_on()
@@ -408,18 +413,21 @@ def own_address(engine: Engine, settings: Settings) -> str:
 
 
 def _greet(place: Place, link: str, second: str, own: str) -> None:
-    check = shlex.join([*as_started(), "--config", str(place.config), "check"])
+    here = [*as_started(), "--config", str(place.config)]
+    check, boss = shlex.join([*here, "check"]), shlex.join([*here, "user", "add", "zhangsan", "--role", "boss"])
     sys.stdout.write(
         "\n  豆子咖啡 is open.  Ctrl-C closes it.\n\n"
         f"  Open:     {link}\n"
         "            (works once, in one browser; 设置 → 谁能登录 → 登录链接 gives another)\n"
         f"  A second person:                  {second}\n"
-        f"            (works once, in a private window: the operator approves broadcasts to more than {SECOND_ABOVE})\n"
+        f"            (works once, in a private window: the operator approves broadcasts to more than {SECOND_ABOVE},\n"
+        "            large gifts of points, days of double points)\n"
         f"  Be a customer or a rep yourself:  {place.sandbox_address}/\n"
         f"  A rep's chat with the sidebar:    {place.sandbox_address}/client?userid=lisi\n"
         f"  The shop's till:                  {place.sandbox_address}/till\n"
         f"  A customer's own page:            {own}\n"
-        f"  Ask it from another terminal:     {check}\n\n"
+        f"  Ask it from another terminal:     {check}\n"
+        f"  Another boss, for what needs two: {boss}\n\n"
     )
     sys.stdout.flush()
 
@@ -488,8 +496,14 @@ class Day:
         customer = str(arrival["external_userid"])
         receipt = counter.sell(self.sandbox, customer, self.chance)
         bought = ", ".join(f"{name} ×{pieces}" for name, pieces in receipt["lines"])
-        earned = f"{receipt['amount'] // 100} points" if receipt["told"] == "ok" else receipt["told"]
+        earned = self._earned(str(receipt["number"])) if receipt["told"] == "ok" else receipt["told"]
         say(self.settings, f"{arrival['name']} buys {bought} for {receipt['amount'] / 100:.2f} → {earned}")
+
+    def _earned(self, number: str) -> str:
+        """What a sale brought, as the books say: on a day of double points twice as much."""
+        with reading(self.engine) as db:
+            award = order_points.award_of(db, reference("order", SOURCE, number))
+        return f"{award.result['points']} points" if award is not None else "no points"
 
     def _chat(self, arrival: dict[str, object]) -> None:
         """One who is here writes to 微信客服; what the words became."""

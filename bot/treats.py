@@ -1,0 +1,39 @@
+"""What the demo's customers can do with their points: a few rewards; points given on and rewards got together are on.
+
+A shop turns gifts and groups on by two colleagues' words (docs/approvals.md), and lets nobody give in their first 30
+days: in a demo nobody could ever try them.
+"""
+
+from sqlalchemy import Engine, select
+
+from bot.settings import Settings
+from loyalty import group_buys, reward_desk, transfers
+from loyalty.group_buys import Terms
+from loyalty.reward_desk import Draft
+from loyalty.rewards import DONATION, EXPERIENCE
+from loyalty.transfers import Limits
+from storage import audit
+from storage.database import transaction, utc_now
+from storage.tables import Reward
+from storage.work import Work
+
+REWARDS = (
+    Draft(name="挂耳一包", about="到店领取，当天烘焙", points=60, stock=200),
+    Draft(name="豆子咖啡马克杯", about="白瓷，350 毫升", points=300, stock=20, per_person=2),
+    Draft(name="手冲体验课", kind=EXPERIENCE, about="周六下午，两小时", points=500, stock=8),
+    Draft(name="给山区学校捐一本书", kind=DONATION, points=100, cause="山区图书角", worth=1_000),
+)
+
+
+def lay_out(engine: Engine, settings: Settings) -> None:
+    """Put the rewards out and turn gifts and groups on, once."""
+    with transaction(engine) as db:
+        if db.scalar(select(Reward.id).limit(1)) is not None:
+            return  # the player begins anew after a trouble of its own
+        work = Work(db, utc_now(), cause="demo", zone=settings.timezone)
+        for draft in REWARDS:
+            row = reward_desk.keep(work, draft, "demo")
+            reward_desk.move(row, "go")
+            audit.note(db, actor="demo", action="reward.save", subject=f"reward:{row.id}", at=work.now)
+        transfers.set_limits(work, Limits(on=True, new_days=0), by="demo")
+        group_buys.set_terms(work, Terms(on=True, seats=2), by="demo")
