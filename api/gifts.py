@@ -17,7 +17,7 @@ from api.problems import CONFLICT, Problem, not_found
 from api.rewards import number_of, owner_of
 from api.shapes import Asked, Line, Paged, Shape, example
 from loyalty import accounts, transfers
-from loyalty.transfers import STATES, CannotGive, Party
+from loyalty.transfers import OPEN, STATES, CannotGive, Party
 from people import persons
 from storage.database import reading
 from storage.tables import Gift
@@ -30,6 +30,7 @@ WHY_NOT: Mapping[str, str] = {
     "phone": "the customer's phone number is new",
     "day_limit": "a day allows no more",
     "over": "it is decided already",
+    "gone": "its points have expired since, or whoever gives owes them",
     "unknown": "there is nobody to accept it",
 }
 """In words, what ``reason`` says to programs."""
@@ -55,7 +56,8 @@ class GiftShape(Shape):
     points: int
     state: str = Field(
         json_schema_extra={"enum": list(STATES)},
-        description="open: waits to be accepted; done; declined; released: nobody accepted in time.",
+        description="open: waits to be accepted, also where it was sent to a number and declined: whoever gives is not "
+        "told before its time is over; done; declined; released: nobody accepted in time.",
     )
     made_at: datetime
     until: datetime = Field(description="While it is open: until then it can be accepted.")
@@ -126,12 +128,15 @@ def give_points(call: Call, body: GiftAsked) -> Reply:
 
 
 def accept_gift(call: Call, gift_id: str) -> Reply:
-    """In the name of whoever gets it; again: no change."""
+    """In the name of whoever gets it, with the end the points have; again: no change. What has expired is refused."""
     return _settled(call, gift_id, accepts=True)
 
 
 def decline_gift(call: Call, gift_id: str) -> Reply:
-    """In the name of whoever was to get it: the points come back at once; again: no change."""
+    """In the name of whoever was to get it; again: no change.
+
+    The points come back at once; of what was sent to a number when its time is over, so that nothing shows whose it is.
+    """
     return _settled(call, gift_id, accepts=False)
 
 
@@ -165,5 +170,5 @@ def _shape(db: Session, row: Gift) -> GiftShape:
         state=row.state,
         made_at=here.local(row.made_at),
         until=here.local(row.until),
-        ended_at=None if row.ended_at is None else here.local(row.ended_at),
+        ended_at=None if row.ended_at is None or row.state == OPEN else here.local(row.ended_at),
     )

@@ -313,7 +313,7 @@ def _settle(call: Call, kind: str, hold_id: str, points: int | None) -> Reply:
             if points is not None and points > row.amount:
                 raise invalid([(("body", "points"), f"at most {row.amount}: so many were set apart")])
             if rewards.settles(work.db, row):
-                raise Problem(CONFLICT, "the hold is that of a redemption: it is settled at the counter")
+                raise Problem(CONFLICT, "the hold is that of a redemption, a gift or a group: it is settled there")
             about = _about(call, work, kind)
             if kind == "release":
                 spend.release(work, row.id, about, programme.release_grace(work))

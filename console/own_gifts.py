@@ -5,10 +5,11 @@ known by waits as long and comes back likewise (``loyalty.transfers``). Whoever 
 name. What a gift is sent to is asked once more before points are set apart, for it cannot be called back.
 """
 
+import hmac
 import secrets
 from typing import Any
 
-from flask import render_template, request
+from flask import current_app, render_template, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -18,8 +19,7 @@ from console.own_visit import CUSTOMER, PAGE, Mine, Opened, acting, back, letter
 from console.shown import moment
 from console.words import _
 from loyalty import accounts, transfers
-from loyalty.ledger.book import Conflict
-from loyalty.transfers import Party
+from loyalty.transfers import Named, Party
 from people import access, identities, own_pages, persons
 from people.identities import PHONE
 from storage.tables import Gift
@@ -85,9 +85,9 @@ def give(token: str) -> Any:
         with acting(token, inside=True) as (work, found):
             row = _give(work, found, phone, points, key)
             told_of, until = row.named, row.until
-    except (*own_words.REFUSALS, Conflict) as error:
+    except own_words.REFUSALS as error:
         with looking(token, inside=True) as (db, found):
-            return _page(db, found, _why_not(db, error)), 422
+            return _page(db, found, own_words.why_not(error, own_visit.shut(db))), 422
     say(_("已送出 %(n)s 分，等 %(who)s 接收。%(at)s 前没有接收，积分会退回。", n=points, who=told_of, at=moment(until)))
     return back_to("own_gifts.show", token=token)
 
@@ -101,21 +101,19 @@ def _typed() -> tuple[str, int]:
     return phone, min(here.number(request.form.get("points", "").strip()) or 0, transfers.MOST)
 
 
-def _why_not(db: Session, error: Any) -> str:
-    if isinstance(error, Conflict):
-        return _("这张表单已经用过了，请重新填写")
-    return own_words.why_not(error, own_visit.shut(db))
-
-
 def _give(work: Work, found: Opened, phone: str, points: int, key: str) -> Gift:
     mine = mine_of(work.db, found)
     sender = Party(mine.anchors, mine.sure)
     own = f"me:{found.page.id}:{key}"
-    row = transfers.give(
-        work, sender, _receiver(work, phone), points, own, named=access.masked(phone) or "", by=CUSTOMER
-    )
+    named = Named(access.masked(phone) or "", _digest(phone))
+    row = transfers.give(work, sender, _receiver(work, phone), points, own, named=named, by=CUSTOMER)
     note(work, found, "gift.give", {"count": points})
     return row
+
+
+def _digest(phone: str) -> str:
+    """Of a number, with the key of this house: whoever has the books alone cannot try out which number it is of."""
+    return hmac.new(current_app.config["SECRET_KEY"].encode(), f"gift:{phone}".encode(), "sha256").hexdigest()
 
 
 def _receiver(work: Work, phone: str) -> Party:
@@ -128,7 +126,10 @@ def _receiver(work: Work, phone: str) -> Party:
 
 @pages.post("/<token>/gifts/<int:gift_id>")
 def decide(token: str, gift_id: int) -> AnyResponse:
-    """Accept what somebody has sent (``do=accept``), or decline it; again: no change."""
+    """Accept what somebody has sent (``do=accept``), or decline it; again: no change.
+
+    Of what was sent to a number whoever sent it is not told that it was declined (``transfers.decline``).
+    """
     do = request.form.get("do", "")
     if do not in ("accept", "decline"):
         return back(token)
@@ -138,10 +139,13 @@ def decide(token: str, gift_id: int) -> AnyResponse:
             settle = transfers.accept if accepts else transfers.decline
             row = settle(work, gift_id, mine_of(work.db, found).sure, by=CUSTOMER)
             note(work, found, "gift.accept" if accepts else "gift.decline", {"count": row.points})
-            points = row.points
+            points, named = row.points, row.named
     except own_words.REFUSALS as error:
         with looking(token, inside=True) as (db, found):
-            say(_why_not(db, error), "bad")
+            say(own_words.why_not(error, own_visit.shut(db)), "bad")
         return back(token)
-    say(_("已接收 %(n)s 分", n=points) if accepts else _("没有接收，积分已退回给对方"))
+    if accepts:
+        say(_("已接收 %(n)s 分", n=points))
+    else:
+        say(_("没有接收，到时间积分会退回给对方") if named else _("没有接收，积分已退回给对方"))
     return back(token)

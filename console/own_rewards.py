@@ -12,10 +12,7 @@ from console import here, own_visit, own_words
 from console.own_visit import CUSTOMER, PAGE, Mine, Opened, acting, back, drawn, looking, mine_of, note
 from console.words import _
 from loyalty import accounts, group_buys, rewards, tiers
-from loyalty.ledger.lots import NotEnough
-from loyalty.ledger.spend import InDebt
 from loyalty.ledger.standing import Standing
-from loyalty.rewards import CannotRedeem
 from people import own_pages
 from storage.tables import Redemption, Reward
 from storage.work import Work
@@ -94,7 +91,7 @@ def redeem(token: str, reward_id: int) -> Any:
             row = rewards.redeem(work, mine.sure_anchors, mine.sure, reward_id, own, by=CUSTOMER)
             note(work, found, "reward.redeem", {"reward": reward_id, "points": row.points})
             number = row.id
-    except (CannotRedeem, NotEnough, InDebt) as error:
+    except own_words.REFUSALS as error:
         with looking(token, inside=True) as (db, found):
             return asked(db, found, reward_id, own_words.why_not(error, own_visit.shut(db)))
     return redirect(url_for("own_rewards.redemption", token=token, redemption_id=number), 303)

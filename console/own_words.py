@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from console.shown import moment
 from console.words import N_, _
 from loyalty.group_buys import CannotJoin
+from loyalty.ledger.book import Conflict
 from loyalty.ledger.lots import NotEnough
 from loyalty.ledger.spend import InDebt
 from loyalty.rewards import OPEN, RELEASED, RETURNED, USED, CannotRedeem
 from loyalty.transfers import CannotGive
 
-Refusal = CannotRedeem | CannotGive | CannotJoin | NotEnough | InDebt
-REFUSALS = (CannotRedeem, CannotGive, CannotJoin, NotEnough, InDebt)
+Refusal = CannotRedeem | CannotGive | CannotJoin | NotEnough | InDebt | Conflict
+REFUSALS = (CannotRedeem, CannotGive, CannotJoin, NotEnough, InDebt, Conflict)
 REWARDS: Mapping[str, str] = {
     "no_reward": N_("这个奖品已经没有了"),
     "not_live": N_("这个奖品现在不能兑换"),
@@ -29,6 +30,7 @@ GIFTS: Mapping[str, str] = {
     "phone": N_("刚换过手机号，%(until)s 以后才能送积分"),
     "day_limit": N_("今天还能送 %(left)s 分"),
     "over": N_("已经有结果了，不能再改"),
+    "gone": N_("这份积分不能接收了，会退回给对方"),
     "unknown": N_("没有这份积分"),
 }
 GROUPS: Mapping[str, str] = {
@@ -60,6 +62,8 @@ GROUP_STATES: Mapping[str, str] = {
 
 def why_not(error: Refusal, shut: bool) -> str:
     """Why not; ``shut``: points are spent in an older system still."""
+    if isinstance(error, Conflict):
+        return _("这张表单已经用过了，请重新填写")
     if shut:
         return _("正在换积分系统，这里还不能用积分")
     if isinstance(error, NotEnough):

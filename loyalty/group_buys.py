@@ -151,7 +151,7 @@ def join(
         raise why
     if not account_ids:
         raise NotEnough(group.points, 0)
-    _hold_accounts(work.db, group_id, account_ids)
+    _hold_accounts(work.db, group_id, everybody)
     seat = _seat(work, group, reward, sorted(set(account_ids)), by)
     _settle(work, group, reward)
     work.db.refresh(seat)
@@ -168,11 +168,19 @@ def _held(db: Session, group_id: int) -> tuple[GroupBuy, Reward]:
 
 
 def _hold_accounts(db: Session, group_id: int, more: Sequence[int] = ()) -> None:
-    """All accounts that may be moved, in ascending order as the books hold them."""
-    holds = db.scalars(select(GroupSeat.hold_id).where(GroupSeat.group_id == group_id, GroupSeat.state == OPEN))
-    ids = {account for hold in holds.all() for account in spend.accounts_of(db, hold)}
-    own = select(PointsAccount.id).where(PointsAccount.id.in_(ids.union(more))).order_by(PointsAccount.id)
+    """All accounts that may be moved or renewed, in ascending order as the books hold them."""
+    seats = seats_of(db, group_id)
+    ids = {account for seat, _person in seats for account in spend.accounts_of(db, seat.hold_id)}
+    ids.update(more, _accounts(db, [person for _seat, person in seats]))
+    own = select(PointsAccount.id).where(PointsAccount.id.in_(ids)).order_by(PointsAccount.id)
     db.execute(own.with_for_update()).all()
+
+
+def _accounts(db: Session, people: Sequence[int | None]) -> Sequence[int]:
+    """All accounts of these people."""
+    known = [one for one in people if one is not None]
+    anchors = select(Person.id).where(Person.id.in_(known) | Person.merged_into.in_(known))
+    return db.scalars(select(PointsAccount.id).where(PointsAccount.person_id.in_(anchors))).all()
 
 
 def _seat(work: Work, group: GroupBuy, reward: Reward, ids: Sequence[int], by: str) -> GroupSeat:
@@ -180,7 +188,7 @@ def _seat(work: Work, group: GroupBuy, reward: Reward, ids: Sequence[int], by: s
     key = f"group:{group.id}:{ids[0]}:{work.db.scalar(tries)}"
     about = About("hold", key, work.now, by, reason=reward.name, source=f"group:{group.id}")
     fits = rewards.fits(reward.id, work.now, work.zone)
-    hold = spend.hold(work, ids, group.points, group.deadline, about, fits)
+    hold = spend.hold(work, ids, group.points, group.deadline, about, fits, active=False)
     rewards.take_one(reward)
     seat = GroupSeat(group_id=group.id, account_id=ids[0], hold_id=hold.id, state=OPEN, made_at=work.now)
     work.db.add(seat)
@@ -211,13 +219,13 @@ def _settle(work: Work, group: GroupBuy, reward: Reward) -> None:
         if person is None or person in known or not _holds(work.db, seat):
             _give_back(work, seat, reward)
         known.add(person)
-    seats = [seat for seat, _person in seats_of(work.db, group.id)]
+    seats = seats_of(work.db, group.id)
     if len(seats) >= group.seats:
-        for seat in seats:
-            _take(work, seat, group, reward)
+        for seat, person in seats:
+            _take(work, seat, group, reward, _accounts(work.db, [person]))
         group.state, group.ended_at = DONE, work.now
     elif work.now >= group.deadline:
-        for seat in seats:
+        for seat, _person in seats:
             _give_back(work, seat, reward)
         group.state, group.ended_at = FAILED, work.now
     work.db.flush()
@@ -233,21 +241,18 @@ def _about(work: Work, seat: GroupSeat, kind: str, reward: Reward) -> About:
     return About(kind, key, work.now, CLOCK, reason=reward.name, source=f"group:{seat.group_id}")
 
 
-def _grace(work: Work) -> timedelta:
-    return timedelta(days=programme.rules_at(work, work.now).programme.release_grace_days)
-
-
 def _give_back(work: Work, seat: GroupSeat, reward: Reward) -> None:
     if _holds(work.db, seat):
-        spend.release(work, seat.hold_id, _about(work, seat, "release", reward), _grace(work))
+        spend.release(work, seat.hold_id, _about(work, seat, "release", reward), programme.release_grace(work))
     rewards.put_back(reward)
     seat.state = RELEASED
     work.db.flush()
 
 
-def _take(work: Work, seat: GroupSeat, group: GroupBuy, reward: Reward) -> None:
-    """Its points are spent, and whoever has it has a reward to pick up."""
-    txn = spend.capture(work, seat.hold_id, None, _about(work, seat, "capture", reward), _grace(work))
+def _take(work: Work, seat: GroupSeat, group: GroupBuy, reward: Reward, person: Sequence[int]) -> None:
+    """Its points are spent, and whoever has it has a reward to pick up; with that they are active (all accounts)."""
+    about = replace(_about(work, seat, "capture", reward), active=work.now)
+    txn = spend.capture(work, seat.hold_id, None, about, programme.release_grace(work), person)
     row: Redemption = rewards.new_row(work, reward, seat.account_id, f"group:{group.id}:{seat.id}", group.made_by)
     row.points, row.txn_id = group.points, txn.id
     work.db.add(row)

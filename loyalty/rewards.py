@@ -24,7 +24,7 @@ from loyalty.ledger.book import About, Conflict
 from loyalty.ledger.lots import Left, NotEnough, alive_points
 from loyalty.ledger.spend import InDebt
 from loyalty.ledger.standing import Standing
-from storage.tables import GroupBuy, GroupSeat, Person, PointsAccount, PointsHold, Redemption, Reward, RewardCode
+from storage.tables import Gift, GroupBuy, GroupSeat, Person, PointsAccount, PointsHold, Redemption, Reward, RewardCode
 from storage.work import Work
 
 GOODS, COUPON, EXPERIENCE, DONATION = KINDS = ("goods", "coupon", "experience", "donation")
@@ -453,9 +453,10 @@ def of_accounts(db: Session, account_ids: Sequence[int], limit: int = 50) -> Seq
 
 
 def settles(db: Session, hold: PointsHold) -> bool:
-    """Whether a hold is that of a redemption: then it is settled here, and nowhere else."""
-    own = select(Redemption.id).where(Redemption.account_id == hold.account_id, Redemption.hold_id == hold.id)
-    return db.scalar(own.limit(1)) is not None
+    """Whether a hold is that of a redemption, a gift or a group's seat: then it is settled there, and nowhere else."""
+    owners = ((Redemption, Redemption.account_id), (Gift, Gift.sender_id), (GroupSeat, GroupSeat.account_id))
+    asked = [select(one.id).where(account == hold.account_id, one.hold_id == hold.id) for one, account in owners]
+    return any(db.scalar(own.limit(1)) is not None for own in asked)
 
 
 def coupon_of(db: Session, redemption_id: int) -> str | None:

@@ -5,12 +5,14 @@ for no tier. Around them stand the shop's limits: so many points a day, nothing 
 after another phone number. Where the other has to accept, points are set apart for 72 hours and then come back.
 
 Whoever names the other by a phone number (``named``) is never told whose it is, nor whether it is anybody's: such a
-gift always waits, for nobody where nobody is known, and looks the same until it is accepted.
+gift always waits, for nobody where nobody is known, and looks the same until it is accepted. Declined, it is gone from
+the other's sight, and comes back when its time is over as one does that nobody could accept.
 
 Before: the customer's own page and the API. After: the job that brings back what nobody accepted.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,12 +20,12 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from loyalty import programme
-from loyalty.ledger import spend
+from loyalty import programme, takeover
+from loyalty.ledger import book, spend, standing
 from loyalty.ledger.book import About, Conflict
-from loyalty.ledger.lots import Left, NotEnough
+from loyalty.ledger.lots import NotEnough, take
 from storage import shop_settings
-from storage.tables import Evidence, Gift, Person, PointsAccount, PointsLot
+from storage.tables import Evidence, Gift, Person, PointsAccount, PointsHold, PointsTxn
 from storage.work import Work
 
 SETTING = "points_gifts"
@@ -32,10 +34,15 @@ WAITS = timedelta(hours=72)
 """So long the other can accept."""
 MOST = 10**8
 CLOCK = "clock"
+OF_GIFT = re.compile(r"gift:(.+?)(?::(?:back|done))?")
+"""The keys of a gift's transactions."""
 
 
 class CannotGive(ValueError):
-    """Why not: off, oneself, new (``until``), phone (``until``), day_limit (``left``), over (``state``), unknown."""
+    """Why not: off, oneself, new (``until``), phone (``until``), day_limit (``left``), over (``state``), gone, unknown.
+
+    gone: the points have died since, or whoever gives needs them for what they owe.
+    """
 
     def __init__(self, code: str, **facts: Any) -> None:
         super().__init__(f"{code} {facts or ''}".strip())
@@ -97,35 +104,78 @@ class Party:
     accounts: Sequence[int]
 
 
+@dataclass(frozen=True)
+class Named:
+    """The phone number that a gift is sent to, as far as it is kept."""
+
+    shown: str
+    """Its middle hidden."""
+    digest: str
+    """Of the whole number, keyed: under one key another number is another gift."""
+
+
 def give(
-    work: Work, sender: Party, receiver: Party, points: int, key: str, *, named: str = "", by: str = "customer"
+    work: Work,
+    sender: Party,
+    receiver: Party,
+    points: int,
+    key: str,
+    *,
+    named: Named | None = None,
+    by: str = "customer",
 ) -> Gift:
     """Give points, once for ``key`` (1 to 180 signs): at once, or as soon as it is accepted.
 
-    ``named``: the number it is sent to, its middle hidden; then it waits in any case, also for a receiver nobody knows.
+    ``named``: the number it is sent to; then it waits in any case, also for a receiver nobody knows.
     Raises ``CannotGive``, ``NotEnough`` (of what may be given on), ``InDebt``, ``Conflict``; then nothing has changed.
     """
     _hold(work.db, [*sender.accounts, *receiver.accounts])
+    row = _new(work, sender, receiver, points, key, by)
+    to = row.receiver_id if named is None else named.digest
+    about = About("hold", f"gift:{key}", work.now, by, source="gift", request={"to": to, "points": points})
     known = work.db.scalars(select(Gift).where(Gift.key == key)).one_or_none()
     if known is not None:
-        same_end = known.named == named and (named != "" or known.receiver_id in receiver.accounts)
-        if not (known.points == points and known.sender_id in sender.accounts and same_end):
-            raise Conflict(f"key {key} was used for another gift")
-        return known
+        return _again(work.db, known, about, sender, receiver, points, named)
     own = limits(work.db)
     _may(work, own, sender, receiver, points)
     if not receiver.accounts and not named:
         raise CannotGive("unknown")
-    row = _new(work, sender, receiver, points, key, by)
-    row.named = named[:20]
-    about = About("hold", f"gift:{key}", work.now, by, source="gift", request={"to": row.receiver_id, "points": points})
+    row.named = "" if named is None else named.shown[:20]
     if own.accept or named:
-        row.hold_id = spend.hold(work, sender.accounts, points, row.until, about, _first_hand(work.db, sender)).id
+        fits = spend.first_hand(work.db, book.lots_of(work.db, sender.accounts))
+        row.hold_id = spend.hold(work, sender.accounts, points, row.until, about, fits, active=False).id
     else:
-        row.txn_id = _hand_over(work, row, sender.accounts, by)
+        row.txn_id = spend.transfer(work, sender.accounts, min(receiver.accounts), points, _done(work, row, by)).id
+        row.state, row.ended_at = DONE, work.now
     work.db.add(row)
     work.db.flush()
     return row
+
+
+def check(work: Work, sender: Party, receiver: Party, points: int) -> None:
+    """Whether so many could be given now, with nothing set apart: raises what ``give`` raises but ``Conflict``.
+
+    Of the receiver it asks only whether they are who gives, which tells nothing of anybody else.
+    """
+    _may(work, limits(work.db), sender, receiver, points)
+    if takeover.shut(work):
+        raise NotEnough(points, 0)
+    there = standing.standing(work.db, sender.accounts, work.now)
+    if there.debt:
+        raise spend.InDebt(there.debt)
+    take(there.lots, points, work.now, spend.first_hand(work.db, [one.lot_id for one in there.lots]))
+
+
+def _again(
+    db: Session, known: Gift, about: About, sender: Party, receiver: Party, points: int, named: Named | None
+) -> Gift:
+    """The gift of this key, where the same is asked. Raises ``Conflict``."""
+    if named is not None:
+        book.replayed(db, about)
+    same_end = known.receiver_id in receiver.accounts if named is None else known.named == named.shown[:20]
+    if not (known.points == points and known.sender_id in sender.accounts and same_end):
+        raise Conflict(f"key {known.key} was used for another gift")
+    return known
 
 
 def _hold(db: Session, account_ids: Sequence[int]) -> None:
@@ -182,23 +232,8 @@ def _new(work: Work, sender: Party, receiver: Party, points: int, key: str, by: 
     )
 
 
-def _first_hand(db: Session, sender: Party) -> spend.Fits:
-    """Only what they earned themselves is set apart: what they were given they cannot give on."""
-    own = select(PointsLot.id).where(PointsLot.account_id.in_(sender.accounts), PointsLot.origin == "transfer")
-    given = set(db.scalars(own))
-
-    def fits(lot: Left) -> bool:
-        return lot.lot_id not in given
-
-    return fits
-
-
-def _hand_over(work: Work, row: Gift, accounts: Sequence[int], by: str) -> int:
-    about = About("transfer", f"gift:{row.key}:done", work.now, by, source="gift", request={"points": row.points})
-    if row.receiver_id is None:
-        raise CannotGive("unknown")
-    row.state, row.ended_at = DONE, work.now
-    return spend.transfer(work, accounts, row.receiver_id, row.points, about).id
+def _done(work: Work, row: Gift, by: str) -> About:
+    return About("transfer", f"gift:{row.key}:done", work.now, by, source="gift", request={"points": row.points})
 
 
 # --- settling --------------------------------------------------------------------------------------------------------
@@ -216,14 +251,21 @@ def _row(db: Session, gift_id: int) -> Gift:
 
 
 def accept(work: Work, gift_id: int, receiver: Sequence[int], *, by: str = "customer") -> Gift:
-    """The receiver (their accounts) takes it; again: no change. Raises ``CannotGive``, ``NotEnough``, ``InDebt``."""
+    """The receiver (their accounts) takes it, with the end it has; again: no change. Raises ``CannotGive``."""
     row = _theirs(work.db, gift_id, receiver)
     if row.state == DONE:
         return row
-    if row.state != OPEN or work.now >= row.until:
+    if row.state != OPEN or row.ended_at is not None or work.now >= row.until:
         raise CannotGive("over", state=row.state)
-    sender = _release(work, row, by)
-    row.txn_id = _hand_over(work, row, sender, by)
+    if row.hold_id is None or row.receiver_id is None:
+        raise LookupError("nothing is held, or nobody can accept it")
+    try:
+        row.txn_id = spend.hand_over(work, row.hold_id, row.receiver_id, _done(work, row, by)).id
+    except spend.Settled:
+        raise CannotGive("over", state=RELEASED) from None
+    except (spend.Died, spend.InDebt, NotEnough):
+        raise CannotGive("gone") from None
+    row.state, row.ended_at = DONE, work.now
     work.db.flush()
     return row
 
@@ -235,29 +277,28 @@ def _theirs(db: Session, gift_id: int, receiver: Sequence[int]) -> Gift:
     return row
 
 
-def _release(work: Work, row: Gift, by: str) -> Sequence[int]:
-    """Bring what was set apart back to whoever gives; the accounts it came from."""
-    if row.hold_id is None:
-        raise LookupError("nothing is held")
-    days = timedelta(days=programme.rules_at(work, work.now).programme.release_grace_days)
-    about = About("release", f"gift:{row.key}:back", work.now, by, source="gift")
-    try:
-        spend.release(work, row.hold_id, about, days)
-    except spend.Settled:
-        if row.state == OPEN and work.now < row.until:
-            raise CannotGive("over", state=RELEASED) from None
-    return spend.accounts_of(work.db, row.hold_id)
+def _release(work: Work, row: Gift, by: str) -> None:
+    """Bring back what was set apart, unless the clock has done so by itself (``sweeps.let_go``)."""
+    hold = work.db.get_one(PointsHold, row.hold_id, with_for_update=True, populate_existing=True)
+    if hold.state != RELEASED:
+        about = About("release", f"gift:{row.key}:back", work.now, by, source="gift")
+        spend.release(work, hold.id, about, programme.release_grace(work))
 
 
 def decline(work: Work, gift_id: int, receiver: Sequence[int], *, by: str = "customer") -> Gift:
-    """The receiver does not want it; again: no change. Raises ``CannotGive`` when it is over."""
+    """The receiver does not want it; again: no change. Raises ``CannotGive`` when it is over.
+
+    What was sent to a number stays open (``ended_at`` says that it was declined), and is shown to the receiver no more.
+    """
     row = _theirs(work.db, gift_id, receiver)
-    if row.state == DECLINED:
+    if row.state == DECLINED or (row.state == OPEN and row.ended_at is not None):
         return row
     if row.state != OPEN:
         raise CannotGive("over", state=row.state)
-    _release(work, row, by)
-    row.state, row.ended_at = DECLINED, work.now
+    row.ended_at = work.now
+    if not row.named:
+        _release(work, row, by)
+        row.state = DECLINED
     work.db.flush()
     return row
 
@@ -269,12 +310,12 @@ def due(db: Session, at: datetime, limit: int) -> Sequence[int]:
 
 
 def let_go(work: Work, gift_id: int) -> bool:
-    """Bring back what nobody accepted; False where it was decided meanwhile."""
+    """Bring back what nobody accepted, or what was declined unseen; False where it was decided meanwhile."""
     row = _row(work.db, gift_id)
     if row.state != OPEN or work.now < row.until:
         return False
     _release(work, row, CLOCK)
-    row.state, row.ended_at = RELEASED, work.now
+    row.state, row.ended_at = RELEASED if row.ended_at is None else DECLINED, work.now
     work.db.flush()
     return True
 
@@ -290,7 +331,8 @@ def made_by(db: Session, account_ids: Sequence[int], limit: int) -> Sequence[Gif
 
 def waiting_for(db: Session, account_ids: Sequence[int], at: datetime) -> Sequence[Gift]:
     """What the owner of these accounts can accept now, the soonest to go back first."""
-    own = select(Gift).where(Gift.receiver_id.in_(account_ids), Gift.state == OPEN, Gift.until > at)
+    waits = (Gift.state == OPEN, Gift.ended_at.is_(None), Gift.until > at)
+    own = select(Gift).where(Gift.receiver_id.in_(account_ids), *waits)
     return db.scalars(own.order_by(Gift.until, Gift.id)).all()
 
 
@@ -304,3 +346,15 @@ def listed(
         own = own.where(Gift.sender_id.in_(account_ids) | Gift.receiver_id.in_(account_ids))
     found = db.scalars(own.where(Gift.id < before) if before is not None else own).all()
     return found[:limit], found[limit - 1].id if len(found) > limit else None
+
+
+def of_txns(db: Session, txns: Collection[PointsTxn]) -> dict[int, Gift]:
+    """The gifts that transactions are of (set apart, handed over, come back), by the ids of those that are of one."""
+    back = {one.reverses for one in txns if one.kind == "release" and one.reverses is not None}
+    held = dict(db.execute(select(PointsTxn.id, PointsTxn.key).where(PointsTxn.id.in_(back))).all()) if back else {}
+    keys = {one.id: OF_GIFT.fullmatch(held.get(one.reverses or 0, one.key)) for one in txns}
+    wanted = {txn_id: found[1] for txn_id, found in keys.items() if found is not None}
+    if not wanted:
+        return {}
+    known = {one.key: one for one in db.scalars(select(Gift).where(Gift.key.in_(set(wanted.values()))))}
+    return {txn_id: known[key] for txn_id, key in wanted.items() if key in known}

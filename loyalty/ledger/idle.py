@@ -2,8 +2,8 @@
 
 Whoever buys or redeems (``About.active``) renews the points of each account they have: all lots of one rule share one
 end. A renewal is kept with its transaction and hashed with it; it moves what has not died when that takes effect, so
-that nothing comes back to life, whether or not it was swept (docs/decisions/0016). Accounts without such lots pay
-nothing for it.
+that nothing comes back to life, whether or not it was swept (docs/decisions/0016). Of a lot of which nothing is left
+the end is worked out when points come back to it (``catch_up``). Accounts without such lots pay nothing for it.
 """
 
 from collections import defaultdict
@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Executable, Table, case, func, insert, not_, select, update
+from sqlalchemy import Executable, Table, and_, case, func, insert, literal_column, not_, select, update
 from sqlalchemy.orm import Session
 
 from loyalty.expiry import idle_end
-from storage.tables import PointsLotNow, PointsNotice, PointsRenewal, PointsTxn, has_died
+from loyalty.ledger.lots import Left
+from storage.tables import PointsLot, PointsLotNow, PointsNotice, PointsRenewal, PointsTxn, has_died
 
 if TYPE_CHECKING:
     from loyalty.ledger.book import Draft
 
 T_RENEWAL, T_NOW = (cast(Table, one.__table__) for one in (PointsRenewal, PointsLotNow))
 NOW = T_NOW.c
+SOMETHING_LEFT = NOW.pending + NOW.available + NOW.held > literal_column("0")
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,10 @@ def due(draft: "Draft") -> list[Renewal]:
 def _ends_there(
     db: Session, account_ids: Sequence[int], at: datetime
 ) -> dict[tuple[int, int], tuple[datetime | None, datetime | None]]:
-    """By account and rule of the lots there are: the end of the last renewal, and the soonest of those not dead."""
+    """By account and rule of the lots there are: the end of the last renewal, and the soonest of what is left."""
     if not account_ids:
         return {}
-    soonest = func.min(case((not_(has_died(at)), NOW.expires_at))).label("soonest")
+    soonest = func.min(case((and_(SOMETHING_LEFT, not_(has_died(at))), NOW.expires_at))).label("soonest")
     own = select(NOW.account_id, NOW.idle_months, soonest).where(NOW.idle_months.is_not(None))
     rules = own.where(NOW.account_id.in_(account_ids)).group_by(NOW.account_id, NOW.idle_months).subquery()
     renewal = PointsRenewal
@@ -79,9 +81,9 @@ def last(db: Session, account_id: int, months: int) -> tuple[datetime | None, in
 
 
 def keep(db: Session, renewals: Sequence[Renewal], txn_id: int, at: datetime) -> None:
-    """Write down what a transaction renews, and move the ends of the lots that came before it and are not dead.
+    """Write down what a transaction renews, and move the ends of what is left of the lots that came before it.
 
-    What was told of the end before counts no more.
+    What has died stays dead, and what was told of the end before counts no more.
     """
     if not renewals:
         return
@@ -92,9 +94,23 @@ def keep(db: Session, renewals: Sequence[Renewal], txn_id: int, at: datetime) ->
             NOW.idle_months == one.idle_months,
             NOW.lot_id < txn_id,
             NOW.expires_at < one.ends_at,
+            SOMETHING_LEFT,
             not_(has_died(at)),
         )
         db.connection().execute(own.values(expires_at=one.ends_at, not_before=None))
+
+
+def catch_up(db: Session, lots: Collection[Left]) -> None:
+    """Give those of these lots of which nothing is left the ends to which renewals have moved them meanwhile."""
+    spent = {one.lot_id: one for one in lots if one.idle_months is not None and not one.points + one.held}
+    if not spent:
+        return
+    rows = db.scalars(select(PointsLot).where(PointsLot.id.in_(spent))).all()
+    waiting = {one.lot_id for one in spent.values() if one.notice_days}
+    for lot_id, end in ends(lambda _table, asked: db.execute(asked).all(), rows, waiting).items():
+        one = spent[lot_id]
+        if one.expires_at != end:
+            one.expires_at, one.not_before, one.moved = end, None, True
 
 
 # --- made anew -------------------------------------------------------------------------------------------------------

@@ -40,6 +40,8 @@ class Left:
     """It was told so that it does not die earlier; none: it was not told."""
     idle_months: int | None = None
     """It dies after so many months without a purchase or redemption, which would move its end; none: not of that."""
+    moved: bool = False
+    """Its end is not the one that is kept (``idle.catch_up``)."""
 
     @property
     def ends_at(self) -> datetime | None:

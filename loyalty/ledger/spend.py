@@ -4,9 +4,12 @@ Exactly what was asked for or nothing; while something is owed nothing goes out.
 it came from, in the reverse order, with the expiry they had (loyalty.md §2.5–2.7). A person may have several accounts:
 the soonest to die goes first over all of them, and what one owes the others pay. Whoever spends is active: the points
 that die of idleness live on, of all these accounts (``ledger.idle``).
+
+Of the points that came in together and all that came of them, days of grace are given once and hands are changed once.
 """
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,6 +37,10 @@ class InDebt(ValueError):
 
 class Settled(ValueError):
     """The hold was captured or released already."""
+
+
+class Died(ValueError):
+    """Some of what was set apart to be given on has died meanwhile."""
 
 
 class TooMuchBack(ValueError):
@@ -76,14 +83,22 @@ def _out(work: Work, accounts: Accounts, points: int, about: About, into: str, f
 
 
 def hold(
-    work: Work, accounts: Accounts, points: int, deadline: datetime, about: About, fits: Fits = anything
+    work: Work,
+    accounts: Accounts,
+    points: int,
+    deadline: datetime,
+    about: About,
+    fits: Fits = anything,
+    *,
+    active: bool = True,
 ) -> PointsTxn:
     """Set points apart until it is decided; they do not die meanwhile. Its id is that of the transaction.
 
-    Of several accounts it stands with the first; its entries say what it took from which.
+    Of several accounts it stands with the first; its entries say what it took from which. ``active``: whether it is a
+    redemption already, by which points that die of idleness live on.
     """
     ids = book.several(accounts)
-    draft = book.begin(work, replace(about, active=about.at), *ids)
+    draft = book.begin(work, replace(about, active=about.at if active else None), *ids)
     if isinstance(draft, PointsTxn):
         return draft
     for lot, n in _take(draft, ids, points, fits):
@@ -94,9 +109,14 @@ def hold(
     return txn
 
 
-def capture(work: Work, hold_id: int, points: int | None, about: About, grace: timedelta) -> PointsTxn:
-    """Spend what a hold has set apart, or so many points of it; the rest comes back. Raises ``Settled``."""
-    return _settle(work, hold_id, points, replace(about, kind="capture", reverses=hold_id), grace)
+def capture(
+    work: Work, hold_id: int, points: int | None, about: About, grace: timedelta, person: Sequence[int] = ()
+) -> PointsTxn:
+    """Spend what a hold has set apart, or so many points of it; the rest comes back. Raises ``Settled``.
+
+    ``person`` are all accounts of theirs, which ``about.active`` renews.
+    """
+    return _settle(work, hold_id, points, replace(about, kind="capture", reverses=hold_id), grace, person)
 
 
 def release(work: Work, hold_id: int, about: About, grace: timedelta) -> PointsTxn:
@@ -104,16 +124,13 @@ def release(work: Work, hold_id: int, about: About, grace: timedelta) -> PointsT
     return _settle(work, hold_id, 0, replace(about, kind="release", reverses=hold_id), grace)
 
 
-def _settle(work: Work, hold_id: int, points: int | None, about: About, grace: timedelta) -> PointsTxn:
-    held = book.hold_row(work, hold_id)
-    if held is None:
-        raise LookupError(f"no hold {hold_id}")
-    ids = accounts_of(work.db, hold_id)
-    draft = book.begin(work, about, *ids)
+def _settle(
+    work: Work, hold_id: int, points: int | None, about: About, grace: timedelta, person: Sequence[int] = ()
+) -> PointsTxn:
+    held, ids = _held(work, hold_id)
+    draft = _deciding(work, held, about, *ids, *person)
     if isinstance(draft, PointsTxn):
         return draft
-    if held.state != "open":
-        raise Settled(f"hold {hold_id} was {held.state}")
     wanted = held.amount if points is None else points
     if not 0 <= wanted <= held.amount:
         raise ValueError(f"{wanted} of {held.amount} held points")
@@ -127,12 +144,31 @@ def _settle(work: Work, hold_id: int, points: int | None, about: About, grace: t
         come_back(draft, draft.lots[lot_id], HELD, n - spent, grace)
     draft.repay_each(ids)
     txn = book.write(draft, {"points": wanted, "back": held.amount - wanted})
-    state = "captured" if wanted else "released"
+    _decided(work, hold_id, "captured" if wanted else "released", txn)
+    return txn
+
+
+def _held(work: Work, hold_id: int) -> tuple[PointsHold, Sequence[int]]:
+    """The hold, held itself, and the accounts it took from. Raises ``LookupError``."""
+    held = book.hold_row(work, hold_id)
+    if held is None:
+        raise LookupError(f"no hold {hold_id}")
+    return held, accounts_of(work.db, hold_id)
+
+
+def _deciding(work: Work, held: PointsHold, about: About, *account_ids: int) -> Draft | PointsTxn:
+    """Begin to decide an open hold. Raises ``Settled``."""
+    draft = book.begin(work, about, *account_ids)
+    if isinstance(draft, Draft) and held.state != "open":
+        raise Settled(f"hold {held.id} was {held.state}")
+    return draft
+
+
+def _decided(work: Work, hold_id: int, state: str, txn: PointsTxn) -> None:
     work.db.execute(
         update(PointsHold).where(PointsHold.id == hold_id).values(state=state, settled_by=txn.id),
         execution_options={"synchronize_session": False},
     )
-    return txn
 
 
 def _parts(db: Session, txn_id: int, bucket: str) -> dict[int, int]:
@@ -147,13 +183,16 @@ def _parts(db: Session, txn_id: int, bucket: str) -> dict[int, int]:
 
 
 def come_back(draft: Draft, lot: Left, out_of: str, points: int, grace: timedelta) -> None:
-    """Points of a lot return to it; if it has died meanwhile, they live for the days of grace in a lot of their own."""
+    """Points of a lot return to it; if it has died meanwhile, they live for the days of grace in a lot of their own.
+
+    Days of grace are given once: what lived of them, or came of what did, is gone when it is over.
+    """
     at = draft.about.at
     if not points:
         return
     if not lot.over(at):
         draft.move(lot, out_of, AVAILABLE if lot.activates_at <= at else "pending", points)
-    elif not grace:
+    elif not grace or "restored" in _origins(draft.work.db, [lot.lot_id])[lot.lot_id]:
         draft.move(lot, out_of, EXPIRED, points)
     else:
         draft.move(lot, out_of, TRANSIT, points)
@@ -174,6 +213,22 @@ KEPT = ("channel", "store", "campaign", "jurisdiction", "uses")
 def _facts(db: Session, lot_id: int) -> dict[str, Any]:
     lot = db.get_one(PointsLot, lot_id)
     return {name: getattr(lot, name) for name in KEPT}
+
+
+def _origins(db: Session, lot_ids: Iterable[int]) -> dict[int, set[str]]:
+    """How each of these lots came to be, and all that it came of."""
+    found = {one: set[str]() for one in lot_ids}
+    looked_at = {one: [one] for one in found}
+    while looked_at:
+        own = select(PointsLot.id, PointsLot.origin, PointsLot.origin_lot).where(PointsLot.id.in_(looked_at))
+        before: dict[int, list[int]] = defaultdict(list)
+        for number, origin, origin_lot in db.execute(own):
+            for one in looked_at[number]:
+                found[one].add(origin)
+            if origin_lot is not None:
+                before[origin_lot] += looked_at[number]
+        looked_at = before
+    return found
 
 
 def give_back(work: Work, spent_txn: int, points: int, about: About, grace: timedelta) -> PointsTxn:
@@ -240,24 +295,56 @@ def settle(work: Work, accounts: Sequence[int]) -> PointsTxn | None:
 
 
 def transfer(work: Work, sender: Accounts, receiver: int, points: int, about: About) -> PointsTxn:
-    """Give points to somebody, who gets them with the expiry they have and cannot give them on."""
+    """Give points to somebody at once, who gets them with the expiry they have and cannot give them on."""
     ids = book.several(sender)
     if receiver in ids:
         raise ValueError("nobody gives points to themselves")
     draft = book.begin(work, about, *ids, receiver)
     if isinstance(draft, PointsTxn):
         return draft
-    handed_on = _handed_on(work.db, [lot.lot_id for one in ids for lot in draft.of(one)])
-    for lot, n in _take(draft, ids, points, lambda one: one.lot_id not in handed_on):
+    for lot, n in _take(draft, ids, points, first_hand(work.db, [lot.lot_id for one in ids for lot in draft.of(one)])):
         draft.take_out(lot, TRANSIT, n)
-        facts = {**_facts(work.db, lot.lot_id), "origin": "transfer", "origin_lot": lot.lot_id}
-        facts["idle_months"] = lot.idle_months
-        lives = {"activates_at": lot.activates_at, "expires_at": lot.expires_at}
-        draft.issue(receiver, n, AVAILABLE, TRANSIT, notice_days=lot.notice_days, **facts, **lives)
+        _arrive(draft, lot, n, receiver)
     draft.repay(receiver)
     return book.write(draft, {"points": points})
 
 
-def _handed_on(db: Session, lot_ids: Sequence[int]) -> set[int]:
-    own = select(PointsLot.id).where(PointsLot.id.in_(lot_ids), PointsLot.origin == "transfer")
-    return set(db.scalars(own))
+def hand_over(work: Work, hold_id: int, receiver: int, about: About) -> PointsTxn:
+    """Give somebody all that a hold has set apart to be given, with the expiry it has.
+
+    Raises ``Settled``; ``Died`` where some of it has died since, ``InDebt`` where whoever gives owes points by now, and
+    ``NotEnough`` while nothing can be spent here. Then nothing has changed, and the hold is open still.
+    """
+    held, ids = _held(work, hold_id)
+    draft = _deciding(work, held, replace(about, kind="transfer", reverses=hold_id), *ids, receiver)
+    if isinstance(draft, PointsTxn):
+        return draft
+    if draft.takes_over and takeover.shut(work):
+        raise NotEnough(held.amount, 0)
+    if debt := draft.settle(ids):
+        raise InDebt(debt)
+    parts = _parts(work.db, hold_id, HELD)
+    draft.also(parts)
+    for lot_id, n in parts.items():
+        lot = draft.lots[lot_id]
+        if lot.over(draft.about.at):
+            raise Died(f"lot {lot_id} of hold {hold_id}")
+        draft.move(lot, HELD, TRANSIT, n)
+        _arrive(draft, lot, n, receiver)
+    draft.repay(receiver)
+    txn = book.write(draft, {"points": held.amount})
+    _decided(work, hold_id, "captured", txn)
+    return txn
+
+
+def _arrive(draft: Draft, lot: Left, points: int, receiver: int) -> None:
+    """Points of a lot that are in transit come in at the receiver's."""
+    facts = {**_facts(draft.work.db, lot.lot_id), "origin": "transfer", "origin_lot": lot.lot_id}
+    facts |= {"idle_months": lot.idle_months, "activates_at": lot.activates_at, "expires_at": lot.expires_at}
+    draft.issue(receiver, points, AVAILABLE, TRANSIT, notice_days=lot.notice_days, **facts)
+
+
+def first_hand(db: Session, lot_ids: Iterable[int]) -> Fits:
+    """Whether a lot, one of these, may be given on: not what was received, nor what came back of that."""
+    origins = _origins(db, lot_ids)
+    return lambda lot: "transfer" not in origins[lot.lot_id]

@@ -8,7 +8,7 @@ from loyalty import group_buys, transfers
 from loyalty.group_buys import Terms
 from loyalty.transfers import Limits
 from people import persons
-from storage.tables import AuditRow, Gift, GroupBuy, Person
+from storage.tables import AuditRow, Gift, GroupBuy, GroupSeat, Person
 from tests.api.caller import Caller
 from tests.api.test_api_points import award, problem
 from tests.api.test_api_points import rain as rain
@@ -53,6 +53,22 @@ def test_points_are_given_accepted_and_declined_each_once(api: Caller, shop: Sho
     assert api.get(f"/points/gifts/{gift['id']}") == done
     assert api.get(f"/customers/{zhe}/points")["available"] == 130
     assert {one.action for one in shop.rows(AuditRow)} >= {"gift.give", "gift.accept", "gift.decline"}
+
+
+def test_what_is_set_apart_for_a_gift_or_a_group_is_settled_there_alone(
+    api: Caller, shop: Shop, rain: str, zhe: str
+) -> None:
+    allow(shop)
+    gift = api.post("/points/gifts", {"customer_id": rain, "to_customer_id": zhe, "points": 30}).get_json()
+    group = api.post("/points/groups", {"customer_id": rain, "reward_id": put(shop, stock=2)}).get_json()
+    ((of_gift,), (of_seat,)) = ([one.hold_id for one in shop.rows(table)] for table in (Gift, GroupSeat))
+    for hold in (of_gift, of_seat):
+        for what in ("capture", "release"):
+            problem(api.post(f"/points/holds/h_{hold}/{what}", {} if what == "capture" else None), 409, "conflict")
+    assert api.post(f"/points/gifts/{gift['id']}/accept", None).get_json()["state"] == "done"
+    joined = api.post(f"/points/groups/{group['id']}/seats", {"customer_id": zhe}).get_json()
+    assert joined["state"] == "done"
+    assert [api.get(f"/customers/{one}/points")["available"] for one in (rain, zhe)] == [100 - 30 - 48, 130 - 48]
 
 
 def test_what_need_not_be_accepted_is_there_at_once(api: Caller, shop: Shop, rain: str, zhe: str) -> None:

@@ -141,16 +141,45 @@ def test_whoever_gives_is_never_told_whose_number_it_is_nor_whether_it_is_anybod
     assert {one.state for one in shop.rows(Gift)} == {"released"}
 
 
-def test_what_is_declined_comes_back_at_once(shop: Shop) -> None:
+def test_what_is_declined_is_gone_for_the_one_and_comes_back_to_the_other_when_its_time_is_over(shop: Shop) -> None:
     allow(shop)
     rain, zhe = come_in(shop, "小雨"), come_in(shop, "阿哲", 0)
     has_number(shop, zhe)
     give(rain, NUMBER)
     (gift,) = shop.rows(Gift)
-    assert "没有接收，积分已退回" in zhe.post(f"/gifts/{gift.id}", {"do": "decline"}, follow_redirects=True).text
-    page = rain.get("/gifts").text
-    assert "没有接收，已退回" in page
-    assert "你现在能用 200 分" in page
+    before = [seen(rain), seen(rain)][1]  # without the banner that it was sent
+    answer = zhe.post(f"/gifts/{gift.id}", {"do": "decline"}, follow_redirects=True).text
+    assert "没有接收，到时间积分会退回给对方" in answer
+    assert "来自 小**" not in answer
+    assert seen(rain) == before, "whoever gave sees nothing of it"
+    shop.advance(hours=71)
+    shop.run("let go of rewards")
+    assert [one.state for one in shop.rows(Gift)] == ["open"]
+    shop.advance(hours=1)
+    shop.run("let go of rewards")
+    assert [one.state for one in shop.rows(Gift)] == ["declined"]
+    with shop.work() as work:
+        assert standing.standing(work.db, [gift.sender_id], work.now).available == 200
+
+
+def test_what_was_sent_under_a_form_is_not_sent_to_another_number_with_it(shop: Shop) -> None:
+    allow(shop)
+    rain = come_in(shop, "小雨")
+    key = give(rain, NUMBER)
+    other = f"{NUMBER[:3]}0000{NUMBER[-4:]}"
+    answer = rain.post("/gifts", {"phone": other, "points": "50", "key": key, "sure": "1"})
+    assert answer.status_code == 422
+    assert "这张表单已经用过了" in answer.text
+    assert len(shop.rows(Gift)) == 1
+
+
+def test_a_form_that_was_used_for_another_reward_says_so(shop: Shop) -> None:
+    together(shop)
+    rain, mug, cup = come_in(shop, "小雨", 500), put(shop), put(shop, name="杯垫")
+    for path in (f"/rewards/{mug}/group", f"/rewards/{mug}"):
+        assert rain.post(path, {"key": "k"}).status_code == 303
+        assert "这张表单已经用过了" in rain.post(path.replace(str(mug), str(cup)), {"key": "k"}).text
+    assert (len(shop.rows(GroupBuy)), len(shop.rows(Redemption))) == (1, 1)
 
 
 def test_every_refusal_says_the_fact(shop: Shop) -> None:

@@ -138,6 +138,17 @@ class Books:
         with self.work() as work:
             return spend.transfer(work, self.own(who), receiver, points, self.about("transfer")).id
 
+    def offer(self, points: int, *, who: int = 0, days: float = 3) -> int:
+        """Set apart to be given to the other, once they accept."""
+        with self.work() as work:
+            fits = spend.first_hand(work.db, book.lots_of(work.db, self.own(who)))
+            until = self.now + timedelta(days=days)
+            return spend.hold(work, self.own(who), points, until, self.about("hold"), fits, active=False).id
+
+    def hand_over(self, hold: int, *, to: int = 1) -> int:
+        with self.work() as work:
+            return spend.hand_over(work, hold, self.people[to], self.about("transfer")).id
+
     def donate(self, points: int, *, who: int = 0) -> int:
         with self.work() as work:
             return spend.donate(work, self.own(who), points, self.about("donate", source="cause:1")).id

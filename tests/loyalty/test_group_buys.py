@@ -143,6 +143,25 @@ def test_the_shop_turns_it_on_and_a_limit_of_one_holds_over_groups_too(shelf: Sh
         begin(shelf, mug, who=1, key="later")
 
 
+def test_a_group_is_an_activity_once_it_is_full_and_of_all_they_have(shelf: Shelf) -> None:
+    books, mug = shelf.books, shelf.put(points=PRICE, stock=STOCK)
+    merge(shelf, joined=True)
+    for who in (0, 2, 1, 3):
+        books.given(50, who=who)
+    began = {one.lot_id: one.expires_at for who in (0, 2, 1, 3) for one in books.standing(who).lots if one.idle_months}
+
+    def moved(*who: int) -> set[bool]:
+        lots = [one for each in who for one in books.standing(each).lots if one.idle_months]
+        return {one.expires_at != began[one.lot_id] for one in lots}
+
+    books.now += timedelta(days=30)
+    group = begin(shelf, mug)
+    join(shelf, group, 1)
+    assert moved(0, 1, 3) == {False}
+    join(shelf, group, 3)
+    assert moved(0, 1, 3) == {True}
+
+
 class Groups(RuleBasedStateMachine):
     """Six people, one reward, groups of three, and time."""
 

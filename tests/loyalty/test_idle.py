@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
-from sqlalchemy import text
+from sqlalchemy import event, select, text
 
 from loyalty import notices
 from loyalty.expiry import idle_end
-from loyalty.ledger import bulk, idle, proof
+from loyalty.ledger import book, bulk, idle, proof
 from loyalty.ledger.book import About
 from loyalty.ledger.bulk import Award
 from loyalty.ledger.lots import Left
@@ -102,6 +102,38 @@ def test_what_a_clerk_gives_or_takes_and_what_comes_back_moves_nothing(books: Bo
     at(books, "2024-07-01T12:00").sweep()
     assert before == {"2025-03-11 00:00"}
     assert before < ends(books)
+
+
+def test_what_waits_to_be_given_or_for_others_is_no_activity(books: Books) -> None:
+    at(books, "2024-02-29T15:00").buys(100)
+    first, second = (at(books, "2024-12-01T12:00").offer(40) for _ in range(2))
+    at(books, "2024-12-02T12:00").release(first)
+    books.hand_over(second)
+    assert ends(books) == ends(books, 1) == {"2025-03-01 00:00"}
+
+
+def test_what_is_spent_is_not_moved_and_has_the_end_of_the_others_when_it_comes_back(books: Books) -> None:
+    at(books, "2024-02-29T15:00").buys(100)
+    spent = at(books, "2024-03-01T12:00").redeem(100)
+    at(books, "2024-05-01T12:00").buys(5)
+    moved: list[int] = []
+    event.listen(
+        books.engine,
+        "after_cursor_execute",
+        lambda _c, cursor, said, *_: (
+            moved.append(cursor.rowcount) if said.startswith("UPDATE points_lot_now SET exp") else None
+        ),
+    )
+    at(books, "2025-04-01T12:00").buys(7)
+    assert moved == [1], "the one lot that had something left"
+    at(books, "2026-03-31T12:00").give_back(spent, 60)
+    assert ends(books) == {"2026-04-02 00:00"}
+    assert books.standing().available == 72
+    assert books.verify().holds
+    at(books, "2026-05-01T12:00").give_back(spent, 40)
+    assert books.standing().available == 0, "it died with the others"
+    assert books.sum("expired") == 40
+    assert books.verify().holds
 
 
 def test_an_order_that_earns_nothing_is_a_purchase_all_the_same(books: Books) -> None:
@@ -279,7 +311,18 @@ class Idling(Points):
         self.dead: dict[int, datetime] = {}
         for name in ("buys", "redeem", "hold", "donate"):
             setattr(self.books, name, self._watched(getattr(self.books, name), active=True))
-        for name in ("award", "given", "capture", "release", "give_back", "claw", "transfer", "sweep"):
+        for name in (
+            "award",
+            "given",
+            "capture",
+            "release",
+            "give_back",
+            "claw",
+            "transfer",
+            "offer",
+            "hand_over",
+            "sweep",
+        ):
             setattr(self.books, name, self._watched(getattr(self.books, name), active=False))
 
     def _watched(self, does: Callable[..., Any], *, active: bool) -> Callable[..., Any]:
@@ -310,11 +353,9 @@ class Idling(Points):
             assert gone <= 0 or was.activates_at > now or was.alive(now) or was.over(now), "I8"
 
     def _lots(self) -> dict[int, Left]:
-        return {
-            one.lot_id: Left(one.lot_id, one.account_id, one.activates_at, one.expires_at, one.pending, one.available,
-                             one.held, one.uses, one.notice_days, one.not_before, one.idle_months)
-            for one in self.books.rows(PointsLotNow)
-        }  # fmt: skip
+        """Each with the end to which it was moved, also where nothing is left of it."""
+        with self.books.work() as work:
+            return book.these_lots(work.db, work.db.scalars(select(PointsLotNow.lot_id)))
 
     @rule(who=WHO, points=POINTS, notice=st.sampled_from([0, 0, 7]), late=st.sampled_from([0, 0, 3, 20, 50]))
     def buys(self, who: int, points: int, notice: int, late: float) -> None:

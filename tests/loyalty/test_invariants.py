@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from loyalty.ledger.book import Conflict
 from loyalty.ledger.claw import ALLOW_DEBT, CLAWS, POLICIES, Policy
 from loyalty.ledger.lots import NEVER, NotEnough
-from loyalty.ledger.spend import InDebt, Settled, TooMuchBack
+from loyalty.ledger.spend import Died, InDebt, Settled, TooMuchBack
 from soak import many
 from storage.tables import PointsAccount, PointsEntry, PointsHold, PointsLot, PointsLotNow, PointsTxn
 from tests import databases
@@ -23,7 +23,7 @@ from tests.machines import Ground, walk
 POINTS = st.integers(1, 120)
 WHO = st.sampled_from([0, 1, 2])
 GONE = ("redeemed", "expired", "donated", "clawed", "claw_loss", "debt", "transit")
-REFUSED = (NotEnough, InDebt, Settled, TooMuchBack)
+REFUSED = (NotEnough, InDebt, Settled, TooMuchBack, Died)
 
 
 class Points(RuleBasedStateMachine):
@@ -35,6 +35,8 @@ class Points(RuleBasedStateMachine):
         self.orders: list[tuple[int, int, int, int]] = []
         """Earned by, whose, how many, how many of them refunded."""
         self.holds: list[int] = []
+        self.offers: list[tuple[int, int]] = []
+        """Which of the holds are to be given, and to whom."""
         self.spent: list[tuple[int, int]] = []
         """Which redemption, how many of it given back."""
         self.keys: list[tuple[str, int, int]] = []
@@ -190,6 +192,36 @@ class Points(RuleBasedStateMachine):
         assert sum(one.available - one.debt for one in after) == sum(one.available - one.debt for one in everybody), (
             "I20"
         )
+
+    @rule(who=WHO, points=POINTS, days=st.sampled_from([1, 5]))
+    def offers_some_to_the_other(self, who: int, points: int, days: float) -> None:
+        if (done := self._tried(lambda: self.books.offer(points, who=who, days=days))) is not None:
+            self.holds.append(done)
+            self.offers.append((done, 0 if who == 1 else 1))
+
+    @precondition(lambda self: self.offers)
+    @rule(data=st.data())
+    def an_offer_is_accepted(self, data: Any) -> None:
+        hold, to = data.draw(st.sampled_from(self.offers))
+        (row,) = (one for one in self.books.rows(PointsHold) if one.id == hold)
+        known = {one.id for one in self.books.rows(PointsLot)}
+        ends = {one.lot_id: one.expires_at for one in self.books.rows(PointsLotNow)}
+        done = self._tried(lambda: self.books.hand_over(hold, to=to))
+        assert done is None or row.state == "open", "I11"
+        if done is not None:
+            new = [one for one in self.books.rows(PointsLot) if one.id not in known]
+            assert all(one.expires_at == ends[one.origin_lot] for one in new), "I20"
+            assert sum(one.issued for one in new) == row.amount, "I20"
+
+    @invariant()
+    def i20_of_one_family_hands_change_once_and_days_of_grace_are_given_once(self) -> None:
+        lots = {one.id: one for one in self.books.rows(PointsLot)}
+        for one in lots.values():
+            origins = [one.origin]
+            while one.origin_lot is not None:
+                one = lots[one.origin_lot]
+                origins.append(one.origin)
+            assert max(origins.count("transfer"), origins.count("restored")) <= 1, "I20"
 
     @rule(who=WHO, points=POINTS)
     def gives_to_a_cause(self, who: int, points: int) -> None:

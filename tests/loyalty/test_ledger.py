@@ -7,7 +7,7 @@ import pytest
 from loyalty.ledger import book, spend, sweeps
 from loyalty.ledger.earn import Grant, TooMuch
 from loyalty.ledger.lots import NotEnough
-from loyalty.ledger.spend import InDebt
+from loyalty.ledger.spend import Died, InDebt, Settled
 from storage.tables import PointsHold, PointsTxn
 from tests.loyalty.books import Books, day
 
@@ -38,6 +38,72 @@ def test_a_hold_that_nobody_decides_is_let_go_when_its_time_is_over_and_once(boo
             sweeps.let_go(work, hold, timedelta(days=3))
     assert books.standing().available == 40
     assert {one.id: one.state for one in books.rows(PointsHold)} == {late: "released", decided: "captured"}
+
+
+def test_days_of_grace_are_given_once_however_often_it_is_set_apart(books: Books) -> None:
+    books.award(100, lives=1)
+    hold = books.hold(100)
+    books.to(3)
+    books.release(hold)
+    assert books.left() == [(100, 6)]
+    hold = books.hold(100)
+    books.to(7)
+    books.release(hold)
+    assert (books.left(), books.sum("expired")) == ([], 100)
+    assert books.verify().holds
+
+
+def test_what_is_received_has_had_its_days_of_grace(books: Books) -> None:
+    books.award(100, lives=1)
+    hold = books.hold(100)
+    books.to(3)
+    books.release(hold)
+    books.transfer(100)
+    hold = books.hold(100, who=1)
+    books.to(7)
+    books.release(hold)
+    assert (books.left(1), books.sum("expired", 1)) == ([], 100)
+
+
+def test_what_was_received_is_not_given_on_after_it_came_back_either(books: Books) -> None:
+    books.award(100, lives=1)
+    books.transfer(100)
+    hold = books.hold(100, who=1)
+    books.to(3)
+    books.release(hold)
+    assert books.left(1) == [(100, 6)]
+    for give in (books.transfer, books.offer):
+        with pytest.raises(NotEnough):
+            give(100, who=1)
+
+
+def test_what_is_accepted_keeps_its_end_and_what_has_died_is_not_given(books: Books) -> None:
+    books.award(60, lives=2)
+    books.award(40, lives=4)
+    first, second = books.offer(30), books.offer(70)
+    books.to(1)
+    books.hand_over(first)
+    assert books.left(1) == [(30, 2)]
+    books.to(3)
+    before = books.everything()
+    with pytest.raises(Died):
+        books.hand_over(second)
+    assert books.everything() == before
+    books.release(second)
+    assert books.left() == [(40, 4), (30, 6)]
+    with pytest.raises(Settled):
+        books.hand_over(first)
+    assert books.verify().holds
+
+
+def test_whoever_owes_gives_nothing_that_waits(books: Books) -> None:
+    order = books.award(100)
+    hold = books.offer(100)
+    books.claw(order, 100)
+    with pytest.raises(InDebt):
+        books.hand_over(hold)
+    books.release(hold)
+    assert (books.standing().available, books.standing().debt) == (0, 0)
 
 
 def test_i32_what_may_not_die_yet_stays_and_cannot_be_spent(books: Books) -> None:

@@ -10,7 +10,7 @@ import pytest
 from loyalty import transfers
 from loyalty.ledger.book import Conflict
 from loyalty.ledger.lots import NotEnough
-from loyalty.transfers import CannotGive, Limits, Party
+from loyalty.transfers import CannotGive, Limits, Named, Party
 from storage.tables import Evidence, Gift
 from tests.loyalty.books import Books
 from tests.loyalty.shelf import Shelf
@@ -126,7 +126,7 @@ def test_a_number_nobody_has_waits_as_long_and_comes_back_alike(shelf: Shelf) ->
 
     def sent(receiver: Party, key: str) -> Gift:
         with shelf.books.work() as work:
-            return transfers.give(work, party(shelf, 0), receiver, 100, key, named="139****2222")
+            return transfers.give(work, party(shelf, 0), receiver, 100, key, named=Named("139****2222", "b"))
 
     nobody, somebody = Party([], []), party(shelf, 1)
     first, second = sent(nobody, "a"), sent(somebody, "b")
@@ -145,6 +145,58 @@ def test_a_number_nobody_has_waits_as_long_and_comes_back_alike(shelf: Shelf) ->
         }
     assert (shelf.books.standing().available, shelf.books.standing().held) == (1_000, 0)
     assert shelf.books.verify().holds
+
+
+def send(shelf: Shelf, to: Party, named: Named, key: str) -> Gift:
+    with shelf.books.work() as work:
+        return transfers.give(work, party(shelf, 0), to, 100, key, named=named)
+
+
+def test_that_it_was_declined_is_not_seen_by_whoever_named_a_number(shelf: Shelf) -> None:
+    allow(shelf)
+    nobodys = send(shelf, Party([], []), Named("139****2222", "a"), "a")
+    declined = send(shelf, party(shelf, 1), Named("139****2222", "b"), "b")
+    shelf.books.now += timedelta(hours=1)
+    assert settle(shelf, "decline", declined.id).state == settle(shelf, "decline", declined.id).state == "open"
+    assert shelf.books.standing().held == 200
+    with shelf.books.work() as work:
+        assert transfers.given_today(work, shelf.books.own(0)) == 200
+        assert transfers.waiting_for(work.db, shelf.books.own(1), work.now) == []
+    with pytest.raises(CannotGive, match="over"):
+        settle(shelf, "accept", declined.id)
+    shelf.books.now = nobodys.until
+    with shelf.books.work() as work:
+        assert [transfers.let_go(work, one) for one in transfers.due(work.db, work.now, 9)] == [True, True]
+        ended = {one.id: (one.state, one.ended_at) for one in transfers.made_by(work.db, shelf.books.own(0), 9)}
+        assert ended == {nobodys.id: ("released", work.now), declined.id: ("declined", work.now)}
+    assert (shelf.books.standing().available, shelf.books.standing().held) == (1_000, 0)
+
+
+def test_one_key_means_one_number_also_where_no_more_of_it_is_shown(shelf: Shelf) -> None:
+    allow(shelf)
+    first = send(shelf, party(shelf, 1), Named("139****2222", "a"), "k")
+    assert send(shelf, Party([], []), Named("139****2222", "a"), "k").id == first.id, "somebody's or not by now"
+    for to in (party(shelf, 1), party(shelf, 2), Party([], [])):
+        with pytest.raises(Conflict):
+            send(shelf, to, Named("139****2222", "b"), "k")
+
+
+def test_what_has_died_while_it_waited_is_not_accepted_and_comes_back_once(shelf: Shelf) -> None:
+    allow(shelf, accept=True)
+    shelf.books.award(50, lives=101)
+    gift = give(shelf, 50)
+    shelf.books.to(102)
+    with pytest.raises(CannotGive, match="gone"):
+        settle(shelf, "accept", gift.id)
+    shelf.books.now = gift.until
+    with shelf.books.work() as work:
+        assert transfers.let_go(work, gift.id)
+    assert shelf.books.left() == [(50, 106), (1_000, None)]
+    again = give(shelf, 50)
+    shelf.books.to(107)
+    with shelf.books.work() as work:
+        assert transfers.let_go(work, again.id)
+    assert shelf.books.left() == [(1_000, None)]
 
 
 @pytest.mark.parametrize(
