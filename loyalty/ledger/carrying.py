@@ -85,6 +85,8 @@ def _columns(table: Table) -> list[Column[Any]]:
 
 HEAD: Sequence[str] = (RECORD, *dict.fromkeys(one.name for table in RECORDS.values() for one in _columns(table)))
 """The columns of the file: those of all tables, each once."""
+LATER = frozenset({"idle_months", "ends_at", "told_at", "way", "points"})
+"""Those that exports from before points could die of inactivity do not have: their books say nothing of it."""
 
 
 # --- out -------------------------------------------------------------------------------------------------------------
@@ -120,23 +122,25 @@ def _cell(value: Any) -> object:
 def carry_in(db: Session, head: Sequence[str], cells: Iterable[Sequence[str]]) -> Proof:
     """Write these rows into empty books; what the proof of them says, which holds.
 
-    Raises ``NotEmpty``, and ``BadBooks`` where a row cannot be read or the books do not hold: then nothing may be kept.
+    ``head`` may be that of an older export. Raises ``NotEmpty``, and ``BadBooks`` where a row cannot be read or the
+    books do not hold: then nothing may be kept.
     """
     if db.scalar(select(T_TXN.c.id).limit(1)) or db.scalar(select(T_ACCOUNT.c.id).limit(1)):
         raise NotEmpty("there are points here already")
-    if list(head) != list(HEAD):
+    places = {name: place for place, name in enumerate(head)}
+    if len(places) != len(head) or not set(HEAD) - LATER <= set(places) <= set(HEAD):
         raise BadBooks("these are not the columns of `scrm export ledger`")
     terms: list[Sequence[str]] = []
-    for record, some in groupby(cells, key=lambda row: row[0] if row else ""):
+    for record, some in groupby(cells, key=lambda row: row[places[RECORD]] if row else ""):
         if record not in RECORDS:
             raise BadBooks(f"unknown record {record!r:.40}")
         if RECORDS[record] is T_NOW:
             terms += some
         else:
-            _write(db, RECORDS[record], some)
+            _write(db, RECORDS[record], _read(RECORDS[record], places, some))
     _count_on(db)
     _make_anew(db)
-    _set_terms(db, terms)
+    _set_terms(db, _read(T_NOW, places, terms))
     _move_ends(db)
     found = proof.verify(db)
     if not found.holds:
@@ -144,26 +148,33 @@ def carry_in(db: Session, head: Sequence[str], cells: Iterable[Sequence[str]]) -
     return found
 
 
-def _write(db: Session, table: Table, some: Iterable[Sequence[str]]) -> None:
-    for written in _read(table, some):
+Portions = Iterator[list[dict[str, Any]]]
+"""Rows of a table as they were read."""
+
+
+def _write(db: Session, table: Table, some: Portions) -> None:
+    for written in some:
         db.execute(insert(table), _of_people_here(db, written) if table is T_ACCOUNT else written)
 
 
-def _read(table: Table, some: Iterable[Sequence[str]]) -> Iterator[list[dict[str, Any]]]:
-    readers = [(HEAD.index(one.name), one.name, _reader(one)) for one in _columns(table)]
+def _read(table: Table, places: Mapping[str, int], some: Iterable[Sequence[str]]) -> Portions:
+    """Rows out of cells, which stand at these places; of a column that is not there each cell is empty."""
+    readers = [(places.get(one.name), one.name, _reader(one)) for one in _columns(table)]
     rest = iter(some)
     while portion := list(islice(rest, PORTION)):
         try:
-            yield [{name: read(row[place]) for place, name, read in readers} for row in portion]
+            yield [
+                {name: read("" if place is None else row[place]) for place, name, read in readers} for row in portion
+            ]
         except (ValueError, IndexError) as error:
             raise BadBooks(f"a row of {table.name} cannot be read: {error}") from None
 
 
-def _set_terms(db: Session, some: Iterable[Sequence[str]]) -> None:
+def _set_terms(db: Session, some: Portions) -> None:
     """By when the end of a lot must be told, and whether it was."""
     own = update(T_NOW).where(T_NOW.c.lot_id == bindparam("of_lot"))
     own = own.values(notice_days=bindparam("days"), not_before=bindparam("told_until"))
-    for written in _read(T_NOW, some):
+    for written in some:
         rows = [
             {"of_lot": one["lot_id"], "days": one["notice_days"], "told_until": one["not_before"]} for one in written
         ]

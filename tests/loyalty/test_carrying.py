@@ -27,6 +27,7 @@ from storage.tables import (
 )
 from storage.work import Work
 from tests import databases
+from tests.loyalty import old_books
 from tests.loyalty.books import Books, day
 from tests.opened import Kept, kept_copy
 
@@ -114,6 +115,28 @@ def test_i34_books_carried_over_are_the_same_to_the_last_seal_and_go_on(books: B
         spend.redeem(work, rich, 1, About("redeem", "after", books.now, "test"))
         assert proof.verify(db).holds
     engine.dispose()
+
+
+def test_books_that_an_older_release_exported_come_in_as_they_were(other_url: str) -> None:
+    found = take_in(other_url, old_books.ROWS)
+    assert (found.transactions, found.seals, found.unsealed) == (3, 1, 0)
+    assert found.head == "0e236b4be5043ef25dc3c25c5bc450228e449e522337d2b0357dd99fd851920d"
+    engine = open_engine(other_url)
+    with transaction(engine) as db:
+        (lot,) = db.scalars(select(PointsLotNow))
+        assert (lot.available, lot.expires_at, lot.notice_days, lot.idle_months) == (70, day(30), 7, None)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("column", ["reverses", "person_id", "record", "not_before"])
+def test_a_file_that_lacks_what_every_export_has_is_refused(other_url: str, column: str) -> None:
+    with pytest.raises(carrying.BadBooks, match="columns"):
+        take_in(other_url, old_books.ROWS.replace(f"{column},", "", 1).replace(f",{column}\n", "\n", 1))
+
+
+def test_a_record_without_the_columns_it_needs_is_refused(other_url: str) -> None:
+    with pytest.raises(carrying.BadBooks, match="cannot be read"):
+        take_in(other_url, f"{old_books.ROWS}renewal{',1' * 43}\n")
 
 
 def _person(work: Work) -> int:
