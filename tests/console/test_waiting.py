@@ -71,10 +71,10 @@ def test_the_day_s_sales_and_points_lead_to_what_they_count(fresh: Counter) -> N
     assert "发出积分" not in boss.get("/").text, "a shop without a till hears nothing of it"
     sell(fresh)
     shown = {who: figures(page) for who, page in pages(fresh).items()}
-    sums = {name: shown["zhangsan"][name] for name in ("订单", "实付", "发出积分", "兑换积分", "收回积分")}
-    assert sums == {"订单": "2", "实付": "¥1,230.50", "发出积分": "1,200", "兑换积分": "0", "收回积分": "0"}
+    sums = {name: shown["zhangsan"][name] for name in ("订单数", "实付", "发出积分", "兑换积分", "收回积分")}
+    assert sums == {"订单数": "2", "实付": "¥1,230.50", "发出积分": "1,200", "兑换积分": "0", "收回积分": "0"}
     assert "好友 0 · 会员 1 · 无人认领 1" in boss.get("/").text
-    assert shown["lisi"]["订单"] == "0"
+    assert shown["lisi"]["订单数"] == "0"
     assert "发出积分" not in shown["lisi"]
     assert figures(boss.get("/?day=2026-11-20").text)["实付"] == "¥5.00"
     assert _numbers(boss, "/orders?day=2026-11-22") == ["A1", "A2"]
