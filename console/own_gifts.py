@@ -73,14 +73,13 @@ def _page(db: Session, found: Opened, trouble: str = "") -> str:
 def give(token: str) -> Any:
     """Ask once more (without ``sure``), then give: once for each form that was shown, however often it is sent."""
     phone, points = _typed()
-    if not phone or not points:
+    if not identities.is_mobile(phone) or not points:
+        trouble = _("手机号不对：大陆手机号是 11 位，别处的写 + 和国家代码") if points else _("写一个大于 0 的整数")
         with looking(token, inside=True) as (db, found):
-            return _page(db, found, _("写对方的手机号，和一个大于 0 的整数")), 422
+            return _page(db, found, trouble), 422
     key = request.form.get("key", "")[:64]
     if not (request.form.get("sure") and key):
-        with looking(token, inside=True) as (db, found):
-            told = {"phone": phone, "points": points, "hours": HOURS, "key": secrets.token_hex(16)}
-            return render_template("own_page/gift.html", token=token, **told)
+        return _ask(token, phone, points)
     try:
         with acting(token, inside=True) as (work, found):
             row = _give(work, found, phone, points, key)
@@ -90,6 +89,19 @@ def give(token: str) -> Any:
             return _page(db, found, own_words.why_not(error, own_visit.shut(db))), 422
     say(_("已送出 %(n)s 分，等 %(who)s 接收。%(at)s 前没有接收，积分会退回。", n=points, who=told_of, at=moment(until)))
     return back_to("own_gifts.show", token=token)
+
+
+def _ask(token: str, phone: str, points: int) -> Any:
+    """The question, where nothing is in the way that can be known before."""
+    with looking(token, inside=True) as (db, found):
+        mine, anchor = mine_of(db, found), own_pages.holder(db, PHONE, phone)
+        other = Party(persons.anchors(db, anchor) if anchor is not None else [], [])
+        try:
+            transfers.check(here.start_work(db), Party(mine.anchors, mine.sure), other, points)
+        except own_words.REFUSALS as error:
+            return _page(db, found, own_words.why_not(error, own_visit.shut(db))), 422
+        told = {"phone": phone, "points": points, "hours": HOURS, "key": secrets.token_hex(16)}
+        return render_template("own_page/gift.html", token=token, **told)
 
 
 def _typed() -> tuple[str, int]:

@@ -12,8 +12,8 @@ from flask import render_template, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from console import here, own_gifts, own_groups, own_rewards, own_visit, own_words, points_words
-from console.own_visit import CUSTOMER, PAGE, Opened, acting, back, drawn, letter, looking, mine_of, note
+from console import gift_words, here, own_gifts, own_groups, own_rewards, own_visit, own_words, points_words
+from console.own_visit import CUSTOMER, PAGE, Opened, acting, back, drawn, letter, letters, looking, mine_of, note
 from console.words import _
 from loyalty import accounts, notices, tiers
 from loyalty.ledger import history
@@ -112,9 +112,8 @@ def _everything(db: Session, found: Opened) -> str:
         ends=standing.ends(now, here.zone()),
         idle=standing.idle(now, here.zone()),
         level=_level(db, mine.own, now),
-        happened=[(one, _why(one)) for one in happened],
+        happened=_lines(db, happened, mine.own),
         following=following,
-        words=points_words,
         wanted=own_rewards.wanted(db, mine, paying),
         redeemed=own_rewards.redeemed(db, mine.own),
         states=own_words.STATES,
@@ -149,11 +148,21 @@ def _level(db: Session, own: Sequence[int], now: datetime) -> dict[str, Any]:
     return {"level": level, "next": above, "missing": missing, "until": until, "ends": window[1]}
 
 
-def _why(one: Happening) -> list[str]:
+def _lines(db: Session, happened: Sequence[Happening], own: Sequence[int]) -> list[tuple[Happening, str, list[str]]]:
+    """Each with what it was, and why it is so many."""
+    gifts = gift_words.lines(db, happened, own, lambda ids: letters(db, ids), hidden=True)
+    return [
+        (one, gift.title if gift else points_words.title(one.txn.kind), _why(one, gift.whom if gift else ""))
+        for one in happened
+        for gift in (gifts.get(one.txn.id),)
+    ]
+
+
+def _why(one: Happening, whom: str) -> list[str]:
     """Why the number is what it is, without what says something only to the shop."""
     actor, source = one.txn.actor, one.txn.source
-    own = {CUSTOMER: _("你自己"), **dict.fromkeys(MACHINES, "")}
-    said = points_words.why(one, {actor: own.get(actor, _("店员"))})
+    own = {CUSTOMER: "" if whom else _("你自己"), **dict.fromkeys(MACHINES, "")}
+    said = points_words.why(one, {actor: own.get(actor, _("店员"))}, whom)
     ours = {actor, points_words.rules(0), source if ":" in source else actor}
     if source.startswith("approval:"):
         ours.add(points_words.about(source))

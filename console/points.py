@@ -1,18 +1,19 @@
 """Points (积分): who has how many, one person's lots and every entry with its reason, and how the books stand."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from flask import Blueprint, render_template, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import here, points_words
+from console import gift_words, here, known, points_words
 from console.books import in_words
 from console.confirming import page_of
 from console.doors import guarded
 from console.person import person_of
 from console.today import rep_names
-from console.words import N_
+from console.words import N_, _
 from loyalty import accounts, notices, overview
 from loyalty.ledger import daily, history
 from loyalty.ledger.standing import Standing
@@ -107,6 +108,7 @@ def show(person_id: str) -> str:
             following=following,
             names=rep_names(db, here.sight(db), points_words.actors(happened)),
             words=points_words,
+            gifts=gift_words.lines(db, happened, own, lambda ids: _called(db, ids), hidden=False),
             unsure=_unsure(db, person, standing),
             **page_of(db, person),
             last_day=_last_day,
@@ -117,6 +119,12 @@ def _campaigns(db: Session, numbers: set[str]) -> dict[str, str]:
     """The names of these campaigns."""
     ids = [int(one) for one in numbers if one.isdecimal()]
     return {str(one): name for one, name in db.execute(select(Campaign.id, Campaign.name).where(Campaign.id.in_(ids)))}
+
+
+def _called(db: Session, account_ids: Sequence[int]) -> dict[int, str]:
+    """Whose these accounts are, by name where they are in sight."""
+    seen = known.whose(db, here.sight(db), account_ids)
+    return {one: seen[one][0] if one in seen else _("不在你可见范围的客户") for one in account_ids}
 
 
 def _unsure(db: Session, person: Person, standing: Standing) -> int:

@@ -89,11 +89,14 @@ def title(kind: str) -> str:
     return _(KINDS[kind][0]) if kind in KINDS else kind
 
 
-def why(one: Happening, names: Mapping[str, str]) -> list[str]:
-    """Why the number is what it is, in parts: about what, by which rule, for what reason, who."""
+def why(one: Happening, names: Mapping[str, str], whom: str = "") -> list[str]:
+    """Why the number is what it is, in parts: about what, by which rule, for what reason, who.
+
+    ``whom``: from or to whom a gift is (``console.gift_words``), which says what it is about.
+    """
     txn = one.txn
     parts = [
-        about(txn.source),
+        whom or about(txn.source),
         _sum(txn),
         rules(txn.rule_version) if txn.rule_version is not None else "",
         txn.reason,

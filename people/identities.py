@@ -12,6 +12,8 @@ TYPE = r"^(external_userid|unionid|phone|[A-Za-z0-9][A-Za-z0-9_.-]{0,18}:[A-Za-z
 MAX_VALUE = 200
 CHINA = re.compile(r"^(?:\+|00)?86(1\d{10})$")
 NUMBER = re.compile(r"^\+?\d{5,20}$")
+MOBILE = re.compile(r"^(?:1[3-9]\d{9}|\+(?!86)[1-9]\d{6,14})$")
+"""A mainland mobile number (MIIT's numbering plan), or one with the code of another country (E.164)."""
 DRESSING = re.compile(r"[\s()\-.]")
 
 
@@ -30,6 +32,11 @@ def _phone(value: str) -> str:
         raise ValueError("a phone number has 5 to 20 digits")
     mainland = CHINA.match(digits)
     return mainland[1] if mainland else digits
+
+
+def is_mobile(phone: str) -> bool:
+    """Whether a number, as ``spelt`` has it, can be somebody's mobile phone."""
+    return MOBILE.match(phone) is not None
 
 
 def spelt_phones(written: Iterable[str]) -> list[str]:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from console import gift_words
 from loyalty import accounts, group_buys, reward_desk, rewards, takeover, transfers
 from loyalty.group_buys import Terms
-from loyalty.ledger import earn, standing
+from loyalty.ledger import earn, history, standing
 from loyalty.ledger.book import About
 from loyalty.ledger.earn import Grant
 from loyalty.reward_desk import Draft
@@ -21,6 +22,7 @@ from tests.shop import Shop
 
 NUMBER, NOBODYS = "13922223333", "13944443333"
 HIDDEN = re.compile(r'name="(?:csrf_token|key)" value="[^"]*"')
+TROUBLE = re.compile(r'<p class="notice bad" role="alert">([^<]*)</p>')
 KEY = re.compile(r'name="key" value="([^"]+)"')
 
 
@@ -112,11 +114,13 @@ def test_points_go_to_a_number_and_are_accepted_once(shop: Shop) -> None:
 
 
 def give_refused(mine: Phone, number: str, points: int) -> str:
-    key = KEY.search(mine.post("/gifts", {"phone": number, "points": str(points)}).text)
-    assert key is not None
-    answer = mine.post("/gifts", {"phone": number, "points": str(points), "key": key[1], "sure": "1"})
-    assert answer.status_code == 422
-    return answer.text
+    """Said before the question is asked, and again where it is passed by."""
+    form = {"phone": number, "points": str(points)}
+    asked, sure = mine.post("/gifts", form), mine.post("/gifts", {**form, "key": "k", "sure": "1"})
+    assert (asked.status_code, sure.status_code) == (422, 422)
+    (words,) = TROUBLE.findall(asked.text)
+    assert TROUBLE.findall(sure.text) == [words]
+    return str(words)
 
 
 def test_whoever_gives_is_never_told_whose_number_it_is_nor_whether_it_is_anybodys(shop: Shop) -> None:
@@ -162,6 +166,47 @@ def test_what_is_declined_is_gone_for_the_one_and_comes_back_to_the_other_when_i
         assert standing.standing(work.db, [gift.sender_id], work.now).available == 200
 
 
+def beside(page: str, title: str) -> list[str]:
+    """What stands beside a title in somebody's history."""
+    return re.findall(rf"<span>{title}<small>([^<]*)</small>", page)
+
+
+def test_a_gift_says_from_and_to_whom_as_far_as_each_may_know(shop: Shop) -> None:
+    allow(shop)
+    rain, zhe = come_in(shop, "小雨"), come_in(shop, "阿哲", 0)
+    has_number(shop, zhe)
+    give(rain, NUMBER)
+    give(rain, "13955554444")
+    (gift, nobodys) = shop.rows(Gift)
+    both = ["送给 139****3333", "送给 139****4444"]
+    assert sorted(beside(rain.get().text, "送出积分，等对方接收")) == both
+    zhe.post(f"/gifts/{gift.id}", {"do": "accept"})
+    assert beside(zhe.get().text, "收到别人送的积分") == ["来自 小**"]
+    assert beside(rain.get().text, "对方接收了送出的积分") == ["送给 139****3333"]
+    assert "阿" not in rain.get().text
+    shop.advance(hours=73)
+    shop.run("let go of rewards")
+    with shop.db() as db:
+        happened, _ = history.page(db, [gift.sender_id], limit=50)
+        names = {gift.sender_id: "小雨", gift.receiver_id: "阿哲"}
+        seen, hidden = (
+            {
+                tuple(one)
+                for one in gift_words.lines(db, happened, [gift.sender_id], lambda _ids: names, hidden=only).values()
+            }
+            for only in (False, True)
+        )
+    assert ("送出的积分没有接收，退回", "送给 139****4444") in seen & hidden
+    assert ("对方接收了送出的积分", "送给 阿哲") in seen - hidden
+    assert nobodys.receiver_id is None
+
+
+@pytest.mark.parametrize("wrong", ["139123456", "12345678901", "021-55556666", "+8613922223333x", "1392222333344"])
+def test_a_gift_goes_to_what_can_be_a_mobile_number_only(shop: Shop, wrong: str) -> None:
+    allow(shop)
+    assert "大陆手机号是 11 位" in give_refused(come_in(shop, "小雨"), wrong, 5)
+
+
 def test_what_was_sent_under_a_form_is_not_sent_to_another_number_with_it(shop: Shop) -> None:
     allow(shop)
     rain = come_in(shop, "小雨")
@@ -196,9 +241,13 @@ def test_every_refusal_says_the_fact(shop: Shop) -> None:
     assert "现在有 200 分，还差 1 分" in give_refused(rain, NOBODYS, 201)
     allow(shop, new_days=30)
     assert re.search(r"刚成为会员，\d+月\d+日 \d\d:\d\d 以后才能送积分", give_refused(rain, NOBODYS, 5))
-    for wrong in ({"phone": "12", "points": "5"}, {"phone": NUMBER, "points": "-5"}, {"phone": NUMBER, "points": "x"}):
+    for wrong in (
+        {"phone": NUMBER, "points": "0"},
+        {"phone": NUMBER, "points": "-5"},
+        {"phone": NUMBER, "points": "x"},
+    ):
         answer = rain.post("/gifts", wrong)
-        assert (answer.status_code, "写对方的手机号" in answer.text) == (422, True)
+        assert (answer.status_code, "写一个大于 0 的整数" in answer.text) == (422, True)
     assert shop.rows(Gift) == []
 
 

@@ -1,0 +1,63 @@
+"""Points given from one customer to another, as lines of either one's history: what it was, from or to whom.
+
+Whoever gives to a phone number is shown that number, its middle hidden, and nothing else; whoever gets it as much of a
+name as customers are shown of each other. Who may see both sides in the console sees both by name.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from console.words import N_, _
+from loyalty import transfers
+from loyalty.ledger.history import Happening
+from storage.tables import Gift
+
+Names = Callable[[Sequence[int]], Mapping[int, str]]
+"""What whoever has these accounts is called, for whoever looks."""
+GIVEN, GOT = N_("送出积分"), N_("收到别人送的积分")
+HELD = N_("送出积分，等对方接收")
+ACCEPTED = N_("对方接收了送出的积分")
+BACK = N_("送出的积分没有接收，退回")
+TO, FROM = N_("送给 %(who)s"), N_("来自 %(who)s")
+
+
+class Line(NamedTuple):
+    """A line about a gift."""
+
+    title: str
+    whom: str
+    """Empty where nobody is to be named."""
+
+
+def lines(
+    db: Session, happened: Sequence[Happening], own: Collection[int], names: Names, *, hidden: bool
+) -> dict[int, Line]:
+    """The lines about gifts among these of the owner of the accounts ``own``, by transaction.
+
+    ``hidden``: whoever was named by a number stays that number.
+    """
+    gifts = transfers.of_txns(db, [one.txn for one in happened])
+    ends = {end for one in gifts.values() for end in (one.sender_id, one.receiver_id) if end is not None}
+    called = names(sorted(ends))
+    return {one.txn.id: _line(one, gifts[one.txn.id], own, called, hidden) for one in happened if one.txn.id in gifts}
+
+
+def _line(one: Happening, gift: Gift, own: Collection[int], called: Mapping[int, str], hidden: bool) -> Line:
+    if one.txn.kind == "transfer" and one.points > 0 and gift.receiver_id in own:
+        return Line(_(GOT), _said(FROM, called.get(gift.sender_id, "")))
+    name = called.get(gift.receiver_id or 0, "")
+    return Line(_(_title(one, gift)), _said(TO, gift.named if gift.named and (hidden or not name) else name))
+
+
+def _title(one: Happening, gift: Gift) -> str:
+    if one.txn.kind == "hold":
+        return HELD
+    if one.txn.kind == "transfer":
+        return GIVEN if one.points else ACCEPTED
+    return ACCEPTED if gift.txn_id is not None else BACK
+
+
+def _said(words: str, who: str) -> str:
+    return _(words, who=who) if who else ""
