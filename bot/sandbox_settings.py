@@ -51,6 +51,6 @@ def words(address: str, callback_url: str) -> str:
     }
     config = as_toml({**sections(address), "web": web})
     return (
-        f"WeCom sandbox on {address}, callbacks to {callback_url}\n"
-        f"An instance of your own uses it with this config.toml:\n\n{config}\n"
+        f"# WeCom sandbox on {address}, callbacks to {callback_url}\n"
+        f"# An instance of your own uses it with all of this as its config.toml:\n\n{config}\n"
     )

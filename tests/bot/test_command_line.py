@@ -203,7 +203,7 @@ def test_the_sandbox_prints_settings_with_which_an_instance_is_all_right(config:
     world = World.small_shop()
     with running(world) as address:
         told = sandbox_settings.words(address, "http://127.0.0.1:8010/wecom/callback")
-        config.write_text(f"{told[told.index('[wecom]') :]}\n[storage]\nurl = '{sqlite_url}'\n", encoding="utf-8")
+        config.write_text(f"{told}\n[storage]\nurl = '{sqlite_url}'\n", encoding="utf-8")
         code, out, _ = run("check", "--json", "--config", config)
     assert code == 0, out
     assert "http://127.0.0.1:8010/wecom/callback" in {one["name"]: one["words"] for one in json.loads(out)}["callback"]
