@@ -40,7 +40,7 @@ YES: Mapping[str, bool] = MappingProxyType(
 GROUPED = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d*)?")
 ORDER, REFUND = "order", "refund"
 STAGED = """
-CREATE TABLE staged (number INTEGER PRIMARY KEY, kind TEXT, source TEXT, name TEXT, at TEXT, cells TEXT);
+CREATE TABLE staged (number INTEGER PRIMARY KEY, kind TEXT, source TEXT, name TEXT, at TEXT, row TEXT);
 CREATE TABLE refused (number INTEGER PRIMARY KEY, reason TEXT);
 """
 
@@ -55,12 +55,16 @@ class Read:
     trouble: str = ""
 
 
+AS_JSON = json.JSONEncoder(ensure_ascii=False).encode
+
+
 class OrderFile:
     """A file of orders, staged on disk. Use as a context."""
 
     def __init__(self, path: Path, shape: Shape, zone: ZoneInfo, now: datetime) -> None:
         self._path, self._shape, self._zone, self._now = path, shape, zone, now
         self.head: list[str] = []
+        self._own = Columns({}, (), {})
         self.unused: list[str] = []
         """Columns of the file that are not read."""
         self.rows = 0
@@ -82,23 +86,28 @@ class OrderFile:
         """Read the whole file. Raises ``BadSheet`` when it is no such file or a column is missing."""
         found = long_sheets.rows(self._path)
         self.head = next(found, [])
-        own = columns(self.head, COLUMNS, NEEDED, self._shape)
-        self.unused = list(own.unused)
+        self._own = columns(self.head, COLUMNS, NEEDED, self._shape)
+        self.unused = list(self._own.unused)
         with self._staged:
-            self._staged.executemany("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?)", self._cells(found, own))
+            self._staged.executemany("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?)", self._cells(found))
             self._staged.execute("CREATE INDEX by_name ON staged (kind, source, name)")
 
-    def _cells(self, found: Iterable[list[str]], own: Columns) -> Iterator[tuple[Any, ...]]:
+    def _cells(self, found: Iterable[list[str]]) -> Iterator[tuple[Any, ...]]:
         for number, row in enumerate(found, start=2):
             if not any(row):
                 continue
             self.rows += 1
-            cells = own.cells(row)
-            cells["amount"] = _ungrouped(cells.get("amount", ""))
+            cells = self._said(row)
             kind = KINDS.get(cells.get("kind", "").strip().lower(), "?")
             at = self._sortable(cells.get("paid_at", ""))
             name = self._refund_no(cells, at) if kind == REFUND else cells.get("order_no", "")
-            yield number, kind, cells.get("source", ""), name, at, json.dumps([cells, row], ensure_ascii=False)
+            yield number, kind, cells.get("source", ""), name, at, AS_JSON(row)
+
+    def _said(self, row: Sequence[str]) -> dict[str, str]:
+        """What a row says in our columns."""
+        cells = self._own.cells(row)
+        cells["amount"] = _ungrouped(cells.get("amount", ""))
+        return cells
 
     def _refund_no(self, cells: Mapping[str, str], at: str) -> str:
         """A refund without a number of its own is told apart by what it names and when it was.
@@ -148,18 +157,19 @@ class OrderFile:
     def read(self, kind: str) -> Iterator[Read]:
         """The orders, or the refunds, in the order of their times."""
         own = (
-            "SELECT name, json_group_array(json_array(number, json(cells))) FROM staged WHERE kind = ? "
+            "SELECT name, json_group_array(json_array(number, json(row))) FROM staged WHERE kind = ? "
             "GROUP BY source, name ORDER BY min(at), min(number)"
         )
         with closing(self._staged.execute(own, (kind,))) as found:
             for name, told in found:
-                rows = sorted((number, cells) for number, (cells, _) in json.loads(told))
+                rows = [(number, self._said(row)) for number, row in sorted(json.loads(told))]
                 yield self._one(kind, name, rows)
 
     def strange(self) -> Iterator[Read]:
         """Rows that are neither."""
-        for number, cells in self._staged.execute("SELECT number, cells FROM staged WHERE kind = '?' ORDER BY number"):
-            yield Read([number], None, f"kind: {json.loads(cells)[0]['kind'][:20]!r} is neither order nor refund")
+        for number, row in self._staged.execute("SELECT number, row FROM staged WHERE kind = '?' ORDER BY number"):
+            kind = self._said(json.loads(row))["kind"]
+            yield Read([number], None, f"kind: {kind[:20]!r} is neither order nor refund")
 
     # --- refused ---
 
@@ -170,9 +180,9 @@ class OrderFile:
 
     def refused(self) -> Iterator[tuple[int, list[str], str]]:
         """The rows that are not taken, as they stand in the file and in its order: number, cells, why."""
-        own = "SELECT number, cells, reason FROM refused JOIN staged USING (number) ORDER BY number"
-        for number, cells, reason in self._staged.execute(own):
-            yield number, json.loads(cells)[1], reason
+        own = "SELECT number, row, reason FROM refused JOIN staged USING (number) ORDER BY number"
+        for number, row, reason in self._staged.execute(own):
+            yield number, json.loads(row), reason
 
     def _one(self, kind: str, name: str, rows: Sequence[tuple[int, dict[str, str]]]) -> Read:
         numbers = [number for number, _ in rows]
