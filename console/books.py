@@ -193,6 +193,7 @@ OUTCOMES: tuple[tuple[str, str], ...] = (
         "steps taken: %(n)s, tasks cut: %(m)s, messages settled: %(settled)s",
         N_("走了 %(n)s 步，请求了 %(m)s 个任务，%(settled)s 条消息有了结果"),
     ),
+    ("unusual buyers: %(n)s", N_("%(n)s 位客户买得太勤")),
     ("sources: %(n)s, silent: %(m)s", N_("看了 %(n)s 个来源，%(m)s 个安静得不寻常")),
     ("birthday points: %(n)s", N_("给 %(n)s 位客户送了生日积分")),
     ("birthdays earn no points", N_("生日不送积分")),

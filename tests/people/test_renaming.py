@@ -57,7 +57,7 @@ NAMES_NOBODY = frozenset(
         *("points_lot.campaign", "points_lot.channel", "points_lot.store", "points_lot.uses", "points_lot_now.uses"),
         *("points_day.channel", "points_day.moves", "points_day.store"),
         *("points_forecast.figures", "points_forecast.months", "points_forecast.parameters"),
-        "points_forecast.positions",
+        *("points_forecast.positions", "points_forecast_score.splits", "points_campaign.pauses"),
         *("points_seal.hash", "points_seal.hash_before", "points_txn.content_hash", "points_txn.request_hash"),
         *("order_line.category", "order_line.sku", "order_source.name", "points_counter.key", "points_txn.result"),
         "points_boost.source",
