@@ -32,9 +32,7 @@ def _pairs(_: click.Context, option: click.Parameter, values: tuple[str, ...]) -
 @click.option("--set", "same", multiple=True, metavar="OUR=VALUE", callback=_pairs, help="The same for all rows.")
 @click.option("--match-refunds", "match", type=click.Choice(["same-amount", "latest"]),
               help="How to find the order of a refund that names none: see docs/orders.md.")  # fmt: skip
-@click.option(
-    "--dry-run", "dry", is_flag=True, help="Do all of it and keep nothing."
-)
+@click.option("--dry-run", "dry", is_flag=True, help="Do all of it and keep nothing.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file (config.toml).")
 @json_option
 @click.pass_context
