@@ -27,7 +27,7 @@ from handlers.order_files import ORDER, REFUND, OrderFile, Read
 from handlers.row_files import Shape
 from people import guards, orders
 from people.orders import GivenOrder, GivenRefund
-from storage.database import opened, past_crossings, transaction, tried_out, utc_now
+from storage.database import opened, past_crossings, plan_anew, transaction, tried_out, utc_now
 from storage.tables import Person, Refund
 from storage.work import Work
 
@@ -174,6 +174,7 @@ def _keep(job: Job, kind: str, good: Mapping[int, GivenOrder | GivenRefund]) -> 
     """What became of a portion, and how many customers were made for it."""
     take: Any = road.take_orders if kind == ORDER else road.take_refunds
     with transaction(job.books) as db:
+        plan_anew(db)
         newest = db.scalar(select(func.max(Person.id))) or 0
         work = job.work(db)
         taken: road.Taken = take(work, good)

@@ -26,7 +26,7 @@ from handlers.orders import Taken
 from handlers.row_files import Row, RowFile, Shape
 from people.orders import Bad
 from storage import audit
-from storage.database import opened, transaction, tried_out, utc_now
+from storage.database import opened, plan_anew, transaction, tried_out, utc_now
 from storage.tables import Approval
 from storage.work import Work
 
@@ -151,6 +151,7 @@ def _take(
         except Bad as error:
             why[place] = str(error)
     with transaction(books) as db:
+        plan_anew(db)
         work = Work(db, now, cause="import", zone=zone, pending_days=settings.points.pending_days)
         taken = kind.take(work, good)
     why |= taken.rejected

@@ -1,10 +1,13 @@
-"""Opening a database: what is locked for a moment is waited for."""
+"""Opening a database: what is locked for a moment is waited for; a portion of long work is planned for itself."""
 
 import sqlite3
 import threading
 from pathlib import Path
 
-from storage.database import open_engine
+import pytest
+from sqlalchemy import text
+
+from storage.database import open_engine, opened, plan_anew, transaction
 
 
 def test_who_opens_the_file_while_another_has_it_alone_for_a_moment_waits(tmp_path: Path) -> None:
@@ -19,3 +22,14 @@ def test_who_opens_the_file_while_another_has_it_alone_for_a_moment_waits(tmp_pa
     engine.dispose()
     leaving.join()
     alone.close()
+
+
+def test_a_portion_is_planned_anew_and_what_comes_after_it_as_always(database_url: str) -> None:
+    if not database_url.startswith("postgresql"):
+        pytest.skip("SQLite keeps no plans that outlive their tables")
+    with opened(database_url) as engine:
+        with transaction(engine) as db:
+            plan_anew(db)
+            assert db.scalar(text("SHOW plan_cache_mode")) == "force_custom_plan"
+        with transaction(engine) as db:
+            assert db.scalar(text("SHOW plan_cache_mode")) == "auto"
