@@ -384,6 +384,14 @@ def undo(approval_id: int) -> Any:
 LIMIT_WORDS: Mapping[str, str] = approval_words.LIMITS
 
 
+def ask(kind: str, payload: Mapping[str, Any], reason: str) -> Approval:
+    """Ask for other rules of this kind; each press is a wish of its own. Raises ``CannotDo``."""
+    with here.working() as work:
+        approval = approvals.submit(work, Asked(kind, payload, reason, f"{kind}:{approvals.chance()}"), me())
+        here.note(work, f"points.{kind}", public_id(approval), {"approval": approval.id})
+    return approval
+
+
 @pages.get("/limits")
 @guarded("set_points")
 def limits() -> str:
@@ -419,10 +427,7 @@ def set_limits() -> Any:
         numbers = {name: here.number(typed[name]) for name in LIMIT_WORDS}
         if None in numbers.values():
             raise CannotDo("bad_limits")
-        with here.working() as work:
-            asked = Asked("authority", numbers, typed["reason"], f"limits:{approvals.chance()}")
-            approval = approvals.submit(work, asked, me())
-            here.note(work, "points.authority", public_id(approval), {"approval": approval.id})
+        approval = ask("authority", numbers, typed["reason"])
     except CannotDo as error:
         with here.reading() as db:
             return _limits(db, typed, approval_words.why_not(error)), 422

@@ -11,12 +11,12 @@ from flask import Blueprint, render_template, request
 from sqlalchemy.orm import Session
 
 from console import approval_words, here, known
-from console.approvals import me
+from console.approvals import ask as ask_for
 from console.doors import guarded
 from console.layout import back_to, say
 from console.words import N_, _
-from loyalty import approvals, transfers
-from loyalty.approvals import Asked, CannotDo
+from loyalty import transfers
+from loyalty.approvals import CannotDo
 from loyalty.transfers import STATES
 from storage.tables import Gift
 
@@ -71,10 +71,7 @@ def ask() -> Any:
     try:
         numbers = {name: here.number(typed[name]) for name in NUMBERS}
         wanted = transfers.of({"on": True, "accept": typed["accept"], **numbers})
-        with here.working() as work:
-            asked = Asked("gifts", asdict(wanted), typed["reason"], f"gifts:{approvals.chance()}")
-            approval = approvals.submit(work, asked, me())
-            here.note(work, "points.gifts", f"a_{approval.id}", {"approval": approval.id})
+        approval = ask_for("gifts", asdict(wanted), typed["reason"])
     except CannotDo as error:
         refused = approval_words.why_not(error)
     except ValueError:

@@ -12,12 +12,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from console import approval_words, here, known
-from console.approvals import me
+from console.approvals import ask as ask_for
 from console.doors import guarded
 from console.layout import back_to, say
 from console.words import N_, _
-from loyalty import approvals, group_buys, rewards
-from loyalty.approvals import Asked, CannotDo
+from loyalty import group_buys, rewards
+from loyalty.approvals import CannotDo
 from loyalty.group_buys import STATES
 from storage.tables import GroupBuy, GroupSeat, Reward
 
@@ -93,10 +93,7 @@ def ask() -> Any:
     typed, refused = {name: request.form.get(name, "").strip() for name in (*NUMBERS, "reason")}, ""
     try:
         wanted = group_buys.of({"on": True, **{name: here.number(typed[name]) for name in NUMBERS}})
-        with here.working() as work:
-            asked = Asked("groups", asdict(wanted), typed["reason"], f"groups:{approvals.chance()}")
-            approval = approvals.submit(work, asked, me())
-            here.note(work, "points.groups", f"a_{approval.id}", {"approval": approval.id})
+        approval = ask_for("groups", asdict(wanted), typed["reason"])
     except CannotDo as error:
         refused = approval_words.why_not(error)
     except ValueError:

@@ -7,13 +7,13 @@ from flask import Blueprint, render_template, request
 from sqlalchemy.orm import Session
 
 from console import approval_words, here
-from console.approvals import me
+from console.approvals import ask as ask_for
 from console.doors import guarded
 from console.layout import back_to, say
 from console.programme_words import DOWNGRADES, WINDOWS
 from console.words import _
-from loyalty import approvals, tiers
-from loyalty.approvals import Asked, CannotDo
+from loyalty import tiers
+from loyalty.approvals import CannotDo
 from loyalty.earning import ONE
 from loyalty.tiers import Level, Scheme
 
@@ -78,11 +78,7 @@ def change() -> Any:
         with here.reading() as db:
             return _page(db, wanted, tried=True)
     try:
-        with here.working() as work:
-            payload = wanted.model_dump(mode="json")
-            asked = Asked("tiers", payload, request.form.get("reason", ""), f"tiers:{approvals.chance()}")
-            approval = approvals.submit(work, asked, me())
-            here.note(work, "points.tiers", f"a_{approval.id}", {"approval": approval.id})
+        approval = ask_for("tiers", wanted.model_dump(mode="json"), request.form.get("reason", ""))
     except CannotDo as error:
         with here.reading() as db:
             return _page(db, wanted, approval_words.why_not(error), tried=True), 422

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, or_, select, true
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from people import alarms, persons
@@ -85,22 +85,21 @@ def fine_people(db: Session) -> list[Person]:
 
 def recent(db: Session, today: date, days: int, zone: ZoneInfo, sight: Sight | None = None) -> Sequence[Busy]:
     """The days to be told of among the last ones, the newest and busiest first; of people within sight, if given."""
+    own = limits(db)
+    whose = and_(Person.id.not_in([one.id for one in fine_people(db)]), sight.people() if sight is not None else true())
     found: list[Busy] = []
     for back in range(days):
-        found += _on(db, today - timedelta(days=back), zone, sight)
+        found += _on(db, today - timedelta(days=back), zone, own, whose)
     return found[:MOST]
 
 
-def _on(db: Session, day: date, zone: ZoneInfo, sight: Sight | None) -> list[Busy]:
-    own = limits(db)
+def _on(db: Session, day: date, zone: ZoneInfo, own: Limits, whose: ColumnElement[bool]) -> list[Busy]:
     start, end = bounds(day, zone)
     orders, stores = func.count(), func.count(func.nullif(ShopOrder.store, "").distinct())
-    fine = [one.id for one in fine_people(db)]
     asked = (
         select(Person.id, orders, stores, func.sum(ShopOrder.amount))
         .join(Person, Person.id == ShopOrder.person_id)
-        .where(ShopOrder.paid_at >= start, ShopOrder.paid_at < end, Person.id.not_in(fine))
-        .where(sight.people() if sight is not None else true())
+        .where(ShopOrder.paid_at >= start, ShopOrder.paid_at < end, whose)
         .group_by(Person.id)
         .having(or_(orders >= own.orders, stores >= own.stores))
         .order_by(orders.desc(), Person.id)
