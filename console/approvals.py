@@ -424,10 +424,7 @@ def set_limits() -> Any:
         return back_to("approvals.limits")
     typed = {name: request.form.get(name, "").strip() for name in (*LIMIT_WORDS, "reason")}
     try:
-        numbers = {name: here.number(typed[name]) for name in LIMIT_WORDS}
-        if None in numbers.values():
-            raise CannotDo("bad_limits")
-        approval = ask("authority", numbers, typed["reason"])
+        approval = ask("authority", {name: here.number(typed[name]) for name in LIMIT_WORDS}, typed["reason"])
     except CannotDo as error:
         with here.reading() as db:
             return _limits(db, typed, approval_words.why_not(error)), 422

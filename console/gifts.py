@@ -4,7 +4,6 @@ Off until the boss has asked for it and two others have agreed (``loyalty.approv
 it off at once. Customers give on their own pages (``own_gifts``), programs over the API.
 """
 
-from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, render_template, request
@@ -17,7 +16,7 @@ from console.layout import back_to, say
 from console.words import N_, _
 from loyalty import transfers
 from loyalty.approvals import CannotDo
-from loyalty.transfers import STATES
+from loyalty.transfers import STATES, Limits
 from storage.tables import Gift
 
 pages = Blueprint("gifts", __name__, url_prefix="/points/gifts")
@@ -47,7 +46,7 @@ def _page(db: Session, typed: dict[str, Any], error: str = "") -> str:
     return render_template(
         "gifts/index.html",
         limits=own,
-        typed={**asdict(own), **typed},
+        typed={**own.model_dump(), **typed},
         words=approval_words.GIFTS,
         error=error,
         found=found,
@@ -70,8 +69,8 @@ def ask() -> Any:
     typed["accept"], refused = request.form.get("accept") == "1", ""
     try:
         numbers = {name: here.number(typed[name]) for name in NUMBERS}
-        wanted = transfers.of({"on": True, "accept": typed["accept"], **numbers})
-        approval = ask_for("gifts", asdict(wanted), typed["reason"])
+        wanted = Limits.model_validate({"on": True, "accept": typed["accept"], **numbers})
+        approval = ask_for("gifts", wanted.model_dump(), typed["reason"])
     except CannotDo as error:
         refused = approval_words.why_not(error)
     except ValueError:

@@ -4,7 +4,6 @@ Off until the boss has asked for it and two others have agreed (``loyalty.approv
 it off at once. Customers begin and join groups on their own pages (``own_groups``), programs over the API.
 """
 
-from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, render_template, request
@@ -18,7 +17,7 @@ from console.layout import back_to, say
 from console.words import N_, _
 from loyalty import group_buys, rewards
 from loyalty.approvals import CannotDo
-from loyalty.group_buys import STATES
+from loyalty.group_buys import STATES, Terms
 from storage.tables import GroupBuy, GroupSeat, Reward
 
 pages = Blueprint("group_buys", __name__, url_prefix="/points/groups")
@@ -52,7 +51,7 @@ def _page(db: Session, typed: dict[str, Any], error: str = "") -> str:
     return render_template(
         "group_buys/index.html",
         terms=own,
-        typed={**asdict(own), **typed},
+        typed={**own.model_dump(), **typed},
         words=approval_words.GROUPS,
         error=error,
         found=found,
@@ -92,8 +91,8 @@ def ask() -> Any:
     """Ask for it to be on, on these terms: two others have to agree."""
     typed, refused = {name: request.form.get(name, "").strip() for name in (*NUMBERS, "reason")}, ""
     try:
-        wanted = group_buys.of({"on": True, **{name: here.number(typed[name]) for name in NUMBERS}})
-        approval = ask_for("groups", asdict(wanted), typed["reason"])
+        wanted = Terms.model_validate({"on": True, **{name: here.number(typed[name]) for name in NUMBERS}})
+        approval = ask_for("groups", wanted.model_dump(), typed["reason"])
     except CannotDo as error:
         refused = approval_words.why_not(error)
     except ValueError:

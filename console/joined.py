@@ -22,6 +22,7 @@ from people import (
     blocking,
     blocklist,
     doubts,
+    explaining,
     guards,
     identities,
     joining,
@@ -86,7 +87,7 @@ WHAT_WORDS: Mapping[str, str] = {
 @pages.app_context_processor
 def known_words() -> dict[str, Any]:
     """How templates say by what somebody is known."""
-    return {"known_words": {"sources": SOURCE_WORDS, "shown": joining.shown}}
+    return {"known_words": {"sources": SOURCE_WORDS, "shown": explaining.shown}}
 
 
 # --- what waits ------------------------------------------------------------------------------------------------------
@@ -366,7 +367,7 @@ def _ask(
 
 
 def _note_block(work: Work, action: str, type_: str, value: str, why: str) -> None:
-    here.note(work, action, joining.shown(type_, value), {"kind": type_, "why": why})
+    here.note(work, action, explaining.shown(type_, value), {"kind": type_, "why": why})
 
 
 # --- binding ---------------------------------------------------------------------------------------------------------

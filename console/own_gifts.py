@@ -19,6 +19,7 @@ from console.own_visit import CUSTOMER, PAGE, Mine, Opened, acting, back, letter
 from console.shown import moment
 from console.words import _
 from loyalty import accounts, transfers
+from loyalty.approvals import MOST_POINTS
 from loyalty.transfers import Named, Party
 from people import access, identities, own_pages, persons
 from people.identities import PHONE
@@ -110,7 +111,7 @@ def _typed() -> tuple[str, int]:
         phone = identities.spelt(PHONE, request.form.get("phone", "")[:40])
     except ValueError:
         phone = ""
-    return phone, min(here.number(request.form.get("points", "").strip()) or 0, transfers.MOST)
+    return phone, min(here.number(request.form.get("points", "").strip()) or 0, MOST_POINTS)
 
 
 def _give(work: Work, found: Opened, phone: str, points: int, key: str) -> Gift:

@@ -19,7 +19,7 @@ from loyalty import accounts, notices, tiers
 from loyalty.ledger import history
 from loyalty.ledger.history import Happening
 from loyalty.ledger.standing import Standing
-from people import consent, joining, own_pages, persons
+from people import consent, explaining, own_pages, persons
 
 pages = own_visit.blueprint("own_page")
 
@@ -106,7 +106,7 @@ def _everything(db: Session, found: Opened) -> str:
         shut=own_visit.shut(db),
         standing=standing,
         usable=paying.available,
-        bound=[joining.shown(*one) for one in own_pages.unsure(db, found.page.person_id)],
+        bound=[explaining.shown(*one) for one in own_pages.unsure(db, found.page.person_id)],
         may_say=found.visit.opened_by == own_pages.WECHAT,
         pending=_pending(standing, now),
         ends=standing.ends(now, here.zone()),

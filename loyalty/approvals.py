@@ -56,8 +56,9 @@ STAFF_SHOWN = 20
 RULES: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
     "policy": lambda payload: programme.Programme(**payload["definition"]),
     "tiers": tiers.of,
-    "gifts": transfers.of,
-    "groups": group_buys.of,
+    "gifts": lambda payload: transfers.Limits(**payload),
+    "groups": lambda payload: group_buys.Terms(**payload),
+    "authority": lambda payload: authority.Limits(**payload),
 }
 """Rules of the house, each read out of its payload; ``ValueError`` where it makes no sense."""
 
@@ -132,16 +133,11 @@ def _checked(asked: Asked) -> dict[str, Any]:
         if asked.kind == "bulk_award" and not all(0 < points <= MOST_POINTS for _, points in asked.lines):
             raise CannotDo("bad_points", most=MOST_POINTS)
         payload |= {"count": len(asked.lines), "lines": _lines_hash(sorted(asked.lines))}
-    if asked.kind == "authority":
-        try:
-            authority.checked(payload)
-        except authority.CannotSet:
-            raise CannotDo("bad_limits") from None
     if asked.kind in RULES:
         try:
             RULES[asked.kind](payload)
         except ValueError as error:
-            raise CannotDo("bad_rules", why=str(error)[:500]) from None
+            raise CannotDo("bad_limits" if asked.kind == "authority" else "bad_rules", why=str(error)[:500]) from None
     return payload
 
 

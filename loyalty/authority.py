@@ -6,10 +6,11 @@ a second person. There is no way around for anybody: whoever made it never decid
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
@@ -37,49 +38,41 @@ PEOPLE: Mapping[int, int] = {0: 0, 1: 1, 2: 2, 3: 2}
 """How many must agree."""
 
 
-class CannotSet(ValueError):
-    """A limit that makes no sense."""
+MOST = 10**9
+Limit = Annotated[int, Field(ge=0, le=MOST)]
+"""In points."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """In points, as the shop has set them."""
+class Limits(BaseModel):
+    """As the shop has set them; they grow from the first to the fourth."""
 
-    person: int = 200
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    person: Limit = 200
     """To one person within a day, without anybody else."""
-    day: int = 2_000
+    day: Limit = 2_000
     """By one hand within a day, without anybody else."""
-    large: int = 50_000
+    large: Limit = 50_000
     """More than that needs two."""
-    huge: int = 500_000
+    huge: Limit = 500_000
     """More than that waits a day too."""
-    rep_month: int = 0
+    rep_month: Limit = 0
     """What a rep may give in a month, with nobody else's word; 0: nothing."""
 
-
-MOST = 10**9
+    @model_validator(mode="after")
+    def _grow(self) -> "Limits":
+        if not self.person <= self.day <= self.large <= self.huge:
+            raise ValueError("the limits must grow: person, day, large, huge")
+        return self
 
 
 def limits(db: Session) -> Limits:
     """The shop's own."""
-    found = shop_settings.read(db, SETTING)
-    return Limits(**{one.name: int(found[one.name]) for one in fields(Limits) if one.name in found})
-
-
-def checked(value: Mapping[str, Any]) -> Limits:
-    """Limits out of a form or a payload. Raises ``CannotSet``."""
-    names = {one.name for one in fields(Limits)}
-    if set(value) - names or any(type(one) is not int or not 0 <= one <= MOST for one in value.values()):
-        raise CannotSet("every limit is a whole number from 0 to 1,000,000,000")
-    found = Limits(**value)
-    if not found.person <= found.day <= found.large <= found.huge:
-        raise CannotSet("the limits must grow: person, day, large, huge")
-    return found
+    return Limits(**shop_settings.read(db, SETTING))
 
 
 def set_limits(work: Work, wanted: Limits, *, by: str) -> None:
     """Set them; only an approval does."""
-    shop_settings.keep(work.db, SETTING, asdict(wanted), by=by, at=work.now)
+    shop_settings.keep(work.db, SETTING, wanted.model_dump(), by=by, at=work.now)
 
 
 # --- how grave -------------------------------------------------------------------------------------------------------

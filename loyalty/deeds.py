@@ -289,7 +289,7 @@ def look_rules(db: Session, approval: Approval, at: datetime) -> Look:
 
 
 def _authority(work: Work, approval: Approval) -> dict[str, Any]:
-    authority.set_limits(work, authority.checked(approval.payload), by=approval.made_by)
+    authority.set_limits(work, authority.Limits(**approval.payload), by=approval.made_by)
     return {}
 
 
@@ -306,12 +306,12 @@ def _tiers(work: Work, approval: Approval) -> dict[str, Any]:
 
 
 def _gifts(work: Work, approval: Approval) -> dict[str, Any]:
-    transfers.set_limits(work, transfers.of(approval.payload), by=approval.made_by)
+    transfers.set_limits(work, transfers.Limits(**approval.payload), by=approval.made_by)
     return {}
 
 
 def _groups(work: Work, approval: Approval) -> dict[str, Any]:
-    group_buys.set_terms(work, group_buys.of(approval.payload), by=approval.made_by)
+    group_buys.set_terms(work, group_buys.Terms(**approval.payload), by=approval.made_by)
     return {}
 
 

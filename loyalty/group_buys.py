@@ -8,11 +8,12 @@ its row, so that there is one who sees it full.
 Before: the customer's own page and the API. After: the job that looks at every open group, and the counter.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -29,7 +30,6 @@ OPEN, DONE, FAILED = STATES = ("open", "done", "failed")
 CAPTURED, RELEASED = "captured", "released"
 TOGETHER = (rewards.GOODS, rewards.EXPERIENCE)
 """Kinds of rewards that people get together: what is done at once has nothing to wait for."""
-MOST_SEATS = 100
 CLOCK = "clock"
 
 
@@ -41,15 +41,15 @@ class CannotJoin(ValueError):
         self.code, self.facts = code, facts
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(BaseModel):
     """As the shop has set them."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     on: bool = False
-    seats: int = 3
-    percent: int = 80
+    seats: int = Field(default=3, ge=2, le=100)
+    percent: int = Field(default=80, ge=1, le=100)
     """What each pays, of the reward's price; rounded up to a whole point."""
-    hours: int = 24
+    hours: int = Field(default=24, ge=1, le=24 * 30)
     """So long a group may take."""
 
 
@@ -58,30 +58,16 @@ def terms(db: Session) -> Terms:
     return Terms(**shop_settings.read(db, SETTING))
 
 
-def of(raw: Mapping[str, Any]) -> Terms:
-    """Terms out of a payload. Raises ``ValueError`` for what makes no sense."""
-    try:
-        found = Terms(**raw)
-    except TypeError:
-        raise ValueError("on, seats, percent and hours") from None
-    kinds = {name: type(one) for name, one in asdict(found).items()}
-    if kinds != {"on": bool, "seats": int, "percent": int, "hours": int}:
-        raise ValueError("whole numbers, and yes or no")
-    if not (2 <= found.seats <= MOST_SEATS and 1 <= found.percent <= 100 and 1 <= found.hours <= 24 * 30):
-        raise ValueError("2 to 100 seats, 1 to 100 percent, 1 to 720 hours")
-    return found
-
-
 def set_terms(work: Work, wanted: Terms, *, by: str) -> None:
-    """Set them: an approval does (``loyalty.deeds``). Raises ``ValueError`` as ``of`` does."""
-    shop_settings.keep(work.db, SETTING, asdict(of(asdict(wanted))), by=by, at=work.now)
+    """Set them: an approval does (``loyalty.deeds``)."""
+    shop_settings.keep(work.db, SETTING, wanted.model_dump(), by=by, at=work.now)
 
 
 def turn_off(work: Work, *, by: str) -> bool:
     """From now on no group begins; those that have begun go on to their end. False where it was off."""
     own = terms(work.db)
     if own.on:
-        set_terms(work, replace(own, on=False), by=by)
+        set_terms(work, own.model_copy(update={"on": False}), by=by)
     return own.on
 
 

@@ -12,11 +12,12 @@ Before: the customer's own page and the API. After: the job that brings back wha
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -32,7 +33,6 @@ SETTING = "points_gifts"
 OPEN, DONE, DECLINED, RELEASED = STATES = ("open", "done", "declined", "released")
 WAITS = timedelta(hours=72)
 """So long the other can accept."""
-MOST = 10**8
 CLOCK = "clock"
 OF_GIFT = re.compile(r"gift:(.+?)(?::(?:back|done))?")
 """The keys of a gift's transactions."""
@@ -49,16 +49,16 @@ class CannotGive(ValueError):
         self.code, self.facts = code, facts
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(BaseModel):
     """As the shop has set them; points and days."""
 
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     on: bool = False
-    day: int = 1_000
+    day: int = Field(default=1_000, ge=1, le=10**8)
     """So many one person may give on one of the shop's days."""
-    new_days: int = 30
+    new_days: int = Field(default=30, ge=0, le=366)
     """So many days after we met somebody they give nothing."""
-    phone_days: int = 7
+    phone_days: int = Field(default=7, ge=0, le=366)
     """So many days after another phone number was proved they give nothing."""
     accept: bool = True
     """Whether the other has to accept also what was not sent to a number."""
@@ -69,30 +69,16 @@ def limits(db: Session) -> Limits:
     return Limits(**shop_settings.read(db, SETTING))
 
 
-def of(raw: Mapping[str, Any]) -> Limits:
-    """Limits out of a payload. Raises ``ValueError`` for what makes no sense."""
-    try:
-        found = Limits(**raw)
-    except TypeError:
-        raise ValueError("on, day, new_days, phone_days and accept") from None
-    kinds = {name: type(one) for name, one in asdict(found).items()}
-    if kinds != {"on": bool, "day": int, "new_days": int, "phone_days": int, "accept": bool}:
-        raise ValueError("whole numbers, and yes or no")
-    if not (0 < found.day <= MOST and 0 <= found.new_days <= 366 and 0 <= found.phone_days <= 366):
-        raise ValueError("a day allows 1 to 100,000,000 points, and waits are 0 to 366 days")
-    return found
-
-
 def set_limits(work: Work, wanted: Limits, *, by: str) -> None:
-    """Set them: an approval does (``loyalty.deeds``). Raises ``ValueError`` as ``of`` does."""
-    shop_settings.keep(work.db, SETTING, asdict(of(asdict(wanted))), by=by, at=work.now)
+    """Set them: an approval does (``loyalty.deeds``)."""
+    shop_settings.keep(work.db, SETTING, wanted.model_dump(), by=by, at=work.now)
 
 
 def turn_off(work: Work, *, by: str) -> bool:
     """From now on nothing is given; what waits can be accepted still. False where it was off."""
     own = limits(work.db)
     if own.on:
-        set_limits(work, replace(own, on=False), by=by)
+        set_limits(work, own.model_copy(update={"on": False}), by=by)
     return own.on
 
 

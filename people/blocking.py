@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import and_, delete, func, select
 from sqlalchemy.orm import Session
 
-from people import joining, resolving
+from people import joining, nearby, resolving
 from people.doubts import WAITING
 from people.identities import PHONE
 from storage.database import insert_new
@@ -42,7 +42,7 @@ def unblock(work: Work, type_: str, value: str, *, by: str) -> bool:
 
 
 def _look_again(work: Work, about: resolving.Value, by: str) -> None:
-    joining.resolve_again(work, joining.anchors_of(work.db, [about]), by=by, about=[about])
+    joining.resolve_again(work, nearby.anchors_of(work.db, [about]), by=by, about=[about])
 
 
 # --- what would be ----------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def foresee(work: Work, type_: str, value: str, *, counts: bool) -> Foreseen:
         out_of[head].add(then.head[anchor])
     doubts = {(one.a, one.b) for one in (*then.proposals, *then.conflicts)} | set(held)
     return Foreseen(
-        known=len({before[one] for one in joining.anchors_of(work.db, [(type_, value)]) if one in before}),
+        known=len({before[one] for one in nearby.anchors_of(work.db, [(type_, value)]) if one in before}),
         joined=sorted(sorted(some) for some in into.values() if len(some) > 1),
         parted={head: len(some) for head, some in sorted(out_of.items()) if len(some) > 1},
         waiting=len(doubts - _waiting(work.db, before)),

@@ -1,9 +1,7 @@
 """The one door through which identities come in: who is meant, what speaks for it, and who is one person then.
 
-``people.evidence`` keeps what is said, ``people.resolving`` decides (pure), ``people.merging`` moves what belongs to
-whom; this module puts them together, for the people whom new evidence can concern and for nobody else.
-
-Every change of who is one person writes an audit row that explains it and one line into the story.
+``people.evidence`` keeps what is said, ``people.nearby`` reads whom it can concern, ``people.resolving`` decides
+(pure), ``people.merging`` moves what belongs to whom, ``people.explaining`` says why; this module puts them together.
 """
 
 from collections import Counter
@@ -12,15 +10,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, false, func, or_, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from people import access, blocklist, doubts, evidence, guards, merging, persons, resolving
+from people import blocklist, doubts, evidence, explaining, guards, merging, nearby, persons, resolving
 from people.identities import PHONE
-from people.resolving import Edge, Pair, Partition, Value
-from storage import audit
+from people.nearby import Near
+from people.resolving import Edge, Pair, Partition, Value, pair_of
 from storage.database import insert_new, insert_new_rows
-from storage.tables import BlockedValue, Evidence, Identity, Person, Verdict
+from storage.tables import Evidence, Identity, Person, Verdict
 from storage.work import Work
 
 Key = tuple[str, str, bool]
@@ -28,8 +26,6 @@ Key = tuple[str, str, bool]
 Place = tuple[int, int]
 """Whose a fact is: the person (the head of their anchors), and the anchor through which it came."""
 SYSTEM = "system"
-CROSSING = 2 * resolving.MOST_ANCHORS
-"""A value of more anchors than that was in quarantine before this evidence came: nobody is looked at again for it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ def person_by(work: Work, type_: str, value: str, *, verified: bool, source: str
 def people_by(work: Work, keys: Sequence[Key], *, source: str, at: datetime) -> dict[Key, Place]:
     """The same for some hundred identities, in a few statements; those that name nobody are left out."""
     wanted = [one for one in dict.fromkeys(keys) if not blocklist.names_nobody(one[0], one[1])]
-    shut = _blocked(work.db, {(type_, value) for type_, value, _ in wanted})
+    shut = nearby.blocked(work.db, {(type_, value) for type_, value, _ in wanted})
     wanted = [one for one in wanted if one[:2] not in shut]
     known = _known(work.db, wanted)
     _seen_again(work.db, known, at)
@@ -85,31 +81,21 @@ def _known(db: Session, keys: Sequence[Key]) -> dict[Key, Place]:
     if not keys:
         return {}
     certain = select(Identity.type, Identity.value, Identity.person_id, Identity.anchor_id)
-    certain = certain.where(_any_of(Identity, keys), Identity.verified.is_(True))
+    certain = certain.where(nearby.any_of(Identity, keys), Identity.verified.is_(True))
     rows = db.execute(certain).all()
     found = {(one.type, one.value, True): (one.person_id, one.anchor_id or one.person_id) for one in rows}
     made = select(Evidence.type, Evidence.value, Evidence.verified, Evidence.anchor_id, Person.merged_into)
     made = made.join(Person, Person.id == Evidence.anchor_id).where(Evidence.home, Evidence.released_at.is_(None))
-    for one in db.execute(made.where(_any_of(Evidence, keys))):
+    for one in db.execute(made.where(nearby.any_of(Evidence, keys))):
         found.setdefault((one.type, one.value, one.verified), (one.merged_into or one.anchor_id, one.anchor_id))
     return {one: found[one] for one in keys if one in found}
-
-
-def _any_of(table: Any, keys: Collection[tuple[Any, ...]]) -> ColumnElement[bool]:
-    """The condition that a row is about one of these identities."""
-    by_type: dict[str, set[str]] = {}
-    for type_, value, *_ in keys:
-        by_type.setdefault(type_, set()).add(value)
-    return or_(
-        false(), *(and_(table.type == type_, table.value.in_(values)) for type_, values in sorted(by_type.items()))
-    )
 
 
 def _seen_again(db: Session, known: Mapping[Key, Place], at: datetime) -> None:
     """A number is alive as long as something comes under it (``resolving.FRESH``)."""
     phones = {key: anchor for key, (_, anchor) in known.items() if key[0] == PHONE}
     if phones:
-        own = (Evidence.anchor_id.in_(set(phones.values())), _any_of(Evidence, list(phones)))
+        own = (Evidence.anchor_id.in_(set(phones.values())), nearby.any_of(Evidence, list(phones)))
         db.execute(update(Evidence).where(*own, Evidence.seen_at < at).values(seen_at=at))
 
 
@@ -152,7 +138,7 @@ def _asked(work: Work, key: Key) -> datetime | None:
 
 def _look_again_at_shared(work: Work, made: Mapping[Value, int]) -> None:
     """Somebody else may be known by what a new anchor was made for: a number in a remark, a certain one."""
-    others = select(Evidence.type, Evidence.value, Evidence.anchor_id).where(_any_of(Evidence, list(made)))
+    others = select(Evidence.type, Evidence.value, Evidence.anchor_id).where(nearby.any_of(Evidence, list(made)))
     shared = {(type_, value) for type_, value, anchor in work.db.execute(others) if made[type_, value] != anchor}
     if shared:
         resolve_again(work, {made[one] for one in shared}, by=SYSTEM)
@@ -224,7 +210,7 @@ def learn_many(work: Work, told: Sequence[tuple[int, Given]], *, source: str, ho
         for anchor, one in told
     ]
     insert_new(work.db, Evidence, rows, [])
-    crowds = _crowds(work.db, {(one.type, one.value) for _, one in told})
+    crowds = nearby.crowds(work.db, {(one.type, one.value) for _, one in told})
     if shared := {anchor for anchor, one in told if crowds[one.type, one.value] > 1}:
         resolve_again(work, shared, by=SYSTEM)
 
@@ -238,7 +224,7 @@ def forget(work: Work, anchor_id: int, source: str, keep: Collection[Value], typ
         if (one.type, one.value) not in keep
     ]
     if stale:
-        near = anchors_of(work.db, [about for _, about in stale])
+        near = nearby.anchors_of(work.db, [about for _, about in stale])
         work.db.execute(delete(Evidence).where(Evidence.id.in_([number for number, _ in stale])))
         resolve_again(work, near | {anchor_id}, by=SYSTEM, about=[about for _, about in stale])
 
@@ -247,7 +233,7 @@ def cut(work: Work, anchor_id: int, *, by: str, why: str = "") -> Person:
     """An anchor is not the same person as the others it was joined to; the person that it is from now on."""
     others = [one for one in persons.anchors(work.db, anchor_id) if one != anchor_id]
     for other in others:
-        _say(work, _pair(anchor_id, other), same=False, by=by, why=why)
+        _say(work, pair_of(anchor_id, other), same=False, by=by, why=why)
     resolve_again(work, [anchor_id, *others], by=by)
     return persons.head_of(work.db, work.db.get_one(Person, anchor_id, populate_existing=True))
 
@@ -257,7 +243,7 @@ def keep_apart(work: Work, one: int, other: int, *, by: str, why: str = "") -> N
     for a in persons.anchors(work.db, one):
         for b in persons.anchors(work.db, other):
             if a != b:
-                _say(work, _pair(a, b), same=False, by=by, why=why)
+                _say(work, pair_of(a, b), same=False, by=by, why=why)
     resolve_again(work, [one, other], by=by)
 
 
@@ -266,19 +252,19 @@ def tie(work: Work, one: int, other: int, *, by: str, why: str = "") -> bool:
     for a in persons.anchors(work.db, one):
         for b in persons.anchors(work.db, other):
             if a != b:
-                _withdraw(work, _pair(a, b))
-    _say(work, _pair(one, other), same=True, by=by, why=why)
+                _withdraw(work, pair_of(a, b))
+    _say(work, pair_of(one, other), same=True, by=by, why=why)
     resolve_again(work, [one, other], by=by)
     joined = other in persons.anchors(work.db, one)
     if not joined:
-        _withdraw(work, _pair(one, other))
+        _withdraw(work, pair_of(one, other))
         resolve_again(work, [one, other], by=by)
     return joined
 
 
 def uncut(work: Work, one: int, other: int, *, by: str) -> None:
     """What somebody said about these two anchors counts no longer; what else is known decides."""
-    _withdraw(work, _pair(one, other))
+    _withdraw(work, pair_of(one, other))
     resolve_again(work, [one, other], by=by)
 
 
@@ -287,7 +273,7 @@ def release(work: Work, person_id: int, type_: str, value: str, *, by: str, at: 
     own = persons.anchors(work.db, person_id)
     if not evidence.release(work.db, own, type_, value, at or work.now):
         return False
-    resolve_again(work, {*own, *anchors_of(work.db, [(type_, value)])}, by=by, about=[(type_, value)])
+    resolve_again(work, {*own, *nearby.anchors_of(work.db, [(type_, value)])}, by=by, about=[(type_, value)])
     return True
 
 
@@ -311,10 +297,6 @@ def _withdraw(work: Work, pair: Pair) -> None:
     work.db.execute(update(Verdict).where(*own).values(withdrawn_at=work.now))
 
 
-def _pair(one: int, other: int) -> Pair:
-    return min(one, other), max(one, other)
-
-
 # --- who is one person ------------------------------------------------------------------------------------------------
 
 
@@ -325,7 +307,7 @@ def resolve_again(work: Work, anchors: Iterable[int], *, by: str, about: Collect
     """
     db = work.db
     db.flush()
-    near = _hold_all_near(db, set(anchors))
+    near = nearby.hold_all(db, set(anchors))
     decided = _decide(work, near, by)
     _carry_out(work, near, decided, by)
     _index(db, near, decided, about)
@@ -337,146 +319,17 @@ def foresee(work: Work, about: Value, *, counts: bool) -> tuple[Mapping[int, int
 
     Of each anchor near who speaks for it now, who is one person then, and the pairs that would wait for two people.
     """
-    near = _look_around(work.db, anchors_of(work.db, [about]))
+    near = nearby.look_around(work.db, nearby.anchors_of(work.db, [about]))
     then = replace(near, blocked=near.blocked - {about} if counts else near.blocked | {about})
     decided, held = _weighed(work, then)
-    return _now(work.db, near.anchors), decided, [pair for pair, _ in held]
-
-
-@dataclass(frozen=True)
-class _Near:
-    """Everybody whom evidence connects, and all that is known about it."""
-
-    anchors: frozenset[int]
-    edges: tuple[Edge, ...]
-    ids: Mapping[Value, Sequence[int]]
-    """The rows of evidence of each value."""
-    cuts: frozenset[Pair]
-    ties: frozenset[Pair]
-    guarded: frozenset[Pair]
-    blocked: frozenset[Value]
-    """By the shop's word."""
-    crowded: frozenset[Value]
-    """In quarantine: known of too many."""
-
-    def resolve(self) -> Partition:
-        """Who is one person."""
-        found = resolving.resolve(
-            self.edges,
-            cuts=self.cuts,
-            ties=self.ties,
-            guarded=self.guarded,
-            blocked=self.blocked | self.crowded,
-        )
-        alone = {one: one for one in self.anchors}
-        return replace(found, head={**alone, **found.head}, sure={**alone, **found.sure})
-
-
-def _hold_all_near(db: Session, anchors: set[int]) -> _Near:
-    """Look who is near, hold them (in order), and look again: somebody may have come meanwhile."""
-    held: set[int] = set()
-    while True:
-        near = _look_around(db, anchors)
-        if near.anchors <= held:
-            return near
-        held |= near.anchors
-        own = select(Person.id).where(Person.id.in_(held)).order_by(Person.id)
-        db.execute(own.with_for_update()).all()
-
-
-def _look_around(db: Session, anchors: Iterable[int]) -> _Near:
-    """Everybody whom these anchors share something with, and so on, and what is known of them."""
-    found: set[int] = set()
-    rows: dict[int, Evidence] = {}
-    crowded: set[Value] = set()
-    looked: set[Value] = set()
-    new = set(anchors) | set(_parts_of(db, anchors))
-    while new:
-        found |= new
-        for one in db.scalars(select(Evidence).where(Evidence.anchor_id.in_(new))):
-            rows[one.id] = one
-        values = {(one.type, one.value) for one in rows.values()} - looked
-        looked |= values
-        counts = _crowds(db, values)
-        crowded |= {about for about, count in counts.items() if count > resolving.MOST_ANCHORS}
-        shared = [about for about, count in counts.items() if 1 < count <= CROSSING]
-        new = {*anchors_of(db, shared), *_tied(db, found), *_parts_of(db, found)} - found
-    verdicts = _verdicts(db, found)
-    ids: dict[Value, list[int]] = {}
-    for one in sorted(rows.values(), key=lambda row: row.id):
-        ids.setdefault((one.type, one.value), []).append(one.id)
-    return _Near(
-        anchors=frozenset(found),
-        edges=tuple(_edge(one) for one in rows.values()),
-        ids=ids,
-        cuts=frozenset(pair for pair, same in verdicts.items() if not same),
-        ties=frozenset(pair for pair, same in verdicts.items() if same),
-        guarded=frozenset(doubts.guarded(db, found)),
-        blocked=frozenset(_blocked(db, looked)),
-        crowded=frozenset(crowded),
-    )
-
-
-def _edge(row: Evidence) -> Edge:
-    return Edge(
-        row.anchor_id,
-        row.type,
-        row.value,
-        resolving.strength(verified=row.verified, source=row.source, rep=evidence.REP),
-        row.first_seen_at,
-        row.seen_at,
-        row.released_at,
-        row.home,
-    )
-
-
-def _crowds(db: Session, values: Collection[Value]) -> dict[Value, int]:
-    """How many anchors are known by each of these."""
-    if not values:
-        return {}
-    asked = select(Evidence.type, Evidence.value, func.count(Evidence.anchor_id.distinct()))
-    asked = asked.where(_any_of(Evidence, values)).group_by(Evidence.type, Evidence.value)
-    return {(type_, value): count for type_, value, count in db.execute(asked)}
-
-
-def anchors_of(db: Session, values: Collection[Value]) -> set[int]:
-    """Which anchors are known by any of these."""
-    if not values:
-        return set()
-    return set(db.scalars(select(Evidence.anchor_id).where(_any_of(Evidence, values))))
-
-
-def _parts_of(db: Session, anchors: Iterable[int]) -> set[int]:
-    """Everybody who is one person with one of these now, whether or not anything speaks for it any more."""
-    some = set(anchors)
-    heads = set(db.scalars(select(func.coalesce(Person.merged_into, Person.id)).where(Person.id.in_(some))))
-    return heads | set(db.scalars(select(Person.id).where(Person.merged_into.in_(heads))))
-
-
-def _tied(db: Session, anchors: Collection[int]) -> set[int]:
-    own = select(Verdict.a, Verdict.b).where(Verdict.same, Verdict.withdrawn_at.is_(None))
-    rows = db.execute(own.where(or_(Verdict.a.in_(anchors), Verdict.b.in_(anchors))))
-    return {one for pair in rows for one in pair}
-
-
-def _verdicts(db: Session, anchors: Collection[int]) -> dict[Pair, bool]:
-    own = select(Verdict.a, Verdict.b, Verdict.same).where(Verdict.withdrawn_at.is_(None))
-    own = own.where(Verdict.a.in_(anchors), Verdict.b.in_(anchors)).order_by(Verdict.id)
-    return {(a, b): same for a, b, same in db.execute(own)}
-
-
-def _blocked(db: Session, values: Collection[Value]) -> set[Value]:
-    if not values:
-        return set()
-    own = select(BlockedValue.type, BlockedValue.value).where(_any_of(BlockedValue, values))
-    return {(type_, value) for type_, value in db.execute(own)}
+    return nearby.heads_now(work.db, near.anchors), decided, [pair for pair, _ in held]
 
 
 def _resolved(db: Session, anchors: Collection[int]) -> Partition:
-    return _look_around(db, anchors).resolve()
+    return nearby.look_around(db, anchors).resolve()
 
 
-def _decide(work: Work, near: _Near, by: str) -> Partition:
+def _decide(work: Work, near: Near, by: str) -> Partition:
     """Who is one person; two whom a guard holds apart wait for a review first, and stay apart until then."""
     decided, held = _weighed(work, near)
     for pair, otherwise in held:
@@ -484,26 +337,20 @@ def _decide(work: Work, near: _Near, by: str) -> Partition:
     return decided
 
 
-def _weighed(work: Work, near: _Near) -> tuple[Partition, list[tuple[Pair, Partition]]]:
+def _weighed(work: Work, near: Near) -> tuple[Partition, list[tuple[Pair, Partition]]]:
     """Who is one person, and each pair that a guard holds apart with what would be so otherwise."""
     held: list[tuple[Pair, Partition]] = []
     while True:
         decided = near.resolve()
-        pair = guards.first(work, _now(work.db, near.anchors), decided, near.ties)
+        pair = guards.first(work, nearby.heads_now(work.db, near.anchors), decided, near.ties)
         if pair is None:
             return decided, held
         held.append((pair, decided))
         near = replace(near, guarded=near.guarded | {pair})
 
 
-def _now(db: Session, anchors: Collection[int]) -> dict[int, int]:
-    """Of each anchor who speaks for it so far."""
-    own = select(Person.id, func.coalesce(Person.merged_into, Person.id)).where(Person.id.in_(anchors))
-    return dict(db.execute(own).all())
-
-
-def _carry_out(work: Work, near: _Near, decided: Partition, by: str) -> None:
-    before = _now(work.db, near.anchors)
+def _carry_out(work: Work, near: Near, decided: Partition, by: str) -> None:
+    before = nearby.heads_now(work.db, near.anchors)
     changes = [
         merging.Change(one, before[one], decided.head[one])
         for one in sorted(near.anchors)
@@ -515,8 +362,8 @@ def _carry_out(work: Work, near: _Near, decided: Partition, by: str) -> None:
     _count(work, changes, decided)
     merging.move(work, changes)
     for one in changes:
-        _tell(work, one, decided, _parted_by(near, before, decided, one.anchor))
-    _explain(work, near, before, decided, by)
+        explaining.tell(work, one, decided, explaining.parted_by(near, before, decided, one.anchor))
+    explaining.explain(work, near, before, decided, by)
 
 
 def _count(work: Work, changes: Sequence[merging.Change], decided: Partition) -> None:
@@ -525,98 +372,17 @@ def _count(work: Work, changes: Sequence[merging.Change], decided: Partition) ->
     tally.biggest = max(tally.biggest, *sizes.values())
 
 
-def _tell(work: Work, one: merging.Change, decided: Partition, parted_by: Mapping[str, Any]) -> None:
-    """One line for who speaks for the anchor now, and for who does no longer (unless that one is merged itself)."""
-    if one.before != one.anchor and decided.head.get(one.before, one.before) == one.before:
-        _line(work, one.before, "separated", one.anchor, parted_by)
-    if one.after != one.anchor:
-        _line(work, one.after, "merged", one.anchor, _because(decided, one.anchor))
-    else:
-        _line(work, one.anchor, "separated", one.before, parted_by)
-
-
-def _parted_by(near: _Near, before: Mapping[int, int], decided: Partition, anchor: int) -> dict[str, Any]:
-    """What parts an anchor from those it was one person with: somebody's word, or what they share and counts no more.
-
-    ``why``: ``blocked`` by the shop, or ``crowded`` (known of too many). Empty: what joined them is told no more.
-    """
-    left = {
-        one for one in near.anchors if before.get(one) == before.get(anchor) and not _together(decided, one, anchor)
-    }
-    if any(_pair(anchor, one) in near.cuts for one in left):
-        return {"by_hand": True}
-    own = {one.about for one in near.edges if one.anchor == anchor}
-    shared = {one.about for one in near.edges if one.anchor in left and one.about in own}
-    for why, some in (("blocked", near.blocked), ("crowded", near.crowded)):
-        if found := sorted(shared & some):
-            type_, value = found[0]
-            return {"why": why, "type": type_, "value": shown(type_, value)}
-    return {}
-
-
-def _together(decided: Partition, one: int, other: int) -> bool:
-    return decided.head[one] == decided.head[other]
-
-
-def _line(work: Work, person_id: int, kind: str, other: int, details: Mapping[str, Any]) -> None:
-    once = f"{kind}:{person_id}:{other}:{work.now.isoformat()}"
-    said = {"customer": persons.public_id(other), **details}
-    persons.tell(work, person_id, kind, work.now, once=once, details=said)
-
-
-def _because(decided: Partition, anchor: int) -> dict[str, Any]:
-    """What joined this anchor to the others: the type, and the value as anybody may read it."""
-    found = [one for one in decided.joined if anchor in (one.a, one.b)]
-    if not found:
-        return {}
-    if not found[0].type:
-        return {"by_hand": True}
-    return {"type": found[0].type, "value": shown(found[0].type, found[0].value)}
-
-
-def shown(type_: str, value: str) -> str:
-    """A value as anybody may read it: a number without its middle, of an id its last four."""
-    return (access.masked(value) or "") if type_ == PHONE else f"…{value[-4:]}" if len(value) > 8 else value
-
-
-def _explain(work: Work, near: _Near, before: Mapping[int, int], decided: Partition, by: str) -> None:
-    """The audit row: who was one person before and is now, by which rows of evidence, under which rules."""
-    values = {(one.type, one.value) for one in decided.joined}
-    audit.note(
-        work.db,
-        actor=by,
-        action="customer.resolve",
-        subject=persons.public_id(min(near.anchors)),
-        details={
-            "before": _named_groups(before),
-            "after": _named_groups(decided.head),
-            "evidence": sorted(number for about in values for number in near.ids.get(about, ())),
-            "said": [list(pair) for pair in sorted(near.cuts | near.ties)],
-            "conflicts": [[one.a, one.b, one.reason] for one in decided.conflicts],
-            "rules": resolving.RULES,
-        },
-        at=work.now,
-    )
-
-
-def _named_groups(heads: Mapping[int, int]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for anchor in sorted(heads):
-        groups.setdefault(persons.public_id(heads[anchor]), []).append(persons.public_id(anchor))
-    return groups
-
-
 # --- who is known by what --------------------------------------------------------------------------------------------
 
 
-def _index(db: Session, near: _Near, decided: Partition, about: Collection[Value]) -> None:
+def _index(db: Session, near: Near, decided: Partition, about: Collection[Value]) -> None:
     """Say anew of each value near whose it is: of whom it was made for, else who is known by it the longest."""
     holders: dict[Value, Edge] = {}
     for one in sorted(near.edges, key=_claim):
         if one.released is None and (one.home or one.about not in near.crowded):
             holders.setdefault(one.about, one)
     values = {one.about for one in near.edges} | set(about)
-    rows = db.scalars(select(Identity).where(_any_of(Identity, values))).all() if values else []
+    rows = db.scalars(select(Identity).where(nearby.any_of(Identity, values))).all() if values else []
     known = {(one.type, one.value): one for one in rows}
     for value in sorted(values):
         row, nobody = known.get(value), value in near.blocked or blocklist.names_nobody(*value)

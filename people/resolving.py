@@ -104,6 +104,11 @@ class Partition:
         return dict(found)
 
 
+def pair_of(one: int, other: int) -> Pair:
+    """Two anchors as a pair, the smaller number first."""
+    return min(one, other), max(one, other)
+
+
 def kind_of(type_: str) -> str:
     """Which row of ``LIMITS`` a type falls under: itself, ``:openid`` or (member of another system) ``:``."""
     if ":" not in type_:

@@ -204,6 +204,6 @@ def test_what_has_died_while_it_waited_is_not_accepted_and_comes_back_once(shelf
 )
 def test_limits_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     sensible = {"on": True, "day": 5, "new_days": 0, "phone_days": 0, "accept": True}
-    assert transfers.of(sensible).day == 5
+    assert Limits(**sensible).day == 5
     with pytest.raises(ValueError, match=r"\w"):
-        transfers.of({**sensible, **wrong})
+        Limits(**{**sensible, **wrong})
