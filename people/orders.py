@@ -316,7 +316,7 @@ def keep_orders(
          "quantity": line.quantity, "amount": line.amount}
         for one in given if one.key in ids for number, line in enumerate(one.lines)
     ]  # fmt: skip
-    add_rows(work.db, OrderLine, lines)
+    add_rows(work.db.connection(), OrderLine, lines)
     return ids
 
 

@@ -248,6 +248,28 @@ def plan_anew(db: Session) -> None:
 
 
 @contextmanager
+def all_at_once(connection: Connection) -> Iterator[None]:
+    """Tell PostgreSQL all that is written inside before it answers, and wait once: that takes both sides a fifth less.
+
+    Nothing can be asked inside, nor anything added whose id the database makes. An error may be that of an earlier
+    statement; it comes, at the latest, at the end.
+    """
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    driver, own = cast(Any, connection.dialect.loaded_dbapi), cast(Any, connection.connection.driver_connection)
+    try:
+        with own.pipeline():
+            yield
+    except driver.Error as error:
+        if own.closed:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            "several statements", None, error, driver.Error, hide_parameters=True, dialect=connection.dialect
+        ) from error
+
+
+@contextmanager
 def opened(url: str) -> Iterator[Engine]:
     """The database at ``url``, let go of at the end."""
     engine = open_engine(url)
@@ -319,15 +341,18 @@ def insert_new_rows(
     return db.execute(statement, list(rows)).all()
 
 
-def add_rows(db: Session, table: type[DeclarativeBase], rows: Sequence[Mapping[str, Any]]) -> None:
+def add_rows(connection: Connection, table: type[DeclarativeBase], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows that are new, in the driver's own words: for what is written by the million.
 
     All rows name the same columns, each that has no value of the database's own.
     """
     if not rows:
         return
-    connection = db.connection()
     _bare(connection.dialect, table, tuple(rows[0])).add(connection, rows)
+
+
+FEW = 8
+"""So many rows go as one statement; one that is run for each row is quicker for many, and prepared once."""
 
 
 class BareInsert:
@@ -356,18 +381,23 @@ class BareInsert:
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
         """How many of the rows were new."""
-        values = tuple(spell(row[name]) for row in rows for name, spell in self._columns)
-        return connection.exec_driver_sql(self._text(len(rows)), values).rowcount
+        return connection.exec_driver_sql(self._values(len(rows)) + self._unless, self._flat(rows)).rowcount
 
     def add(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert them, all of which are new."""
-        values = [tuple([spell(row[name]) for name, spell in self._columns]) for row in rows]
-        connection.exec_driver_sql(self._into + self._row, values if len(values) > 1 else values[0])
+        """Insert them, all of which are new; a few as one statement."""
+        if len(rows) <= FEW:
+            connection.exec_driver_sql(self._values(len(rows)), self._flat(rows))
+        else:
+            each = [tuple([spell(row[name]) for name, spell in self._columns]) for row in rows]
+            connection.exec_driver_sql(self._values(1), each)
 
-    def _text(self, rows: int) -> str:
+    def _values(self, rows: int) -> str:
         if rows not in self._texts:
-            self._texts[rows] = self._into + ", ".join([self._row] * rows) + self._unless
+            self._texts[rows] = self._into + ", ".join([self._row] * rows)
         return self._texts[rows]
+
+    def _flat(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
+        return tuple([spell(row[name]) for row in rows for name, spell in self._columns])
 
 
 _BARE: dict[tuple[str, type[DeclarativeBase], tuple[str, ...]], BareInsert] = {}

@@ -10,19 +10,19 @@ import hashlib
 import json
 import secrets
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, cast
 
-from sqlalchemy import Executable, Table, and_, bindparam, literal_column, select, update
+from sqlalchemy import Connection, Executable, Table, and_, bindparam, literal_column, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.util import identity_key
 
 from loyalty.ledger import idle
 from loyalty.ledger.lots import Left, in_order
-from storage.database import add_rows, insert_new
+from storage.database import add_rows, all_at_once, among, insert_new, packed
 from storage.tables import PointsAccount, PointsEntry, PointsHold, PointsLot, PointsLotNow, PointsTxn, Setting
 from storage.work import Work
 
@@ -287,23 +287,39 @@ LEFT = (
     NOW.notice_days, NOW.not_before, NOW.idle_months,
 )  # fmt: skip
 """In the order of ``Left``."""
-OWN = (
-    select(ACCOUNT.id, ACCOUNT.pending, ACCOUNT.available, ACCOUNT.held, ACCOUNT.debt, ACCOUNT.version, ACCOUNT.idles)
-    .where(ACCOUNT.id.in_(bindparam("ids", expanding=True)))
-    .order_by(ACCOUNT.id)
-    .with_for_update()
-)
 TAKEOVER = "points_takeover"
 """The setting of ``loyalty.takeover``."""
 TAKES_OVER = select(literal_column("1")).where(Setting.name == TAKEOVER).exists()
 """Whether the shop has ever taken over an older points system (``loyalty.takeover``): mostly not."""
-KNOWN_AND_LEFT = select(PointsTxn.id, PointsTxn.request_hash, TAKES_OVER, *LEFT).select_from(
-    select(literal_column("1").label("one"))
-    .subquery("one")
-    .outerjoin(T_TXN, PointsTxn.key == bindparam("key"))
-    .outerjoin(T_NOW, and_(NOW.account_id.in_(bindparam("ids", expanding=True)), HAS_POINTS))
-)
-"""The transaction of a key, if there is one, and what is left of the lots: one question for both."""
+
+
+@cache
+def _own_accounts(dialect: str) -> Executable:
+    """The accounts of the parameter ``ids`` (``packed``), held in ascending order."""
+    own = select(*(ACCOUNT[name] for name in ("id", *STANDING, "version", "idles")))
+    return own.where(among(dialect, ACCOUNT.id, "ids")).order_by(ACCOUNT.id).with_for_update()
+
+
+@cache
+def _known_and_left(dialect: str) -> Executable:
+    """The transaction of a key, if there is one, and what is left of the lots: one question for both."""
+    return select(PointsTxn.id, PointsTxn.request_hash, TAKES_OVER, *LEFT).select_from(
+        select(literal_column("1").label("one"))
+        .subquery("one")
+        .outerjoin(T_TXN, PointsTxn.key == bindparam("key"))
+        .outerjoin(T_NOW, and_(among(dialect, NOW.account_id, "ids"), HAS_POINTS))
+    )
+
+
+def hold(work: Work, ids: Collection[int]) -> dict[int, Any]:
+    """These accounts by their ids, as they are while nobody else moves them. Raises ``NoAccount``."""
+    work.db.flush()
+    line = work.db.connection()
+    kind = line.dialect.name
+    accounts = {one.id: one for one in line.execute(_own_accounts(kind), {"ids": packed(kind, ids)})}
+    if len(accounts) < len(ids):
+        raise NoAccount(f"no account {min(set(ids) - set(accounts))}")
+    return accounts
 
 
 def begin(work: Work, about: About, *account_ids: int) -> Draft | PointsTxn:
@@ -312,12 +328,10 @@ def begin(work: Work, about: About, *account_ids: int) -> Draft | PointsTxn:
     Raises ``Conflict`` and ``NoAccount``.
     """
     ids = several(account_ids)
-    work.db.flush()
+    accounts = hold(work, ids)
     line = work.db.connection()
-    accounts = {one.id: one for one in line.execute(OWN, {"ids": ids})}
-    if len(accounts) < len(ids):
-        raise NoAccount(f"no account {min(set(ids) - set(accounts))}")
-    found = line.execute(KNOWN_AND_LEFT, {"ids": ids, "key": about.key}).all()
+    kind = line.dialect.name
+    found = line.execute(_known_and_left(kind), {"ids": packed(kind, ids), "key": about.key}).all()
     if found[0][0] is not None:
         return _again(work.db, about, found[0][0], found[0][1])
     lots = {one[3]: _left(one[3:]) for one in found if one[3] is not None}
@@ -364,11 +378,14 @@ def write_all(written: Sequence[tuple[Draft, Mapping[str, Any]]]) -> list[dict[s
     renewed = [idle.due(draft) for draft in drafts]
     rows = [_txn(draft, result, some) for (draft, result), some in zip(written, renewed, strict=True)]
     db = drafts[0].work.db
-    _keep(db, rows, drafts)
-    _keep_lots(drafts)
-    for row, some in zip(rows, renewed, strict=True):
-        idle.keep(db, some, row["id"], row["effective_at"])
-    _keep_accounts(drafts)
+    line = db.connection()
+    with all_at_once(line):
+        _keep(line, rows, drafts)
+        _keep_lots(line, drafts)
+        for row, some in zip(rows, renewed, strict=True):
+            idle.keep(line, some, row["id"], row["effective_at"])
+        _keep_accounts(line, drafts)
+    _forget(db, {account_id for draft in drafts for account_id in draft.accounts})
     return rows
 
 
@@ -399,7 +416,7 @@ def _txn(draft: Draft, result: Mapping[str, Any], renewed: Sequence[idle.Renewal
 ENTRY = ("account_id", "lot_id", "bucket", "amount")
 
 
-def _keep(db: Session, txns: Sequence[Mapping[str, Any]], drafts: Sequence[Draft]) -> None:
+def _keep(line: Connection, txns: Sequence[Mapping[str, Any]], drafts: Sequence[Draft]) -> None:
     """The rows that are only added."""
     lots, entries = [], []
     for txn, draft in zip(txns, drafts, strict=True):
@@ -410,13 +427,13 @@ def _keep(db: Session, txns: Sequence[Mapping[str, Any]], drafts: Sequence[Draft
             for number, one in enumerate(draft.entries)
         ]
     for table, rows in ((PointsTxn, txns), (PointsLot, lots), (PointsEntry, entries)):
-        add_rows(db, table, rows)
+        add_rows(line, table, rows)
 
 
-def _run(db: Session, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+def _run(line: Connection, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
     """For each of these rows; one alone goes the shorter way."""
     if rows:
-        db.connection().execute(statement, rows[0] if len(rows) == 1 else list(rows))
+        line.execute(statement, rows[0] if len(rows) == 1 else list(rows))
 
 
 COLUMNS = (
@@ -461,7 +478,7 @@ KEEP_ACCOUNT = (
 )
 
 
-def _keep_lots(drafts: Sequence[Draft]) -> None:
+def _keep_lots(line: Connection, drafts: Sequence[Draft]) -> None:
     fresh, old, moved = [], [], []
     for draft in drafts:
         new = {one["id"] for one in draft.new}
@@ -477,12 +494,12 @@ def _keep_lots(drafts: Sequence[Draft]) -> None:
                 old.append({"of_lot": lot_id, **counts})
                 if one.moved:
                     moved.append({"of_lot": lot_id, "end": one.expires_at})
-    add_rows(drafts[0].work.db, PointsLotNow, fresh)
-    _run(drafts[0].work.db, KEEP_LOT, old)
-    _run(drafts[0].work.db, KEEP_END, moved)
+    add_rows(line, PointsLotNow, fresh)
+    _run(line, KEEP_LOT, old)
+    _run(line, KEEP_END, moved)
 
 
-def _keep_accounts(drafts: Sequence[Draft]) -> None:
+def _keep_accounts(line: Connection, drafts: Sequence[Draft]) -> None:
     sums: dict[int, dict[str, int]] = {}
     accounts: dict[int, Any] = {}
     for draft in drafts:
@@ -496,11 +513,10 @@ def _keep_accounts(drafts: Sequence[Draft]) -> None:
         if min(getattr(accounts[account_id], name) + more[name] for name in STANDING) < 0:
             raise AssertionError(f"account {account_id} would go below nothing")
     rows = [{"of_account": one, **{f"more_{name}": n for name, n in more.items()}} for one, more in sums.items()]
-    _run(drafts[0].work.db, KEEP_ACCOUNT, rows)
+    _run(line, KEEP_ACCOUNT, rows)
     idles = {lot["account_id"] for draft in drafts for lot in draft.new if lot["idle_months"] is not None}
     if first := [one for one in sorted(idles) if not accounts[one].idles]:
-        drafts[0].work.db.connection().execute(update(T_ACCOUNT).where(ACCOUNT.id.in_(first)).values(idles=True))
-    _forget(drafts[0].work.db, sums)
+        line.execute(update(T_ACCOUNT).where(ACCOUNT.id.in_(first)).values(idles=True))
 
 
 def _forget(db: Session, account_ids: Iterable[int]) -> None:

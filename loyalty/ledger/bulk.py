@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from loyalty.ledger import book, earn
-from loyalty.ledger.book import About, Conflict, Draft, NoAccount
+from loyalty.ledger.book import About, Conflict, Draft
 from loyalty.ledger.earn import Grant
 from storage.database import among, insert_new, packed
 from storage.tables import PointsAccount, PointsTxn
@@ -50,7 +50,7 @@ def award_many(work: Work, awards: Sequence[Award]) -> None:
     """
     if not awards:
         return
-    accounts = _hold(work, {account_id for one in awards for account_id in one.accounts})
+    accounts = book.hold(work, {account_id for one in awards for account_id in one.accounts})
     fresh = _unknown(work, awards)
     alone = _alone(fresh, accounts)
     apart = {one.about.key for one in alone}
@@ -71,14 +71,6 @@ def _alone(fresh: Sequence[Award], accounts: Mapping[int, Any]) -> list[Award]:
         if accounts[one.account_id].debt
         or any(accounts[each].idles or (each in idle and times[each] > 1) for each in one.accounts)
     ]
-
-
-def _hold(work: Work, ids: Collection[int]) -> dict[int, Any]:
-    work.db.flush()
-    accounts = {one.id: one for one in work.db.connection().execute(book.OWN, {"ids": sorted(ids)})}
-    if missing := set(ids) - set(accounts):
-        raise NoAccount(f"no account {min(missing)}")
-    return accounts
 
 
 def _unknown(work: Work, awards: Sequence[Award]) -> list[Award]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Executable, Table, and_, case, func, insert, literal_column, not_, select, update
+from sqlalchemy import Connection, Executable, Table, and_, case, func, insert, literal_column, not_, select, update
 from sqlalchemy.orm import Session
 
 from loyalty.expiry import idle_end
@@ -80,14 +80,14 @@ def last(db: Session, account_id: int, months: int) -> tuple[datetime | None, in
     return ends, txn_id
 
 
-def keep(db: Session, renewals: Sequence[Renewal], txn_id: int, at: datetime) -> None:
+def keep(line: Connection, renewals: Sequence[Renewal], txn_id: int, at: datetime) -> None:
     """Write down what a transaction renews, and move the ends of what is left of the lots that came before it.
 
     What has died stays dead, and what was told of the end before counts no more.
     """
     if not renewals:
         return
-    db.connection().execute(insert(T_RENEWAL), [{**vars(one), "txn_id": txn_id} for one in renewals])
+    line.execute(insert(T_RENEWAL), [{**vars(one), "txn_id": txn_id} for one in renewals])
     for one in renewals:
         own = update(T_NOW).where(
             NOW.account_id == one.account_id,
@@ -97,7 +97,7 @@ def keep(db: Session, renewals: Sequence[Renewal], txn_id: int, at: datetime) ->
             SOMETHING_LEFT,
             not_(has_died(at)),
         )
-        db.connection().execute(own.values(expires_at=one.ends_at, not_before=None))
+        line.execute(own.values(expires_at=one.ends_at, not_before=None))
 
 
 def catch_up(db: Session, lots: Collection[Left]) -> None:

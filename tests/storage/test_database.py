@@ -2,12 +2,20 @@
 
 import sqlite3
 import threading
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, insert, select, text, update
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
 
-from storage.database import open_engine, opened, plan_anew, transaction
+from storage.database import all_at_once, open_engine, opened, plan_anew, transaction
+from storage.tables import JobRun
+
+NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
 
 def test_who_opens_the_file_while_another_has_it_alone_for_a_moment_waits(tmp_path: Path) -> None:
@@ -33,3 +41,39 @@ def test_a_portion_is_planned_anew_and_what_comes_after_it_as_always(database_ur
             assert db.scalar(text("SHOW plan_cache_mode")) == "force_custom_plan"
         with transaction(engine) as db:
             assert db.scalar(text("SHOW plan_cache_mode")) == "auto"
+
+
+def _double(db: Session) -> None:
+    """The same job run twice, and something after it."""
+    db.connection().execute(insert(JobRun), [{"job": "one", "due_at": NOON, "started_at": NOON}] * 2)
+    db.connection().execute(update(JobRun).values(outcome="after"))
+
+
+def test_what_is_told_at_once_is_refused_as_ever_and_nothing_of_it_is_kept(database_url: str) -> None:
+    with opened(database_url) as engine:
+        with pytest.raises(IntegrityError), transaction(engine) as db, all_at_once(db.connection()):
+            _double(db)
+        with transaction(engine) as db:
+            assert db.scalars(select(JobRun.job)).all() == []
+
+
+def test_a_server_that_goes_away_meanwhile_is_an_error_of_operation_and_the_next_one_gets_a_new_line(
+    database_url: str,
+) -> None:
+    if not database_url.startswith("postgresql"):
+        pytest.skip("SQLite has no server")
+    with opened(database_url) as engine:
+        with pytest.raises(OperationalError):
+            _cut_off(engine, database_url)
+        with transaction(engine) as db:
+            assert db.scalar(select(JobRun.id).limit(1)) is None
+
+
+def _cut_off(engine: Engine, database_url: str) -> None:
+    with transaction(engine) as db:
+        own = db.scalar(text("SELECT pg_backend_pid()"))
+        with all_at_once(db.connection()):
+            with psycopg.connect(database_url.replace("+psycopg", "")) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", [own])
+            time.sleep(0.2)
+            db.connection().execute(update(JobRun).values(outcome="after"))
