@@ -13,6 +13,7 @@ import click
 
 from bot import file_commands
 from bot.commands import Cannot, command, engine_of, json_option, plainly, ready, say_json, table
+from bot.seldom import seldom_collecting
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,8 +43,9 @@ def serve(config: Path | None, role: str, port: int | None) -> None:
 
     Example: scrm serve --role all --port 8080
     """
-    from bot import serve as serving
-    from bot.settings import load
+    with seldom_collecting():
+        from bot import serve as serving
+        from bot.settings import load
 
     settings = load(config)
     if port is not None:

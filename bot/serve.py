@@ -16,6 +16,7 @@ from bot import worker
 from bot.assembly import Parts, assemble, make_folder
 from bot.doctor import example_values
 from bot.family import Family
+from bot.seldom import seldom_collecting
 from bot.server import server_for
 from bot.settings import Settings
 from bot.web import create_app
@@ -97,9 +98,10 @@ def family(settings: Settings) -> Family:
     """
     duties = {"express": worker.EXPRESS, "worker": worker.ORDINARY}
     pipe = PipeBell(len(duties)) if settings.storage.embedded and not settings.redis.url else None
-    parts = assemble(settings, bell=pipe)
-    app = create_app(parts)
-    configure_mappers()
+    with seldom_collecting():
+        parts = assemble(settings, bell=pipe)
+        app = create_app(parts)
+        configure_mappers()
     members = Family()
     members.add("web", lambda: run_web(parts, app))
     for number, (name, duty) in enumerate(duties.items()):
