@@ -5,14 +5,16 @@ name as customers are shown of each other. Who may see both sides in the console
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from console.words import N_, _
 from loyalty import transfers
 from loyalty.ledger.history import Happening
-from storage.tables import Gift
+from storage.tables import Approval, Gift, PointsTxn
 
 Names = Callable[[Sequence[int]], Mapping[int, str]]
 """What whoever has these accounts is called, for whoever looks."""
@@ -39,9 +41,26 @@ def lines(
     ``hidden``: whoever was named by a number stays that number.
     """
     gifts = transfers.of_txns(db, [one.txn for one in happened])
+    decided = _decided(db, [one.txn for one in happened])
     ends = {end for one in gifts.values() for end in (one.sender_id, one.receiver_id) if end is not None}
-    called = names(sorted(ends))
-    return {one.txn.id: _line(one, gifts[one.txn.id], own, called, hidden) for one in happened if one.txn.id in gifts}
+    called = names(sorted({*ends, *chain.from_iterable(decided.values())}))
+    found = {one.txn.id: _line(one, gifts[one.txn.id], own, called, hidden) for one in happened if one.txn.id in gifts}
+    return found | {one.txn.id: _moved(one, *decided[one.txn.id], called) for one in happened if one.txn.id in decided}
+
+
+def _decided(db: Session, txns: Sequence[PointsTxn]) -> dict[int, tuple[int, int]]:
+    """From which account to which points went over by an approval, by transaction."""
+    by = {one.approval_id: one.id for one in txns if one.kind == "transfer" and one.approval_id is not None}
+    if not by:
+        return {}
+    approvals = db.scalars(select(Approval).where(Approval.id.in_(by), Approval.kind == "transfer"))
+    return {by[one.id]: (one.payload["account_ids"][0], one.payload["receiver"]) for one in approvals}
+
+
+def _moved(one: Happening, sender: int, receiver: int, called: Mapping[int, str]) -> Line:
+    if one.points > 0:
+        return Line(_(GOT), _said(FROM, called.get(sender, "")))
+    return Line(_(GIVEN), _said(TO, called.get(receiver, "")))
 
 
 def _line(one: Happening, gift: Gift, own: Collection[int], called: Mapping[int, str], hidden: bool) -> Line:

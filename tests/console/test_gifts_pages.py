@@ -2,7 +2,8 @@
 
 import pytest
 
-from loyalty import accounts, group_buys, transfers
+from loyalty import accounts, approvals, authority, group_buys, transfers
+from loyalty.approvals import Asked
 from loyalty.group_buys import Terms
 from loyalty.transfers import Limits, Named, Party
 from people import persons
@@ -99,3 +100,17 @@ def test_a_group_is_listed_and_says_who_is_in_it(fresh: Counter) -> None:
     assert "已退回" in operator.get(f"/points/groups/{group.id}").text
     assert "没有拼满" in operator.get("/points/groups?state=failed").text
     assert operator.get("/points/groups/999").status_code == 404
+
+
+def test_points_that_were_moved_by_an_approval_name_both_ends(fresh: Counter) -> None:
+    rich(fresh)
+    with fresh.shop.work() as work:
+        (own,) = accounts.accounts_of(work.db, [fresh.people["lisi"]])
+        other = accounts.open_account(work, fresh.people["sunqi"])
+        payload = {"account_ids": [own], "receiver": other, "points": 30}
+        asked = approvals.submit(work, Asked("transfer", payload, "家人", "k"), authority.of_user("wangwu", "operator"))
+    fresh.visitor("zhangsan").post(f"/approvals/{asked.id}/approve", {"content": asked.payload_hash})
+    fresh.shop.run("tend approvals")
+    operator = fresh.visitor("wangwu")
+    assert "送给 sunqi的客人" in operator.get(f"/points/p_{fresh.people['lisi']}").text
+    assert "来自 lisi的客人" in operator.get(f"/points/p_{fresh.people['sunqi']}").text
