@@ -239,12 +239,13 @@ def transaction(books: Engine | Connection) -> Iterator[Session]:
 
 
 def plan_anew(db: Session) -> None:
-    """For a portion of long work on PostgreSQL: plan its statements for the tables as they are now.
+    """Before a portion of long work on PostgreSQL: let what is planned be planned for the tables as they are now.
 
-    A line that keeps the plans it made while the tables were empty reads all of a table for each portion.
+    A line that keeps the plans it made while the tables were empty, also those by which the database checks foreign
+    keys, reads all of a table for each row.
     """
     if db.get_bind().dialect.name == "postgresql":
-        db.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
+        db.execute(text("DISCARD PLANS"))
 
 
 @contextmanager
