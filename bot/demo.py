@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from urllib.parse import urljoin
 from zoneinfo import ZoneInfo
 
 import requests
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import aliased
 
 from bot import counter, narrator, sandbox_settings, serve, talk, treats
@@ -30,13 +30,14 @@ from bot.assembly import assemble
 from bot.family import Family
 from bot.narrator import Sandbox
 from bot.settings import Settings
+from bot.treats import Rich
 from insight import segments
 from loyalty import order_points
 from outreach import broadcasts, occasions
 from outreach.budget import Rules
 from outreach.journeys import desk as journeys
 from outreach.journeys.ready_made import READY
-from people import own_pages, persons, sign_in
+from people import persons, sign_in
 from sandbox.clock import SystemClock
 from sandbox.till import SOURCE
 from sandbox.web import serve as serve_sandbox
@@ -51,7 +52,6 @@ from storage.tables import (
     Member,
     Person,
     PersonTag,
-    PointsAccount,
     Progress,
     Tag,
     Welcome,
@@ -343,7 +343,7 @@ def play(place: Place, settings: Settings, seed: int, links: tuple[str, str]) ->
     counter.sell_the_past(sandbox, sorted(earlier), chance, PAST_DAYS)
     treats.lay_out(engine, settings)
     invite_some(engine, settings)
-    _greet(place, *links, own_address(engine, settings))
+    _greet(place, *links, treats.richest(engine, settings))
     Day(sandbox, engine, without_waiting(codes), chance, settings, told=earlier, open_kfid=open_kfid).go_on()
 
 
@@ -402,17 +402,7 @@ def _from_here(program: str | Path) -> str:
     return min(whole, os.path.relpath(whole), key=len)
 
 
-def own_address(engine: Engine, settings: Settings) -> str:
-    """The page of the customer with the most points, as their rep would send it to them."""
-    with transaction(engine) as db:
-        head = func.coalesce(Person.merged_into, Person.id)
-        most = select(head).join(PointsAccount, PointsAccount.person_id == Person.id).group_by(head)
-        person_id = db.scalar(most.order_by(func.sum(PointsAccount.available).desc(), head).limit(1))
-        work = Work(db, utc_now(), cause="demo", home=settings.web.home)
-        return own_pages.address(work, db.get_one(Person, person_id)) if person_id else ""
-
-
-def _greet(place: Place, link: str, second: str, own: str) -> None:
+def _greet(place: Place, link: str, second: str, rich: Sequence[Rich]) -> None:
     here = [*as_started(), "--config", str(place.config)]
     check, boss = shlex.join([*here, "check"]), shlex.join([*here, "user", "add", "zhangsan", "--role", "boss"])
     sys.stdout.write(
@@ -425,11 +415,17 @@ def _greet(place: Place, link: str, second: str, own: str) -> None:
         f"  Be a customer or a rep yourself:  {place.sandbox_address}/\n"
         f"  A rep's chat with the sidebar:    {place.sandbox_address}/client?userid=lisi\n"
         f"  The shop's till:                  {place.sandbox_address}/till\n"
-        f"  A customer's own page:            {own}\n"
+        f"{''.join(map(_own_page, rich))}"
         f"  Ask it from another terminal:     {check}\n"
         f"  Another boss, for what needs two: {boss}\n\n"
     )
     sys.stdout.flush()
+
+
+def _own_page(one: Rich) -> str:
+    """Whose page it is, and as whom to sign in with WeChat there; to their number points can be given."""
+    who = f"  {one.name}'s own page:"
+    return f"{who:36}{one.address}\n            (their phone {one.phone}, their WeChat …{one.external_userid[-4:]})\n"
 
 
 @dataclass

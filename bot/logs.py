@@ -26,5 +26,6 @@ def configure(level: str = "INFO") -> None:
     handler.setFormatter(OneLine())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)  # a long job is no news at every beat
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # its warnings tell what a refused row holds
     for name in ("urllib3", "apscheduler", "alembic", "wechatpy", "cheroot"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -17,7 +17,7 @@ from sandbox.world import MP_APP_ID, MP_SECRET, World
 
 mp = Blueprint("mp", __name__)
 
-SHOWN = 24
+SHOWN = 200
 USED = {42022: 40163, 42003: 40029}
 """WeChat says it in other numbers than WeCom does."""
 PASSED_ON = ("appid", "redirect_uri", "response_type", "scope", "state", "lang")

@@ -253,7 +253,7 @@ def all_at_once(connection: Connection) -> Iterator[None]:
     """Tell PostgreSQL all that is written inside before it answers, and wait once: that takes both sides a fifth less.
 
     Nothing can be asked inside, nor anything added whose id the database makes. An error may be that of an earlier
-    statement; it comes, at the latest, at the end.
+    statement; it comes, at the latest, at the end, and the whole transaction has to end with it, not only a savepoint.
     """
     if connection.dialect.name == "sqlite":
         yield
@@ -262,12 +262,23 @@ def all_at_once(connection: Connection) -> Iterator[None]:
     try:
         with own.pipeline():
             yield
-    except driver.Error as error:
-        if own.closed:
+    except Exception as error:
+        if (stop := error.__context__) is not None and not isinstance(stop, Exception):
+            connection.invalidate(stop)
+            raise stop from None  # told to stop while it waited: the driver's own trouble hides that
+        if not isinstance(error, driver.Error):
+            raise
+        lost = bool(own.closed)
+        if lost:
             connection.invalidate(error)
+            connection.engine.dispose(close=False)  # the others died with it
         raise DBAPIError.instance(
-            "several statements", None, error, driver.Error, hide_parameters=True, dialect=connection.dialect
-        ) from error
+            "several statements", None, error, driver.Error,
+            hide_parameters=True, connection_invalidated=lost, dialect=connection.dialect,
+        ) from error  # fmt: skip
+    except BaseException as stop:
+        connection.invalidate(stop)
+        raise
 
 
 @contextmanager

@@ -70,8 +70,9 @@ def test_a_server_that_goes_away_meanwhile_is_an_error_of_operation_and_the_next
     if not database_url.startswith("postgresql"):
         pytest.skip("SQLite has no server")
     with opened(database_url) as engine:
-        with pytest.raises(OperationalError):
+        with pytest.raises(OperationalError) as raised:
             _cut_off(engine, database_url)
+        assert raised.value.connection_invalidated
         with transaction(engine) as db:
             assert db.scalar(select(JobRun.id).limit(1)) is None
 
@@ -80,7 +81,21 @@ def _cut_off(engine: Engine, database_url: str) -> None:
     with transaction(engine) as db:
         own = db.scalar(text("SELECT pg_backend_pid()"))
         with all_at_once(db.connection()):
+            db.connection().execute(update(JobRun).values(outcome="after"))
             with psycopg.connect(database_url.replace("+psycopg", "")) as other:
                 other.execute("SELECT pg_terminate_backend(%s)", [own])
             time.sleep(0.2)
-            db.connection().execute(update(JobRun).values(outcome="after"))
+
+
+def test_who_is_told_to_stop_meanwhile_stops_and_nothing_is_kept(database_url: str) -> None:
+    with opened(database_url) as engine:
+        with pytest.raises(SystemExit), transaction(engine) as db, all_at_once(db.connection()):
+            _stopped(db)
+        with transaction(engine) as db:
+            assert db.scalars(select(JobRun.job)).all() == []
+
+
+def _stopped(db: Session) -> None:
+    rows = [{"job": job, "due_at": NOON, "started_at": NOON} for job in ("one", "other")]
+    db.connection().execute(insert(JobRun), rows)
+    raise SystemExit
