@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from console.shown import exact
 from console.words import N_, _
 from loyalty import transfers
 from loyalty.ledger.history import Happening
@@ -20,9 +21,11 @@ Names = Callable[[Sequence[int]], Mapping[int, str]]
 """What whoever has these accounts is called, for whoever looks."""
 GIVEN, GOT = N_("送出积分"), N_("收到别人送的积分")
 HELD = N_("送出积分，等对方接收")
-ACCEPTED = N_("对方接收了送出的积分")
+ACCEPTED = N_("对方接收了送出的 %(n)s 分")
 BACK = N_("送出的积分没有接收，退回")
 TO, FROM = N_("送给 %(who)s"), N_("来自 %(who)s")
+WHOM = {ACCEPTED: N_("接收的是 %(who)s"), BACK: N_("原来要送给 %(who)s")}
+"""How the receiver is named where it is not to them that points go now."""
 
 
 class Line(NamedTuple):
@@ -66,8 +69,9 @@ def _moved(one: Happening, sender: int, receiver: int, called: Mapping[int, str]
 def _line(one: Happening, gift: Gift, own: Collection[int], called: Mapping[int, str], hidden: bool) -> Line:
     if one.txn.kind == "transfer" and one.points > 0 and gift.receiver_id in own:
         return Line(_(GOT), _said(FROM, called.get(gift.sender_id, "")))
-    name = called.get(gift.receiver_id or 0, "")
-    return Line(_(_title(one, gift)), _said(TO, gift.named if gift.named and (hidden or not name) else name))
+    name, title = called.get(gift.receiver_id or 0, ""), _title(one, gift)
+    whom = gift.named if gift.named and (hidden or not name) else name
+    return Line(_(title, n=exact(gift.points)), _said(WHOM.get(title, TO), whom))
 
 
 def _title(one: Happening, gift: Gift) -> str:

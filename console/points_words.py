@@ -102,7 +102,7 @@ def why(one: Happening, names: Mapping[str, str], whom: str = "") -> list[str]:
         txn.reason,
         _pending(one),
         _("其中 %(n)s 分已经花掉，收不回", n=txn.result["lost"]) if txn.result.get("lost") else "",
-        who(txn.actor, names),
+        _by(txn, names),
     ]
     return [part for part in parts if part]
 
@@ -133,20 +133,27 @@ def about(source: str) -> str:
     return _(ABOUT[first]) if first in ABOUT else source
 
 
+def _by(txn: PointsTxn, names: Mapping[str, str]) -> str:
+    """Who did it; a group's seats are spent by the last that was taken, also where the books say it was the clock."""
+    if txn.kind == "capture" and txn.source.startswith("group:"):
+        return _("拼满了，自动")
+    return who(txn.actor, names)
+
+
 def who(actor: str, names: Mapping[str, str]) -> str:
-    """Who did it."""
+    """Who did it; a key of the API goes by its name where ``names`` has no other for it."""
     if actor == CLOCK:
         return _("到了时间，自动")
-    if (found := KEY.fullmatch(actor)) is not None:
-        return _("接口 %(name)s", name=found[1])
     if actor in names:
         return names[actor]
+    if (found := KEY.fullmatch(actor)) is not None:
+        return _("接口 %(name)s", name=found[1])
     return _(BY[actor]) if actor in BY else actor
 
 
 def actors(found: Collection[Happening]) -> list[str]:
-    """Whose names are needed."""
-    return sorted({one.txn.actor for one in found} - BY.keys())
+    """Whose names are needed: a key has its own."""
+    return sorted({one.txn.actor for one in found if KEY.fullmatch(one.txn.actor) is None} - BY.keys())
 
 
 def came_by(lot: PointsLot, campaigns: Mapping[str, str]) -> str:

@@ -30,7 +30,8 @@ OPEN, DONE, FAILED = STATES = ("open", "done", "failed")
 CAPTURED, RELEASED = "captured", "released"
 TOGETHER = (rewards.GOODS, rewards.EXPERIENCE)
 """Kinds of rewards that people get together: what is done at once has nothing to wait for."""
-CLOCK = "clock"
+CLOCK, FULL = "clock", "group"
+"""Who settles a seat in the books: the deadline, or the last seat that was taken."""
 
 
 class CannotJoin(ValueError):
@@ -222,14 +223,14 @@ def _holds(db: Session, seat: GroupSeat) -> bool:
     return db.scalar(select(PointsHold.state).where(PointsHold.id == seat.hold_id).with_for_update()) == OPEN
 
 
-def _about(work: Work, seat: GroupSeat, kind: str, reward: Reward) -> About:
+def _about(work: Work, seat: GroupSeat, kind: str, by: str, reward: Reward) -> About:
     key = f"group:{seat.group_id}:seat:{seat.id}"
-    return About(kind, key, work.now, CLOCK, reason=reward.name, source=f"group:{seat.group_id}")
+    return About(kind, key, work.now, by, reason=reward.name, source=f"group:{seat.group_id}")
 
 
 def _give_back(work: Work, seat: GroupSeat, reward: Reward) -> None:
     if _holds(work.db, seat):
-        spend.release(work, seat.hold_id, _about(work, seat, "release", reward), programme.release_grace(work))
+        spend.release(work, seat.hold_id, _about(work, seat, "release", CLOCK, reward), programme.release_grace(work))
     rewards.put_back(reward)
     seat.state = RELEASED
     work.db.flush()
@@ -237,7 +238,7 @@ def _give_back(work: Work, seat: GroupSeat, reward: Reward) -> None:
 
 def _take(work: Work, seat: GroupSeat, group: GroupBuy, reward: Reward, person: Sequence[int]) -> None:
     """Its points are spent, and whoever has it has a reward to pick up; with that they are active (all accounts)."""
-    about = replace(_about(work, seat, "capture", reward), active=work.now)
+    about = replace(_about(work, seat, "capture", FULL, reward), active=work.now)
     txn = spend.capture(work, seat.hold_id, None, about, programme.release_grace(work), person)
     row: Redemption = rewards.new_row(work, reward, seat.account_id, f"group:{group.id}:{seat.id}", group.made_by)
     row.points, row.txn_id = group.points, txn.id

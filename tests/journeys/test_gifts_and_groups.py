@@ -12,7 +12,7 @@ from loyalty.ledger import earn, history, standing
 from loyalty.ledger.book import About
 from loyalty.ledger.earn import Grant
 from loyalty.reward_desk import Draft
-from loyalty.transfers import Limits
+from loyalty.transfers import Limits, Party
 from people import joining, own_pages
 from people.joining import Given
 from storage.tables import AuditRow, Gift, GroupBuy, GroupSeat, PointsTxn, Redemption
@@ -182,7 +182,7 @@ def test_a_gift_says_from_and_to_whom_as_far_as_each_may_know(shop: Shop) -> Non
     assert sorted(beside(rain.get().text, "送出积分，等对方接收")) == both
     zhe.post(f"/gifts/{gift.id}", {"do": "accept"})
     assert beside(zhe.get().text, "收到别人送的积分") == ["来自 小**"]
-    assert beside(rain.get().text, "对方接收了送出的积分") == ["送给 139****3333"]
+    assert beside(rain.get().text, "对方接收了送出的 50 分") == ["接收的是 139****3333"]
     assert "阿" not in rain.get().text
     shop.advance(hours=73)
     shop.run("let go of rewards")
@@ -196,11 +196,13 @@ def test_a_gift_says_from_and_to_whom_as_far_as_each_may_know(shop: Shop) -> Non
             }
             for only in (False, True)
         )
-    assert ("送出的积分没有接收，退回", "送给 139****4444") in seen & hidden
-    assert ("对方接收了送出的积分", "送给 阿哲") in seen - hidden
+    assert ("送出的积分没有接收，退回", "原来要送给 139****4444") in seen & hidden
+    assert ("对方接收了送出的 50 分", "接收的是 阿哲") in seen - hidden
     assert nobodys.receiver_id is None
 
 
+    assert beside(rain.get(lang="en").text, "The 50 points given were accepted") == ["accepted by 139****3333"]
+    rain.get(lang="zh")
 @pytest.mark.parametrize("wrong", ["139123456", "12345678901", "021-55556666", "+8613922223333x", "1392222333344"])
 def test_a_gift_goes_to_what_can_be_a_mobile_number_only(shop: Shop, wrong: str) -> None:
     allow(shop)
@@ -349,7 +351,9 @@ def test_the_page_shows_what_redeeming_would_say(shop: Shop) -> None:
     assert till.path != mine.path
 
 
+    assert {one.actor for one in shop.rows(PointsTxn) if one.kind == "capture"} == {"group"}
 def test_points_for_something_else_do_not_pay_and_the_page_knows(shop: Shop) -> None:
+        assert beside(who.get().text, "用掉预留的") == ["拼团 · 马克杯 · 拼满了，自动"]
     mug, cup = put(shop, points=100), put(shop, name="杯垫", points=100)
     who, external = customer(shop)
     with shop.work() as work:
