@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from people import evidence, joining, persons, sign_in
+from people import evidence, joining, nearby, persons, sign_in
 from people.joining import Given
 from storage.database import changed_rows, insert_new
 from storage.tables import Evidence, Identity, OwnPage, OwnVisit, Person
@@ -257,16 +257,23 @@ def settle(work: Work, page: OwnPage, *, by: str) -> tuple[int, int]:
 
 
 def unsure(db: Session, anchor_id: int) -> dict[tuple[str, str], set[str]]:
-    """(type, value) that only reps' words join to this anchor, each with its sources."""
+    """(type, value) that only reps' words say of whoever has this anchor, each with its sources.
+
+    Also what nobody else has, and so joins them to nobody yet; not what somebody else is known by for certain.
+    """
     own = persons.anchors(db, anchor_id)
-    if joining.confirmed(db, anchor_id) == set(own):
-        return {}
+    certain = Evidence.verified & Evidence.released_at.is_(None)
     mine = (Evidence.anchor_id.in_(own), Evidence.released_at.is_(None), Evidence.verified.is_(False))
     reps = Evidence.source.startswith(evidence.REP, autoescape=True)
     found: dict[tuple[str, str], set[str]] = {}
     for one in db.scalars(select(Evidence).where(*mine, reps).order_by(Evidence.id)):
         found.setdefault((one.type, one.value), set()).add(one.source)
-    return found
+    if not found:
+        return {}
+    unconfirmed = set(own) - joining.confirmed(db, anchor_id)
+    told = select(Evidence.type, Evidence.value).where(certain, nearby.any_of(Evidence, found))
+    sure = {(type_, value) for type_, value in db.execute(told.where(Evidence.anchor_id.not_in(unconfirmed)))}
+    return {about: sources for about, sources in found.items() if about not in sure}
 
 
 # --- WeChat says who is looking --------------------------------------------------------------------------------------

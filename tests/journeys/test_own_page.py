@@ -207,6 +207,34 @@ def test_whoever_bound_a_customer_cannot_confirm_it_and_somebody_else_can(shop: 
         assert joining.confirmed(work.db, who) == {who, old}
 
 
+def test_a_bound_number_that_nobody_else_has_is_confirmed_too_and_gifts_reach_it(shop: Shop) -> None:
+    who, external = customer(shop)
+    number = identities.spelt("phone", NUMBER)
+    with shop.work() as work:
+        person = work.db.get_one(Person, who)
+        assert binding.bind(work, person, number, None, by="lisi") == binding.NOBODY
+        assert own_pages.holder(work.db, "phone", number) is None
+    mine = phone(shop, who)
+    mine.by_wechat(shop, external)
+    assert "139****2222" in mine.get().text
+    mine.post("/bound")
+    assert "139****2222" not in mine.get().text
+    with shop.db() as db:
+        assert own_pages.holder(db, "phone", number) == who
+
+
+def test_a_bound_number_that_is_somebody_else_s_for_certain_is_not_the_customer_s_to_confirm(shop: Shop) -> None:
+    old = member(shop, 500)
+    who, _external = customer(shop)
+    bind(shop, who)
+    with shop.work() as work:
+        joining.cut(work, who, by="boss", why="两个人")
+        found = own_pages.confirm(work, own_pages.show_code(work, made(work, who)), by="wangwu")
+        assert found is not None
+        assert (found.certain, found.left) == (0, 0)
+        assert own_pages.holder(work.db, "phone", identities.spelt("phone", NUMBER)) == old
+
+
 def made(work: Work, person_id: int) -> OwnPage:
     person = work.db.get_one(Person, person_id)
     own_pages.address(work, person)
