@@ -21,7 +21,7 @@ from console.confirming import Outcome
 from console.doors import guarded
 from console.layout import back_to, say
 from console.words import _
-from loyalty import accounts, rewards
+from loyalty import accounts, group_buys, rewards
 from loyalty.approvals import chance
 from loyalty.reward_desk import MAX_STORE
 from loyalty.rewards import LIVE, CannotHandOut
@@ -76,7 +76,7 @@ def _asked(db: Session, typed: str, store: str) -> dict[str, Any]:
     code = rewards.read_code(typed)
     row = rewards.by_code(db, code) if code is not None else None
     if row is None:
-        return {"trouble": reward_words.why_not(CannotHandOut("no_code"), {})}
+        return {"trouble": reward_words.why_not(CannotHandOut(_no_code(db, typed)), {})}
     why = rewards.why_not(db, row, store, here.now())
     return {
         "row": row,
@@ -87,6 +87,12 @@ def _asked(db: Session, typed: str, store: str) -> dict[str, Any]:
         "became": reward_words.BECAME,
         "kinds": reward_words.KINDS,
     }
+
+
+def _no_code(db: Session, typed: str) -> str:
+    """What is wrong with what is no redemption's code; a group's may be scanned, as an address that ends with it."""
+    code = rewards.read_code(typed.rpartition("/")[2])
+    return "of_group" if code is not None and group_buys.by_code(db, code) is not None else "no_code"
 
 
 def _look(digits: str) -> Outcome:
@@ -155,7 +161,7 @@ def confirm() -> Any:
         with here.working() as work:
             row = rewards.by_code(work.db, code) if code is not None else None
             if row is None:
-                raise CannotHandOut("no_code")
+                raise CannotHandOut(_no_code(work.db, request.form.get("code", "")))
             before = row.state
             done = rewards.hand_out(work, row.id, store, here.viewer().userid, once)
             name, points = work.db.get_one(Reward, done.reward_id).name, done.points

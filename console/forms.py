@@ -1,7 +1,9 @@
 """What the forms of rules, answers and channel codes share: lists a line each, tags, versions, what is told."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from pydantic import ValidationError
 
 from console.words import _, listed, said
 from tagging.channels import Invalid
@@ -51,6 +53,11 @@ def same_version(opened: int, now: int) -> None:
     """Nobody has changed it since the form was opened. Raises ``Invalid``."""
     if opened != now:
         raise Invalid([("", _("你打开之后有人改过它，你的修改还没有保存。请在新标签页打开它，对照后再改。"))])
+
+
+def outside(error: ValidationError, ranges: Mapping[str, str]) -> dict[str, str]:
+    """Of each field that a model has refused, which values it may have, in the language of this answer."""
+    return {name: _(ranges[name]) for name in dict.fromkeys(str(one["loc"][0]) for one in error.errors())}
 
 
 def told(problems: Iterable[tuple[str, str]]) -> dict[str, str]:

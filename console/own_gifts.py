@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from console import here, own_visit, own_words
 from console.layout import back_to, say
 from console.own_visit import CUSTOMER, PAGE, Mine, Opened, acting, back, letters, looking, mine_of, note
-from console.shown import moment
+from console.shown import exact, moment
 from console.words import _
 from loyalty import accounts, transfers
 from loyalty.approvals import MOST_POINTS
@@ -52,6 +52,7 @@ def show(token: str) -> Any:
 
 def _page(db: Session, found: Opened, trouble: str = "") -> str:
     mine, own = mine_of(db, found), transfers.limits(db)
+    paying = accounts.standing_of(db, mine.sure_anchors, here.now())
     work, given = here.start_work(db), transfers.made_by(db, mine.own, PAGE)
     names = letters(db, [one.receiver_id for one in given if one.receiver_id is not None and not one.named])
     return render_template(
@@ -62,7 +63,8 @@ def _page(db: Session, found: Opened, trouble: str = "") -> str:
         offered=offered(db, mine),
         given=[(one, one.named or names.get(one.receiver_id or 0, "")) for one in given],
         states=own_words.GIFT_STATES,
-        usable=accounts.standing_of(db, mine.sure_anchors, here.now()).available,
+        usable=paying.available,
+        givable=transfers.first_hand(db, paying, here.now()),
         left=max(0, own.day - transfers.given_today(work, mine.sure)),
         hours=HOURS,
         trouble=trouble,
@@ -72,7 +74,13 @@ def _page(db: Session, found: Opened, trouble: str = "") -> str:
 
 @pages.post("/<token>/gifts")
 def give(token: str) -> Any:
-    """Ask once more (without ``sure``), then give: once for each form that was shown, however often it is sent."""
+    """Ask once more (without ``sure``), then give: once for each form that was shown, however often it is sent.
+
+    ``change``: back from the question to what was typed; by a form, for no address may hold a phone number.
+    """
+    if request.form.get("change"):
+        with looking(token, inside=True) as (db, found):
+            return _page(db, found)
     phone, points = _typed()
     if not identities.is_mobile(phone) or not points:
         trouble = _("手机号不对：大陆手机号是 11 位，别处的写 + 和国家代码") if points else _("写一个大于 0 的整数")
@@ -87,8 +95,15 @@ def give(token: str) -> Any:
             told_of, until = row.named, row.until
     except own_words.REFUSALS as error:
         with looking(token, inside=True) as (db, found):
-            return _page(db, found, own_words.why_not(error, own_visit.shut(db))), 422
-    say(_("已送出 %(n)s 分，等 %(who)s 接收。%(at)s 前没有接收，积分会退回。", n=points, who=told_of, at=moment(until)))
+            return _page(db, found, own_words.why_not_given(error, own_visit.shut(db))), 422
+    say(
+        _(
+            "已送出 %(n)s 分，等 %(who)s 接收。%(at)s 前没有接收，积分会退回。",
+            n=exact(points),
+            who=told_of,
+            at=moment(until),
+        )
+    )
     return back_to("own_gifts.show", token=token)
 
 
@@ -100,8 +115,9 @@ def _ask(token: str, phone: str, points: int) -> Any:
         try:
             transfers.check(here.start_work(db), Party(mine.anchors, mine.sure), other, points)
         except own_words.REFUSALS as error:
-            return _page(db, found, own_words.why_not(error, own_visit.shut(db))), 422
-        told = {"phone": phone, "points": points, "hours": HOURS, "key": secrets.token_hex(16)}
+            return _page(db, found, own_words.why_not_given(error, own_visit.shut(db))), 422
+        left = accounts.standing_of(db, mine.sure_anchors, here.now()).available - points
+        told = {"phone": phone, "points": points, "left": left, "hours": HOURS, "key": secrets.token_hex(16)}
         return render_template("own_page/gift.html", token=token, **told)
 
 
@@ -158,7 +174,7 @@ def decide(token: str, gift_id: int) -> AnyResponse:
             say(own_words.why_not(error, own_visit.shut(db)), "bad")
         return back(token)
     if accepts:
-        say(_("已接收 %(n)s 分", n=points))
+        say(_("已接收 %(n)s 分", n=exact(points)))
     else:
         say(_("没有接收，到时间积分会退回给对方") if named else _("没有接收，积分已退回给对方"))
     return back(token)

@@ -27,7 +27,7 @@ def on(db: Session) -> bool:
 
 
 def mine(db: Session, own: Mine) -> list[tuple[GroupBuy, Reward, int]]:
-    """Groups they are or were in, each with its reward and the seats that are taken."""
+    """Groups they are or were in, each with its reward and the seats that are (or were at its end) taken."""
     found = group_buys.of_accounts(db, own.own, PAGE)
     seats = group_buys.taken(db, [one.id for one in found])
     return [(one, db.get_one(Reward, one.reward_id), seats.get(one.id, 0)) for one in found]
@@ -94,6 +94,7 @@ def _page(db: Session, found: Opened, row: GroupBuy, refused: str = "") -> str:
         token=found.page.token,
         group=row,
         reward=reward,
+        taken=group_buys.taken(db, [row.id]).get(row.id, 0),
         seats=[(names[seat.account_id], person == found.person.id) for seat, person in seats],
         inside=any(person == found.person.id for _seat, person in seats),
         over=row.state != group_buys.OPEN or row.deadline <= now,

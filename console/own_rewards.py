@@ -30,9 +30,18 @@ def hindrance(db: Session, reward: Reward, mine: Mine, paying: Standing, points:
     return "" if why is None else own_words.why_not(why, own_visit.shut(db))
 
 
-def wanted(db: Session, mine: Mine, paying: Standing) -> list[tuple[Reward, str]]:
-    """What there is to redeem, each with what stands in the way."""
-    return [(one, hindrance(db, one, mine, paying)) for one in rewards.catalogue(db, here.now())]
+def wanted(db: Session, mine: Mine, paying: Standing) -> list[tuple[Reward, str, int | None]]:
+    """What there is to redeem, each with what stands in the way, and for how many points they can have it together."""
+    return [
+        (one, hindrance(db, one, mine, paying), _together(db, one, mine, paying))
+        for one in rewards.catalogue(db, here.now())
+    ]
+
+
+def _together(db: Session, reward: Reward, mine: Mine, paying: Standing) -> int | None:
+    """What a seat in a group of theirs would cost; None where they cannot begin one."""
+    price = group_buys.price_of(db, reward)
+    return None if price is None or hindrance(db, reward, mine, paying, price) else price
 
 
 def redeemed(db: Session, own: Sequence[int]) -> list[tuple[Redemption, Reward]]:
@@ -63,15 +72,14 @@ def asked(db: Session, found: Opened, reward_id: int, trouble: str = "") -> Any:
         return back(found.page.token)
     mine = mine_of(db, found)
     paying = accounts.standing_of(db, mine.sure_anchors, here.now())
-    terms = group_buys.terms(db)
-    together = group_buys.price(reward, terms) if terms.on and reward.kind in group_buys.TOGETHER else None
+    together = group_buys.price_of(db, reward)
     return render_template(
         "own_page/reward.html",
         token=found.page.token,
         reward=reward,
         usable=paying.available,
         trouble=trouble or hindrance(db, reward, mine, paying),
-        terms=terms,
+        terms=group_buys.terms(db),
         together=together,
         apart="" if together is None else hindrance(db, reward, mine, paying, together),
         key=secrets.token_hex(16),

@@ -1,8 +1,10 @@
 """What the customer's own page says where something cannot be had, given or joined: plainly, with the fact."""
 
 from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
-from console.shown import moment
+from console.shown import exact, moment
 from console.words import N_, _
 from loyalty.group_buys import CannotJoin
 from loyalty.ledger.book import Conflict
@@ -28,7 +30,7 @@ GIFTS: Mapping[str, str] = {
     "oneself": N_("这是你自己的手机号"),
     "new": N_("刚成为会员，%(until)s 以后才能送积分"),
     "phone": N_("刚换过手机号，%(until)s 以后才能送积分"),
-    "day_limit": N_("今天还能送 %(left)s 分"),
+    "day_limit": N_("一天最多送 %(day)s 分，今天还能送 %(left)s 分"),
     "over": N_("已经有结果了，不能再改"),
     "gone": N_("这份积分不能接收了，会退回给对方"),
     "unknown": N_("没有这份积分"),
@@ -67,8 +69,23 @@ def why_not(error: Refusal, shut: bool) -> str:
     if shut:
         return _("正在换积分系统，这里还不能用积分")
     if isinstance(error, NotEnough):
-        return _("能用的积分不够：现在有 %(n)s 分，还差 %(m)s 分", n=error.available, m=error.wanted - error.available)
+        has, missing = exact(error.available), exact(error.wanted - error.available)
+        return _("能用的积分不够：现在有 %(n)s 分，还差 %(m)s 分", n=has, m=missing)
     if isinstance(error, InDebt):
-        return _("还欠着 %(n)s 分，还清以后才能用", n=error.debt)
-    facts = {name: moment(one) if name in ("at", "until") else one for name, one in error.facts.items()}
-    return _(WORDS[type(error)][error.code], **facts)
+        return _("还欠着 %(n)s 分，还清以后才能用", n=exact(error.debt))
+    return _(WORDS[type(error)][error.code], **{name: _fact(one) for name, one in error.facts.items()})
+
+
+def _fact(value: Any) -> Any:
+    """A fact as it is written: times, and numbers with their thousands apart."""
+    if isinstance(value, datetime):
+        return moment(value)
+    return exact(value) if isinstance(value, int) else value
+
+
+def why_not_given(error: Refusal, shut: bool) -> str:
+    """Why points cannot be given: what is short are those that they did not receive themselves."""
+    if isinstance(error, NotEnough) and not shut:
+        has, missing = exact(error.available), exact(error.wanted - error.available)
+        return _("能送的积分不够：现在能送 %(n)s 分，还差 %(m)s 分", n=has, m=missing)
+    return why_not(error, shut)

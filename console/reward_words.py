@@ -1,15 +1,12 @@
 """Rewards in words: kinds, states, what is wrong with a draft, why something cannot be handed out."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 
-from console import here
-from console.shown import day, moment
+from console.shown import day, last_day, moment
 from console.words import N_, _, listed
 from loyalty.reward_desk import BadCodes
 from loyalty.rewards import CannotHandOut
 
-INSTANT = timedelta(microseconds=1)
 KINDS: Mapping[str, str] = {
     "goods": N_("实物"),
     "coupon": N_("券码"),
@@ -64,8 +61,7 @@ def why_not(error: CannotHandOut, names: Mapping[str, str]) -> str:
             return _("已经领过了：%(at)s 在%(store)s，由%(by)s核销。", store=facts["store"], **told)
         return _("已经领过了：%(at)s。", at=told["at"])
     if error.code == "late":
-        last = (facts["until"] - INSTANT).astimezone(here.zone()).date()
-        return _("已过领取期限：最后一天是 %(day)s。积分会自动退回客户。", day=day(last))
+        return _("已过领取期限：最后一天是 %(day)s。积分会自动退回客户。", day=day(last_day(facts["until"])))
     if error.code == "wrong_store":
         return _("不能在这家店领：请去 %(stores)s。", stores=listed(facts["stores"]))
     return _(SAID[error.code])
@@ -73,6 +69,7 @@ def why_not(error: CannotHandOut, names: Mapping[str, str]) -> str:
 
 SAID: Mapping[str, str] = {
     "no_code": N_("没有这个码。请对照客户手机上的再输一次；看错一位会认出来，不会变成别人的。"),
+    "of_group": N_("这是拼团的码，不是领取码。拼满以后，客户在自己的页面上才有领取码。"),
     "returned": N_("这份已经退回，积分还给客户了。"),
     "released": N_("过期没有领取，积分已经退回客户。"),
     "donation": N_("捐赠不能退回。"),

@@ -286,7 +286,6 @@ def redemption(redemption_id: int) -> str:
             person=known.whose(db, here.sight(db), [row.account_id]).get(row.account_id),
             code=rewards.spelt(row.code),
             picture=counter.picture(row.code) if row.state == rewards.OPEN else "",
-            last_day=(row.until - reward_words.INSTANT).astimezone(here.zone()).date(),
             members={userid: name or userid for userid, name in db.execute(members)},
             coupon=(rewards.coupon_of(db, row.id) or "")[-4:],
             may_return=reward.kind != DONATION and row.state in rewards.COUNTS,

@@ -37,6 +37,7 @@ def install(app: Flask) -> None:
         share,
         moment,
         day,
+        last_day,
         month,
         clock,
         ago,
@@ -106,6 +107,11 @@ def day(of: date | None) -> str:
     if english():
         return f"{of.day} {MONTHS[of.month - 1]}" + ("" if same_year else f" {of.year}")
     return ("" if same_year else f"{of.year}年") + f"{of.month}月{of.day}日"
+
+
+def last_day(ends: datetime) -> date:
+    """The last of the shop's days before the moment at which something ends: of midnight the day before."""
+    return (ends - timedelta(microseconds=1)).astimezone(here.zone()).date()
 
 
 def month(of: date) -> str:

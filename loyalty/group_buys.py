@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from loyalty import programme, rewards, tiers
@@ -22,7 +22,7 @@ from loyalty.ledger import spend
 from loyalty.ledger.book import About, Conflict
 from loyalty.ledger.lots import NotEnough
 from storage import shop_settings
-from storage.tables import GroupBuy, GroupSeat, Person, PointsAccount, PointsHold, Redemption, Reward
+from storage.tables import GroupBuy, GroupSeat, Person, PointsAccount, PointsHold, PointsTxn, Redemption, Reward
 from storage.work import Work
 
 SETTING = "points_groups"
@@ -75,6 +75,12 @@ def turn_off(work: Work, *, by: str) -> bool:
 def price(reward: Reward, own: Terms) -> int:
     """What each pays for a reward in a group, in points."""
     return -(-reward.points * own.percent // 100)
+
+
+def price_of(db: Session, reward: Reward) -> int | None:
+    """What each would pay for a reward in a group that is begun now; None where none can be."""
+    own = terms(db)
+    return price(reward, own) if own.on and reward.kind in TOGETHER else None
 
 
 def begin(
@@ -288,6 +294,25 @@ def listed(
 
 
 def taken(db: Session, group_ids: Sequence[int]) -> dict[int, int]:
-    """How many seats of each group count; groups without one are left out."""
+    """How many seats of each group count; of one that was not full, at its deadline. Groups without one are left out.
+
+    Seats that were given back before the deadline were nobody's, or a second one of somebody.
+    """
     own = select(GroupSeat.group_id, func.count()).where(GroupSeat.group_id.in_(group_ids), GroupSeat.state != RELEASED)
-    return {group_id: int(n) for group_id, n in db.execute(own.group_by(GroupSeat.group_id))}
+    found = db.execute(own.group_by(GroupSeat.group_id)).all()
+    return {group_id: int(n) for group_id, n in [*found, *db.execute(_at_the_end(group_ids))]}
+
+
+def _at_the_end(group_ids: Sequence[int]) -> Select[int, int]:
+    """How many distinct people had a seat when the time of these groups was over."""
+    head = func.coalesce(Person.merged_into, Person.id)
+    return (
+        select(GroupBuy.id, func.count(head.distinct()))
+        .join(GroupSeat, GroupSeat.group_id == GroupBuy.id)
+        .join(PointsHold, PointsHold.id == GroupSeat.hold_id)
+        .join(PointsTxn, PointsTxn.id == PointsHold.settled_by)
+        .join(PointsAccount, PointsAccount.id == GroupSeat.account_id)
+        .join(Person, Person.id == PointsAccount.person_id)
+        .where(GroupBuy.id.in_(group_ids), GroupBuy.state == FAILED, PointsTxn.effective_at >= GroupBuy.deadline)
+        .group_by(GroupBuy.id)
+    )

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from loyalty import programme, takeover, tiers
 from loyalty.ledger import spend
 from loyalty.ledger.book import About, Conflict
-from loyalty.ledger.lots import Left, NotEnough, alive_points
+from loyalty.ledger.lots import Left, NotEnough
 from loyalty.ledger.spend import InDebt
 from loyalty.ledger.standing import Standing
 from storage.tables import Gift, GroupBuy, GroupSeat, Person, PointsAccount, PointsHold, Redemption, Reward, RewardCode
@@ -211,19 +211,8 @@ def hindrance(
         return NotEnough(points, 0)
     if paying.debt:
         return InDebt(paying.debt)
-    usable = _usable(paying, at, fits(reward.id, at, zone))
+    usable = paying.fitting(at, fits(reward.id, at, zone))
     return NotEnough(points, usable) if usable < points else None
-
-
-def _usable(standing: Standing, at: datetime, suits: Fits) -> int:
-    """Points of lots that suit; what is owed was paid before, from the soonest to die."""
-    owed, found = alive_points(standing.lots, at) - standing.available, 0
-    for lot in standing.lots:
-        if lot.alive(at):
-            paid = min(owed, lot.points)
-            owed -= paid
-            found += lot.points - paid if suits(lot) else 0
-    return found
 
 
 def _reaches(db: Session, level: str, account_ids: Sequence[int], at: datetime) -> bool:

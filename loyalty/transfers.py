@@ -24,7 +24,8 @@ from sqlalchemy.orm import Session
 from loyalty import programme, takeover
 from loyalty.ledger import book, spend, standing
 from loyalty.ledger.book import About, Conflict
-from loyalty.ledger.lots import NotEnough, take
+from loyalty.ledger.lots import NotEnough
+from loyalty.ledger.standing import Standing
 from storage import shop_settings
 from storage.tables import Evidence, Gift, Person, PointsAccount, PointsHold, PointsTxn
 from storage.work import Work
@@ -39,7 +40,7 @@ OF_GIFT = re.compile(r"gift:(.+?)(?::(?:back|done))?")
 
 
 class CannotGive(ValueError):
-    """Why not: off, oneself, new (``until``), phone (``until``), day_limit (``left``), over (``state``), gone, unknown.
+    """Why not: off, oneself, new, phone (``until``), day_limit (``day``, ``left``), over (``state``), gone, unknown.
 
     gone: the points have died since, or whoever gives needs them for what they owe.
     """
@@ -122,8 +123,7 @@ def give(
     known = work.db.scalars(select(Gift).where(Gift.key == key)).one_or_none()
     if known is not None:
         return _again(work.db, known, about, sender, receiver, points, named)
-    own = limits(work.db)
-    _may(work, own, sender, receiver, points)
+    own = check(work, sender, receiver, points)
     if not receiver.accounts and not named:
         raise CannotGive("unknown")
     row.named = "" if named is None else named.shown[:20]
@@ -138,18 +138,29 @@ def give(
     return row
 
 
-def check(work: Work, sender: Party, receiver: Party, points: int) -> None:
+def check(work: Work, sender: Party, receiver: Party, points: int) -> Limits:
     """Whether so many could be given now, with nothing set apart: raises what ``give`` raises but ``Conflict``.
 
-    Of the receiver it asks only whether they are who gives, which tells nothing of anybody else.
+    Of the receiver it asks only whether they are who gives, which tells nothing of anybody else. What they do not have
+    is said before what the day still allows: another day would not help. Within which limits is the answer.
     """
-    _may(work, limits(work.db), sender, receiver, points)
+    own = limits(work.db)
+    _may(work, own, sender, receiver, points)
     if takeover.shut(work):
         raise NotEnough(points, 0)
     there = standing.standing(work.db, sender.accounts, work.now)
     if there.debt:
         raise spend.InDebt(there.debt)
-    take(there.lots, points, work.now, spend.first_hand(work.db, [one.lot_id for one in there.lots]))
+    if (has := first_hand(work.db, there, work.now)) < points:
+        raise NotEnough(points, has)
+    if (left := own.day - given_today(work, sender.accounts)) < points:
+        raise CannotGive("day_limit", day=own.day, left=max(0, left))
+    return own
+
+
+def first_hand(db: Session, there: Standing, at: datetime) -> int:
+    """How many of somebody's points can be given: not what was given to them."""
+    return there.fitting(at, spend.first_hand(db, [one.lot_id for one in there.lots]))
 
 
 def _again(
@@ -185,8 +196,6 @@ def _may(work: Work, own: Limits, sender: Party, receiver: Party, points: int) -
     changed = _phone_since(work.db, sender.people)
     if changed is not None and changed + timedelta(days=own.phone_days) > work.now:
         raise CannotGive("phone", until=changed + timedelta(days=own.phone_days))
-    if (left := own.day - given_today(work, sender.accounts)) < points:
-        raise CannotGive("day_limit", left=max(0, left))
 
 
 def _phone_since(db: Session, people: Sequence[int]) -> datetime | None:

@@ -1,6 +1,6 @@
 """What an account comes to at a moment, whether or not its books have been brought to it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -26,6 +26,16 @@ class Standing:
     debt: int
     lots: Sequence[Left]
     """What is left, the soonest to die first; without what has died."""
+
+    def fitting(self, at: datetime, suits: Callable[[Left], bool]) -> int:
+        """Points of lots that suit and are alive; what is owed was paid before, from the soonest to die."""
+        owed, found = alive_points(self.lots, at) - self.available, 0
+        for lot in self.lots:
+            if lot.alive(at):
+                paid = min(owed, lot.points)
+                owed -= paid
+                found += lot.points - paid if suits(lot) else 0
+        return found
 
     def ends(self, at: datetime, zone: ZoneInfo) -> list[tuple[date, int]]:
         """The last day of what is left and will die, and how many points; what is owed is taken off the soonest.

@@ -109,7 +109,9 @@ def test_points_go_to_a_number_and_are_accepted_once(shop: Shop) -> None:
     assert [one.kind for one in shop.rows(PointsTxn) if one.kind == "transfer"] == ["transfer"]
     assert "已经有结果了" in zhe.post(f"/gifts/{gift.id}", {"do": "decline"}, follow_redirects=True).text
     assert "没有这份积分" in rain.post(f"/gifts/{gift.id}", {"do": "accept"}, follow_redirects=True).text
-    assert "能用的积分不够" in give_refused(zhe, NOBODYS, 10), "what was received cannot be given on"
+    assert "能送的积分不够：现在能送 0 分，还差 10 分" in give_refused(zhe, NOBODYS, 10), (
+        "what was received cannot be given on"
+    )
     assert {one.action for one in shop.rows(AuditRow)} >= {"gift.give", "gift.accept"}
 
 
@@ -143,6 +145,21 @@ def test_whoever_gives_is_never_told_whose_number_it_is_nor_whether_it_is_anybod
     shop.advance(hours=72)
     assert "gifts: 2" in shop.run("let go of rewards")["let go of rewards"]
     assert {one.state for one in shop.rows(Gift)} == {"released"}
+
+
+def test_a_program_of_the_shop_is_somebody_of_the_shop_to_a_customer(shop: Shop) -> None:
+    allow(shop, accept=False)
+    rain, zhe = come_in(shop, "小雨"), come_in(shop, "阿哲", 0)
+    with shop.work() as work:
+        parties = []
+        for mine in (rain, zhe):
+            found = own_pages.find(work.db, mine.path.rpartition("/")[2])
+            assert found is not None
+            owner = found[0].person_id
+            parties.append(Party([owner], [accounts.open_account(work, owner)]))
+        transfers.give(work, *parties, 50, "k", by="key:试用")
+    assert beside(rain.get().text, "送出积分") == ["送给 阿** · 店员"]
+    assert beside(zhe.get().text, "收到别人送的积分") == ["来自 小** · 店员"]
 
 
 def test_what_is_declined_is_gone_for_the_one_and_comes_back_to_the_other_when_its_time_is_over(shop: Shop) -> None:
@@ -184,6 +201,8 @@ def test_a_gift_says_from_and_to_whom_as_far_as_each_may_know(shop: Shop) -> Non
     assert beside(zhe.get().text, "收到别人送的积分") == ["来自 小**"]
     assert beside(rain.get().text, "对方接收了送出的 50 分") == ["接收的是 139****3333"]
     assert "阿" not in rain.get().text
+    assert beside(rain.get(lang="en").text, "The 50 points given were accepted") == ["accepted by 139****3333"]
+    rain.get(lang="zh")
     shop.advance(hours=73)
     shop.run("let go of rewards")
     with shop.db() as db:
@@ -201,8 +220,59 @@ def test_a_gift_says_from_and_to_whom_as_far_as_each_may_know(shop: Shop) -> Non
     assert nobodys.receiver_id is None
 
 
-    assert beside(rain.get(lang="en").text, "The 50 points given were accepted") == ["accepted by 139****3333"]
-    rain.get(lang="zh")
+def test_of_what_can_be_used_the_page_says_how_much_can_be_given(shop: Shop) -> None:
+    allow(shop, day=5_000)
+    rain, zhe = come_in(shop, "小雨", 2_000), come_in(shop, "阿哲", 1_446)
+    assert "你现在能用 1,446 分，今天还能送 5,000 分" in zhe.get("/gifts").text
+    has_number(shop, zhe)
+    give(rain, NUMBER)
+    (gift,) = shop.rows(Gift)
+    zhe.post(f"/gifts/{gift.id}", {"do": "accept"})
+    assert "你现在能用 1,496 分，其中能送 1,446 分" in zhe.get("/gifts").text
+    assert "现在能送 1,446 分，还差 34 分" in give_refused(zhe, NOBODYS, 1_480)
+
+
+def test_from_the_question_one_goes_back_to_what_was_typed(shop: Shop) -> None:
+    allow(shop)
+    rain = come_in(shop, "小雨")
+    asked = rain.post("/gifts", {"phone": NUMBER, "points": "50"}).text
+    assert "送出后还剩 150 分" in asked
+    assert "返回修改" in asked
+    back = rain.post("/gifts", {"phone": NUMBER, "points": "50", "change": "1"})
+    assert (back.status_code, TROUBLE.findall(back.text)) == (200, [])
+    assert f'value="{NUMBER}"' in back.text
+    assert 'value="50"' in back.text
+    assert shop.rows(Gift) == []
+
+
+def test_whoever_cannot_pay_alone_is_led_to_where_they_can_together(shop: Shop) -> None:
+    mug = put(shop, points=250)
+    gift = put(shop, name="券", points=250, kind="coupon")
+    rain, link = come_in(shop, "小雨"), f"/rewards/{mug}"
+    assert link not in rain.get().text
+    together(shop)
+    page = rain.get().text
+    assert link in page
+    assert "还差 50 分" in page
+    assert "拼团每人 200 分" in page
+    assert f"/rewards/{gift}" not in page, "a coupon is nobody's together"
+    together(shop, percent=81)
+    assert link not in rain.get().text
+    assert "拼团每人" not in rain.get().text
+
+
+def test_before_a_seat_is_taken_it_says_that_there_is_no_way_out(shop: Shop) -> None:
+    together(shop)
+    mug = put(shop)
+    rain, zhe = come_in(shop, "小雨"), come_in(shop, "阿哲")
+    assert "开团后积分预留 24 小时，不能中途退出；没拼满自动退回" in rain.get(f"/rewards/{mug}").text
+    rain.post(f"/rewards/{mug}/group", {"key": "k"})
+    (group,) = shop.rows(GroupBuy)
+    words = r"参加后积分预留到 \d+月\d+日 \d\d:\d\d，不能中途退出；没拼满自动退回"
+    assert re.search(words, zhe.get(f"/groups/{group.code}").text)
+    assert not re.search(words, rain.get(f"/groups/{group.code}").text), "they are in it"
+
+
 @pytest.mark.parametrize("wrong", ["139123456", "12345678901", "021-55556666", "+8613922223333x", "1392222333344"])
 def test_a_gift_goes_to_what_can_be_a_mobile_number_only(shop: Shop, wrong: str) -> None:
     allow(shop)
@@ -237,10 +307,11 @@ def test_every_refusal_says_the_fact(shop: Shop) -> None:
     assert "店里现在不能转赠积分" in give_refused(rain, NOBODYS, 5)
     allow(shop, day=30)
     assert "送积分给朋友" in rain.get().text
-    assert "今天还能送 30 分" in give_refused(rain, NOBODYS, 31)
+    assert "一天最多送 30 分，今天还能送 30 分" in give_refused(rain, NOBODYS, 31)
+    assert "现在能送 200 分，还差 99,799 分" in give_refused(rain, NOBODYS, 99_999), "another day would not help"
     assert "这是你自己的手机号" in give_refused(rain, NUMBER, 5)
     allow(shop)
-    assert "现在有 200 分，还差 1 分" in give_refused(rain, NOBODYS, 201)
+    assert "现在能送 200 分，还差 1 分" in give_refused(rain, NOBODYS, 201)
     allow(shop, new_days=30)
     assert re.search(r"刚成为会员，\d+月\d+日 \d\d:\d\d 以后才能送积分", give_refused(rain, NOBODYS, 5))
     for wrong in (
@@ -280,10 +351,14 @@ def test_a_group_is_begun_found_by_its_code_filled_and_picked_up(shop: Shop) -> 
         assert zhe.post(f"/groups/{group.code}").status_code == 303
     assert [one.state for one in shop.rows(GroupSeat)] == ["captured", "captured"]
     assert [one.points for one in shop.rows(Redemption)] == [80, 80]
+    assert {one.actor for one in shop.rows(PointsTxn) if one.kind == "capture"} == {"group"}
     for who in (rain, zhe):
+        assert beside(who.get().text, "用掉预留的") == ["拼团 · 马克杯 · 拼满了，自动"]
         done = who.get(f"/groups/{group.code}").text
         assert "已成团" in done
         assert "看领取码" in done
+        (shown,) = re.findall(r"/redemptions/\d+", done)
+        assert re.search(r"最后一天 (\d+年)?\d+月\d+日：到店", who.get(shown).text)
         assert "马克杯" in who.get().text
     sun = come_in(shop, "小阳")
     assert "这个团已经结束了" in sun.post(f"/groups/{group.code}").text
@@ -293,7 +368,10 @@ def test_a_group_is_begun_found_by_its_code_filled_and_picked_up(shop: Shop) -> 
 def test_a_group_that_is_not_full_at_its_deadline_costs_nothing(shop: Shop) -> None:
     together(shop)
     mug = put(shop)
-    rain = come_in(shop, "小雨")
+    who, external = customer(shop, "小雨", "u-rain")
+    award(shop, who, 200)
+    rain = phone(shop, who)
+    rain.by_wechat(shop, external)
     rain.post(f"/rewards/{mug}/group", {"key": "k"})
     assert ">120 分<" in rain.get().text
     shop.advance(minutes=20)
@@ -301,6 +379,9 @@ def test_a_group_that_is_not_full_at_its_deadline_costs_nothing(shop: Shop) -> N
     shop.run("let go of rewards")
     (group,) = shop.rows(GroupBuy)
     assert group.state == "failed"
+    rain.by_wechat(shop, external)
+    for page in (rain.get().text, rain.get(f"/groups/{group.code}").text):
+        assert "要 2 人，当时有 1 人" in page
     with shop.work() as work:
         own = [one.account_id for one in shop.rows(GroupSeat)]
         assert standing.standing(work.db, own, work.now).available == 200
@@ -351,9 +432,7 @@ def test_the_page_shows_what_redeeming_would_say(shop: Shop) -> None:
     assert till.path != mine.path
 
 
-    assert {one.actor for one in shop.rows(PointsTxn) if one.kind == "capture"} == {"group"}
 def test_points_for_something_else_do_not_pay_and_the_page_knows(shop: Shop) -> None:
-        assert beside(who.get().text, "用掉预留的") == ["拼团 · 马克杯 · 拼满了，自动"]
     mug, cup = put(shop, points=100), put(shop, name="杯垫", points=100)
     who, external = customer(shop)
     with shop.work() as work:

@@ -65,6 +65,11 @@ def look(shelf: Shelf, group: int) -> str:
         return group_buys.look(work, group).state
 
 
+def taken(shelf: Shelf, group: int) -> int:
+    with shelf.books.work() as work:
+        return group_buys.taken(work.db, [group]).get(group, 0)
+
+
 def merge(shelf: Shelf, joined: bool) -> None:
     """The first and the third turn out to be one person, or two."""
     shelf.books.joined = joined
@@ -97,6 +102,7 @@ def test_at_the_deadline_everything_comes_back(shelf: Shelf) -> None:
     with pytest.raises(CannotJoin, match="over"):
         join(shelf, group, 3)
     assert look(shelf, group) == look(shelf, group) == "failed"
+    assert taken(shelf, group) == 2
     assert [shelf.books.standing(who).available for who in (0, 1)] == [100, 100]
     assert shelf.stock(mug) == STOCK
 
@@ -128,6 +134,19 @@ def test_of_two_who_turn_out_to_be_one_a_seat_is_given_back(shelf: Shelf) -> Non
     assert shelf.books.standing().held == PAYS
     assert join(shelf, group, 1).state == "open"
     assert join(shelf, group, 3).state == "captured"
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_seat_that_was_given_back_before_is_not_one_that_was_there_at_the_end(shelf: Shelf, early: bool) -> None:
+    group = begin(shelf, shelf.put(points=PRICE, stock=STOCK))
+    join(shelf, group, 2)
+    merge(shelf, joined=True)
+    if early:
+        assert look(shelf, group) == "open"
+    assert taken(shelf, group) == (1 if early else 2)
+    shelf.books.now += timedelta(hours=24)
+    assert look(shelf, group) == "failed"
+    assert taken(shelf, group) == 1
 
 
 def test_the_shop_turns_it_on_and_a_limit_of_one_holds_over_groups_too(shelf: Shelf) -> None:

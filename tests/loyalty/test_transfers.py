@@ -85,6 +85,14 @@ def test_a_day_allows_so_many_whoever_asks_how_often_at_once(shelf: Shelf) -> No
     assert give(shelf, 30).state == "done"
 
 
+def test_what_they_do_not_have_is_said_before_what_the_day_allows(shelf: Shelf) -> None:
+    allow(shelf, day=100)
+    assert refused(shelf, 101) == "day_limit"
+    with pytest.raises(NotEnough) as error:
+        give(shelf, 1_001)
+    assert error.value.available == 1_000
+
+
 def test_newcomers_another_phone_and_oneself_are_refused(shelf: Shelf) -> None:
     allow(shelf, new_days=101)
     assert refused(shelf, 10) == "new"
