@@ -12,6 +12,7 @@ from console import here, own_visit, own_words
 from console.own_visit import CUSTOMER, PAGE, Mine, Opened, acting, back, drawn, looking, mine_of, note
 from console.words import _
 from loyalty import accounts, group_buys, rewards, tiers
+from loyalty.group_buys import Terms
 from loyalty.ledger.standing import Standing
 from people import own_pages
 from storage.tables import Redemption, Reward
@@ -32,15 +33,16 @@ def hindrance(db: Session, reward: Reward, mine: Mine, paying: Standing, points:
 
 def wanted(db: Session, mine: Mine, paying: Standing) -> list[tuple[Reward, str, int | None]]:
     """What there is to redeem, each with what stands in the way, and for how many points they can have it together."""
+    terms = group_buys.terms(db)
     return [
-        (one, hindrance(db, one, mine, paying), _together(db, one, mine, paying))
+        (one, hindrance(db, one, mine, paying), _together(db, one, mine, paying, terms))
         for one in rewards.catalogue(db, here.now())
     ]
 
 
-def _together(db: Session, reward: Reward, mine: Mine, paying: Standing) -> int | None:
+def _together(db: Session, reward: Reward, mine: Mine, paying: Standing, terms: Terms) -> int | None:
     """What a seat in a group of theirs would cost; None where they cannot begin one."""
-    price = group_buys.price_of(db, reward)
+    price = group_buys.offered(reward, terms)
     return None if price is None or hindrance(db, reward, mine, paying, price) else price
 
 
@@ -72,14 +74,15 @@ def asked(db: Session, found: Opened, reward_id: int, trouble: str = "") -> Any:
         return back(found.page.token)
     mine = mine_of(db, found)
     paying = accounts.standing_of(db, mine.sure_anchors, here.now())
-    together = group_buys.price_of(db, reward)
+    terms = group_buys.terms(db)
+    together = group_buys.offered(reward, terms)
     return render_template(
         "own_page/reward.html",
         token=found.page.token,
         reward=reward,
         usable=paying.available,
         trouble=trouble or hindrance(db, reward, mine, paying),
-        terms=group_buys.terms(db),
+        terms=terms,
         together=together,
         apart="" if together is None else hindrance(db, reward, mine, paying, together),
         key=secrets.token_hex(16),

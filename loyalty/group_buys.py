@@ -77,9 +77,8 @@ def price(reward: Reward, own: Terms) -> int:
     return -(-reward.points * own.percent // 100)
 
 
-def price_of(db: Session, reward: Reward) -> int | None:
+def offered(reward: Reward, own: Terms) -> int | None:
     """What each would pay for a reward in a group that is begun now; None where none can be."""
-    own = terms(db)
     return price(reward, own) if own.on and reward.kind in TOGETHER else None
 
 
