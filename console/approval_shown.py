@@ -5,7 +5,7 @@ What is written in the payload is said, never what stands elsewhere by now: that
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from console import approval_words, here, points_words
 from console.programme_words import times
 from console.segment_words import called, on_one_line, sentences
-from console.shown import count, exact, moment
+from console.shown import count, day, exact, last_day, moment
 from console.words import _
 from handlers import rehearsal
 from handlers.rehearsal import Tried
@@ -57,10 +57,12 @@ def _until(payload: Mapping[str, Any]) -> str:
     ends, idle = payload.get("expires_at"), payload.get("idle_months")
     if not ends:
         return _("不过期")
-    at = moment(datetime.fromisoformat(ends))
+    at = datetime.fromisoformat(ends)
+    whole_days = at.astimezone(here.zone()).time() == time()
+    last = _("最后一天 %(day)s", day=day(last_day(at))) if whole_days else _("%(at)s 过期", at=moment(at))
     if idle is not None:
-        return _("%(at)s 过期，若到那时 %(n)s 个月没有消费也没有兑换", at=at, n=idle)
-    return _("%(at)s 过期", at=at)
+        return _("%(last)s，若到那时 %(n)s 个月没有消费也没有兑换", last=last, n=idle)
+    return last
 
 
 def _reissue(db: Session, approval: Approval) -> Exactly:

@@ -4,12 +4,14 @@ Off until the boss has asked for it and two others have agreed (``loyalty.approv
 it off at once. Customers give on their own pages (``own_gifts``), programs over the API.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, render_template, request
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from console import approval_words, here, known
+from console import approval_words, forms, here, known
 from console.approvals import ask as ask_for
 from console.doors import guarded
 from console.layout import back_to, say
@@ -23,6 +25,11 @@ pages = Blueprint("gifts", __name__, url_prefix="/points/gifts")
 
 PAGE = 50
 NUMBERS = ("day", "new_days", "phone_days")
+RANGES = {
+    "day": N_("1 到 100,000,000 之间的整数"),
+    "new_days": N_("0 到 366 之间的整数"),
+    "phone_days": N_("0 到 366 之间的整数"),
+}
 BECAME: dict[str, tuple[str, str]] = {
     "open": (N_("等对方接收"), "info"),
     "done": (N_("已送到"), "good"),
@@ -39,7 +46,8 @@ def index() -> str:
         return _page(db, {})
 
 
-def _page(db: Session, typed: dict[str, Any], error: str = "") -> str:
+def _page(db: Session, typed: dict[str, Any], errors: Mapping[str, str] | None = None) -> str:
+    """``errors``: what is wrong with each field, and with none of them (an empty name)."""
     state, before = request.args.get("state", ""), here.number(request.args.get("before"))
     found, following = transfers.listed(db, state=state, limit=PAGE, before=before)
     own = transfers.limits(db)
@@ -48,7 +56,7 @@ def _page(db: Session, typed: dict[str, Any], error: str = "") -> str:
         limits=own,
         typed={**own.model_dump(), **typed},
         words=approval_words.GIFTS,
-        error=error,
+        errors=errors or {},
         found=found,
         following=following,
         state=state if state in STATES else "",
@@ -66,18 +74,18 @@ def _ends(row: Gift) -> list[int]:
 def ask() -> Any:
     """Ask for it to be on within these limits: two others have to agree."""
     typed: dict[str, Any] = {name: request.form.get(name, "").strip() for name in (*NUMBERS, "reason")}
-    typed["accept"], refused = request.form.get("accept") == "1", ""
+    typed["accept"], errors = request.form.get("accept") == "1", {}
     try:
         numbers = {name: here.number(typed[name]) for name in NUMBERS}
         wanted = Limits.model_validate({"on": True, "accept": typed["accept"], **numbers})
         approval = ask_for("gifts", wanted.model_dump(), typed["reason"])
     except CannotDo as error:
-        refused = approval_words.why_not(error)
-    except ValueError:
-        refused = _("每天至少 1 分；天数是 0 到 366 的整数")
-    if refused:
+        errors = {"reason" if error.code == "no_reason" else "": approval_words.why_not(error)}
+    except ValidationError as error:
+        errors = forms.outside(error, RANGES)
+    if errors:
         with here.reading() as db:
-            return _page(db, typed, refused), 422
+            return _page(db, typed, errors), 422
     say(_(approval_words.state_of(approval)[0]), "warn")
     return back_to("approvals.show", approval_id=approval.id)
 

@@ -4,13 +4,15 @@ Off until the boss has asked for it and two others have agreed (``loyalty.approv
 it off at once. Customers begin and join groups on their own pages (``own_groups``), programs over the API.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, render_template, request
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import approval_words, here, known
+from console import approval_words, forms, here, known
 from console.approvals import ask as ask_for
 from console.doors import guarded
 from console.layout import back_to, say
@@ -24,6 +26,7 @@ pages = Blueprint("group_buys", __name__, url_prefix="/points/groups")
 
 PAGE = 50
 NUMBERS = ("seats", "percent", "hours")
+RANGES = {"seats": N_("2 到 100 之间的整数"), "percent": N_("1 到 100 之间的整数"), "hours": N_("1 到 720 之间的整数")}
 BECAME: dict[str, tuple[str, str]] = {
     "open": (N_("正在拼团"), "info"),
     "done": (N_("已成团"), "good"),
@@ -44,7 +47,8 @@ def index() -> str:
         return _page(db, {})
 
 
-def _page(db: Session, typed: dict[str, Any], error: str = "") -> str:
+def _page(db: Session, typed: dict[str, Any], errors: Mapping[str, str] | None = None) -> str:
+    """``errors``: what is wrong with each field, and with none of them (an empty name)."""
     state, before = request.args.get("state", ""), here.number(request.args.get("before"))
     found, following = group_buys.listed(db, state=state, limit=PAGE, before=before)
     own, names = group_buys.terms(db), select(Reward.id, Reward.name)
@@ -53,7 +57,7 @@ def _page(db: Session, typed: dict[str, Any], error: str = "") -> str:
         terms=own,
         typed={**own.model_dump(), **typed},
         words=approval_words.GROUPS,
-        error=error,
+        errors=errors or {},
         found=found,
         following=following,
         state=state if state in STATES else "",
@@ -89,17 +93,17 @@ def show(group_id: int) -> str:
 @guarded("set_points")
 def ask() -> Any:
     """Ask for it to be on, on these terms: two others have to agree."""
-    typed, refused = {name: request.form.get(name, "").strip() for name in (*NUMBERS, "reason")}, ""
+    typed, errors = {name: request.form.get(name, "").strip() for name in (*NUMBERS, "reason")}, {}
     try:
         wanted = Terms.model_validate({"on": True, **{name: here.number(typed[name]) for name in NUMBERS}})
         approval = ask_for("groups", wanted.model_dump(), typed["reason"])
     except CannotDo as error:
-        refused = approval_words.why_not(error)
-    except ValueError:
-        refused = _("2 到 100 人；百分之 1 到 100；1 到 720 小时")
-    if refused:
+        errors = {"reason" if error.code == "no_reason" else "": approval_words.why_not(error)}
+    except ValidationError as error:
+        errors = forms.outside(error, RANGES)
+    if errors:
         with here.reading() as db:
-            return _page(db, typed, refused), 422
+            return _page(db, typed, errors), 422
     say(_(approval_words.state_of(approval)[0]), "warn")
     return back_to("approvals.show", approval_id=approval.id)
 

@@ -1,7 +1,7 @@
 """Points (积分): who has how many, one person's lots and every entry with its reason, and how the books stand."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date
 
 from flask import Blueprint, render_template, request
 from sqlalchemy import select
@@ -111,7 +111,6 @@ def show(person_id: str) -> str:
             gifts=gift_words.lines(db, happened, own, lambda ids: _called(db, ids), hidden=False),
             unsure=_unsure(db, person, standing),
             **page_of(db, person),
-            last_day=_last_day,
         )
 
 
@@ -131,11 +130,6 @@ def _unsure(db: Session, person: Person, standing: Standing) -> int:
     """How many of these points a rep has bound, and the customer has not confirmed: seen and not spent."""
     sure = sorted(joining.confirmed(db, own_pages.anchor_of(db, person)))
     return standing.available - accounts.standing_of(db, sure, here.now()).available
-
-
-def _last_day(ends: datetime | None) -> date | None:
-    """The last day of what ends at that moment."""
-    return None if ends is None else (ends - timedelta(microseconds=1)).astimezone(here.zone()).date()
 
 
 @pages.get("/books")

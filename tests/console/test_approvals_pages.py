@@ -58,6 +58,7 @@ def test_a_little_is_done_at_once_and_much_waits_for_somebody_else(fresh: Counte
     much = give(operator, fresh, "1,000")
     assert much is not None
     assert much.state == "waiting"
+    assert re.search(r"最后一天 \d+年\d+月\d+日", manager.get(f"/approvals/{much.id}").text)
     assert "等人审批" in boss.get("/approvals").text
     page = boss.get(f"/approvals/{much.id}").text
     assert "lisi的客人" in page

@@ -1,5 +1,7 @@
 """Gifts of points and group purchases in the console: turned on by others, off at once; each seen with its end."""
 
+import re
+
 import pytest
 
 from loyalty import accounts, approvals, authority, group_buys, transfers
@@ -9,7 +11,7 @@ from loyalty.transfers import Limits, Named, Party
 from people import persons
 from storage.tables import Approval, GroupBuy
 from tests.console.acting import Counter
-from tests.console.test_rewards_pages import put, rich
+from tests.console.test_rewards_pages import at, put, rich
 
 GIFTS = {"day": "500", "new_days": "0", "phone_days": "7", "accept": "1", "reason": "店庆"}
 GROUPS = {"seats": "2", "percent": "80", "hours": "24", "reason": "店庆"}
@@ -44,17 +46,22 @@ def test_it_is_on_after_two_words_and_off_at_once(fresh: Counter, path: str, for
 
 
 @pytest.mark.parametrize(
-    ("path", "wrong"),
-    [("gifts", {"day": "0"}), ("gifts", {"new_days": "x"}), ("gifts", {"phone_days": "400"}), ("gifts", {"reason": ""}),
-     ("groups", {"seats": "1"}), ("groups", {"percent": "101"}), ("groups", {"hours": ""}), ("groups", {"reason": ""})],
+    ("path", "wrong", "said"),
+    [("gifts", {"day": "0"}, "1 到 100,000,000 之间的整数"), ("gifts", {"new_days": "x"}, "0 到 366 之间的整数"),
+     ("gifts", {"phone_days": "400"}, "0 到 366 之间的整数"), ("gifts", {"reason": ""}, "请写明原因"),
+     ("groups", {"seats": "1"}, "2 到 100 之间的整数"), ("groups", {"percent": "101"}, "1 到 100 之间的整数"),
+     ("groups", {"hours": ""}, "1 到 720 之间的整数"), ("groups", {"reason": ""}, "请写明原因"),
+     ("groups", {"seats": "1", "hours": "721"}, "1 到 720 之间的整数")],
 )  # fmt: skip
-def test_what_makes_no_sense_is_explained_and_the_form_stays_filled(
-    fresh: Counter, path: str, wrong: dict[str, str]
+def test_what_makes_no_sense_is_explained_at_its_field_and_the_form_stays_filled(
+    fresh: Counter, path: str, wrong: dict[str, str], said: str
 ) -> None:
     form = {**(GIFTS if path == "gifts" else GROUPS), "day": "499", "percent": "79", **wrong}
     answer = fresh.visitor("zhangsan").post(f"/points/{path}", form)
     assert answer.status_code == 422
-    assert "banner bad" in answer.text
+    assert re.findall(r'class="field-error" id="e-(\w+)"', answer.text) == list(wrong)
+    assert said in answer.text
+    assert 'value="499"' in answer.text or 'value="79"' in answer.text or "percent" in wrong or "day" in wrong
     assert fresh.count(Approval) == 0
 
 
@@ -94,11 +101,20 @@ def test_a_group_is_listed_and_says_who_is_in_it(fresh: Counter) -> None:
     one = operator.get(f"/points/groups/{group.id}").text
     assert "lisi的客人" in one
     assert f"{group.code[:4]}-{group.code[4:]}" in one
+    counter = at(fresh, "lisi")
+    for typed in (group.code, f"{group.code[:4]}-{group.code[4:].lower()}", f"http://127.0.0.1:8000/me/g/{group.code}"):
+        assert "这是拼团的码，不是领取码" in counter.get("/counter", query_string={"code": typed}).text
+        sent = {"code": typed, "once": "x"}
+        assert "这是拼团的码" in counter.post("/counter/confirm", sent, follow_redirects=True).text
     fresh.shop.advance(hours=25)
     fresh.shop.run("let go of rewards")
     operator = fresh.visitor("wangwu")
-    assert "已退回" in operator.get(f"/points/groups/{group.id}").text
-    assert "没有拼满" in operator.get("/points/groups?state=failed").text
+    one = operator.get(f"/points/groups/{group.id}").text
+    assert "已退回" in one
+    assert "当时有 1 人" in one
+    page = operator.get("/points/groups?state=failed").text
+    assert "没有拼满" in page
+    assert "1 / 3" in page
     assert operator.get("/points/groups/999").status_code == 404
 
 
