@@ -76,12 +76,11 @@ def _take_over(_db: Session, approval: Approval) -> Exactly:
 
 
 def _by_name(_db: Session, approval: Approval) -> Exactly:
-    words = approval_words.TOLD.get(approval.kind, {})
-    return Exactly([(_(words[name]), _value(value)) for name, value in approval.payload.items() if name in words])
-
-
-def _value(value: int) -> str:
-    return _yes(value) if isinstance(value, bool) else exact(value)
+    words, units = approval_words.TOLD[approval.kind], approval_words.UNITS[approval.kind]
+    told = [(name, value) for name, value in approval.payload.items() if name in words]
+    return Exactly(
+        [(_(words[name]), _yes(n) if isinstance(n, bool) else _(units[name], n=exact(n))) for name, n in told]
+    )
 
 
 def _yes(value: bool) -> str:

@@ -1,11 +1,14 @@
 """How approvals are said: kinds, states, grades and why, and why not."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from console.shown import exact
 from console.words import N_, _
+from loyalty import approvals
 from loyalty.approvals import CannotDo
+from loyalty.deeds import Look
 from loyalty.ledger.book import Conflict
-from storage.tables import Approval
+from storage.tables import Approval, ApprovalWord
 
 KINDS: Mapping[str, str] = {
     "award": N_("发积分"),
@@ -40,6 +43,13 @@ GRADES: Mapping[int, str] = {
     2: N_("两位同事批准，其中一位是老板"),
     3: N_("两位同事批准，其中一位是老板，再等一天"),
 }
+MISSING: Mapping[tuple[int, bool], str] = {
+    (1, False): N_("还差一位同事"),
+    (1, True): N_("还差一位老板"),
+    (2, False): N_("还差两位同事"),
+    (2, True): N_("还差两位同事，其中一位是老板"),
+}
+"""Whose words are missing: how many, and whether a boss's is among them."""
 BECAUSE: Mapping[str, str] = {
     "kind": N_("这类操作至少要这一级"),
     "person": N_("一天内给同一位客户的积分超过额度"),
@@ -90,6 +100,27 @@ def state_of(approval: Approval) -> tuple[str, str]:
     return STATES[approval.state]
 
 
+def missing(approval: Approval, said: Sequence[ApprovalWord]) -> str:
+    """Whose word it waits for; empty where it waits for none."""
+    left = approvals.missing(approval, said)
+    if left not in MISSING:
+        return ""
+    who = _(MISSING[left])
+    return _("%(who)s；同意后再等一天执行", who=who) if approval.grade == 3 else who
+
+
+def moved(kind: str, look: Look) -> str:
+    """What it does to points and to how many customers, with the direction."""
+    n, up, down = exact(look.accounts), (look.size + look.points) // 2, (look.size - look.points) // 2
+    if kind == "transfer":
+        return _("把 %(m)s 分从一位客户转给另一位", m=exact(look.size))
+    if up and down:
+        return _("涉及 %(n)s 位客户，共加 %(up)s 分，扣 %(down)s 分", n=n, up=exact(up), down=exact(down))
+    if down:
+        return _("从 %(n)s 位客户扣 %(m)s 分", n=n, m=exact(down))
+    return _("给 %(n)s 位客户 +%(m)s 分", n=n, m=exact(up))
+
+
 def note_of(approval: Approval) -> str:
     """Why it was rejected or is back: what somebody wrote, or what we say."""
     return _(NOTES[approval.note]) if approval.note in NOTES else approval.note
@@ -116,5 +147,15 @@ GROUPS: Mapping[str, str] = {
     "percent": N_("每人付原价的百分之几"),
     "hours": N_("几小时内要拼满"),
 }
-TOLD: Mapping[str, Mapping[str, str]] = {"authority": LIMITS, "gifts": GIFTS, "groups": GROUPS}
+TOLD: Mapping[str, Mapping[str, str]] = {
+    "authority": LIMITS,
+    "gifts": GIFTS,
+    "groups": {**GROUPS, "percent": N_("每人付")},
+}
 """Rules whose every value is shown by name, in the order of their forms."""
+UNITS: Mapping[str, Mapping[str, str]] = {
+    "authority": dict.fromkeys(LIMITS, N_("%(n)s 分")),
+    "gifts": {"day": N_("%(n)s 分"), "new_days": N_("%(n)s 天"), "phone_days": N_("%(n)s 天")},
+    "groups": {"seats": N_("%(n)s 人"), "percent": N_("原价的 %(n)s%%"), "hours": N_("%(n)s 小时")},
+}
+"""What their numbers count."""

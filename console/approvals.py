@@ -7,7 +7,7 @@ happens exactly, whom it hits and why it is so grave stands on one page, the one
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template, request, url_for
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -15,6 +15,7 @@ from console import approval_shown, approval_words, here, known
 from console.doors import guarded
 from console.layout import back_to, say
 from console.programme_words import ACT_WORDS, CLAWS, DOWNGRADES, LAWS, WINDOWS, times
+from console.shown import moment
 from console.words import _
 from insight import segments
 from loyalty import approvals, authority, insiders
@@ -115,6 +116,8 @@ def show(approval_id: int) -> str:
             because=[approval_words.BECAUSE[one] for one in approval.reasons],
             note=approval_words.note_of(approval),
             said=said,
+            left=approval_words.missing(approval, said),
+            moved=approval_words.moved,
             names=_members(db, [approval.hand, *(one.hand for one in said)]),
             top=top,
             people=known.whose(db, here.sight(db), [account for account, _n in top]),
@@ -183,9 +186,18 @@ def _decided(approval_id: int, action: str, decide: Callable[[Work, int], Approv
     except CannotDo as error:
         say(approval_words.why_not(error), "bad")
     else:
-        words, tone = approval_words.state_of(approval)
-        say(f"{done} · {_(words)}", "bad" if tone == "bad" and action == "approve" else "good")
+        bad = approval_words.state_of(approval)[1] == "bad" and action == "approve"
+        with here.reading() as db:
+            say(f"{done} · {_stands(db, approval)}", "bad" if bad else "good")
     return back_to("approvals.show", approval_id=approval_id)
+
+
+def _stands(db: Session, approval: Approval) -> str:
+    """How it stands now, with whose word is missing and when it is done."""
+    left = approval_words.missing(approval, approvals.words(db, approval.id))
+    waits = approval.state in approvals.OPEN and approval.due_at is not None
+    when = _("%(at)s 执行", at=moment(approval.due_at)) if waits else ""
+    return " · ".join(one for one in (_(approval_words.state_of(approval)[0]), left, when) if one)
 
 
 @pages.post("/<int:approval_id>/approve")
@@ -238,12 +250,13 @@ def create(person_id: str) -> Any:
     except (CannotDo, Conflict) as error:
         with here.reading() as db:
             return _form(db, person, form, approval_words.why_not(error)), 422
-    return _sent(approval)
+    return sent(approval)
 
 
-def _sent(approval: Approval) -> Any:
-    words, _tone = approval_words.state_of(approval)
-    say(_(words), "good" if approval.state == approvals.DONE else "warn")
+def sent(approval: Approval) -> Any:
+    """The answer to whoever has just asked for it: its page, and how it stands."""
+    with here.reading() as db:
+        say(_stands(db, approval), "good" if approval.state == approvals.DONE else "warn")
     return back_to("approvals.show", approval_id=approval.id)
 
 
@@ -320,7 +333,7 @@ def create_many() -> Any:
     except (CannotDo, Conflict) as error:
         with here.reading() as db:
             return _many(db, form, approval_words.why_not(error)), 422
-    return _sent(approval)
+    return sent(approval)
 
 
 def _many_asked(work: Work, form: Mapping[str, str]) -> Asked:
@@ -376,7 +389,7 @@ def undo(approval_id: int) -> Any:
     except CannotDo as error:
         say(approval_words.why_not(error), "bad")
         return back_to("approvals.show", approval_id=approval_id)
-    return _sent(approval)
+    return sent(approval)
 
 
 # --- the limits ------------------------------------------------------------------------------------------------------
@@ -384,9 +397,24 @@ def undo(approval_id: int) -> Any:
 LIMIT_WORDS: Mapping[str, str] = approval_words.LIMITS
 
 
+def asked_before(db: Session, kind: str) -> list[tuple[str, str]]:
+    """What was asked for of these rules and is still open: a line each, and its page for whoever may see it."""
+    found = approvals.open_ones(db, kind, here.now())
+    seen = [one.id for one in found if one.hand == me().hand or here.may("decide_points")]
+    links = {one: url_for("approvals.show", approval_id=one) for one in seen}
+    return [
+        (_("审批 %(n)s 还没有结果：%(state)s", n=one.id, state=_stands(db, one)), links.get(one.id, ""))
+        for one in found
+    ]
+
+
 def ask(kind: str, payload: Mapping[str, Any], reason: str) -> Approval:
-    """Ask for other rules of this kind; each press is a wish of its own. Raises ``CannotDo``."""
+    """Ask for other rules of this kind; what is asked for already is not asked again. Raises ``CannotDo``."""
     with here.working() as work:
+        for one in approvals.open_ones(work.db, kind, work.now):
+            if one.payload == payload:
+                say(_("一样的内容已经提交过了，没有再提交一份。"), "warn")
+                return one
         approval = approvals.submit(work, Asked(kind, payload, reason, f"{kind}:{approvals.chance()}"), me())
         here.note(work, f"points.{kind}", public_id(approval), {"approval": approval.id})
     return approval
@@ -408,6 +436,7 @@ def _limits(db: Session, typed: Mapping[str, str], error: str = "") -> str:
         values={name: typed.get(name, str(getattr(own, name))) for name in LIMIT_WORDS},
         reason=typed.get("reason", ""),
         staff="\n".join(insiders.known(db)),
+        asked=asked_before(db, "authority"),
         error=error,
     )
 
@@ -428,4 +457,4 @@ def set_limits() -> Any:
     except CannotDo as error:
         with here.reading() as db:
             return _limits(db, typed, approval_words.why_not(error)), 422
-    return _sent(approval)
+    return sent(approval)

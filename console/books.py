@@ -422,6 +422,7 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "import.events": N_("导入行为"),
         "import.points": N_("导入积分"),
         "points.authority": N_("提交修改审批额度"),
+        "points.policy": N_("提交积分规则审批"),
         "points.tiers": N_("提交修改等级"),
         "points.gifts": N_("提交打开转赠或改规则"),
         "points.gifts_off": N_("关闭转赠"),

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from console import here
-from console.approvals import me
+from console.approvals import ask, asked_before, me, sent
 from console.doors import guarded
 from console.layout import back_to, say
 from console.programme_words import ACT_WORDS, CLAWS, LAWS, times
@@ -286,6 +286,7 @@ def _rules(typed: MultiDict[str, str] | None, errors: Mapping[str, str] | None =
             versions=programme.versions(db),
             typed=typed if typed is not None else _as_form(now_hold.programme),
             errors=errors or {},
+            asked=asked_before(db, "policy"),
             tried=tried,
             acts=ACT_WORDS,
             laws=LAWS,
@@ -355,14 +356,10 @@ def decide() -> Any:
     definition = wanted.model_dump(mode="json", exclude_defaults=True)
     payload = {"definition": definition, "valid_from": since.isoformat()}
     try:
-        with here.working() as work:
-            asked = Asked("policy", payload, form.get("reason", ""), f"policy:{work.now.isoformat()}")
-            approvals.submit(work, asked, me())
-            here.note(work, "points_rules.submit", "points_rules", {"at": since.isoformat()})
+        approval = ask("policy", payload, form.get("reason", ""))
     except CannotDo:
         return _rules(form, {"reason": _("写一句为什么改")}), 422
-    say(_("已提交审批；批准后从那一刻起生效"))
-    return back_to("campaigns.rules")
+    return sent(approval)
 
 
 def _wrong(loc: Sequence[Any], words: str) -> tuple[str, str]:

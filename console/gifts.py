@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from console import approval_words, forms, here, known
 from console.approvals import ask as ask_for
+from console.approvals import asked_before, sent
 from console.doors import guarded
 from console.layout import back_to, say
 from console.words import N_, _
@@ -57,6 +58,7 @@ def _page(db: Session, typed: dict[str, Any], errors: Mapping[str, str] | None =
         typed={**own.model_dump(), **typed},
         words=approval_words.GIFTS,
         errors=errors or {},
+        asked=asked_before(db, "gifts"),
         found=found,
         following=following,
         state=state if state in STATES else "",
@@ -86,8 +88,7 @@ def ask() -> Any:
     if errors:
         with here.reading() as db:
             return _page(db, typed, errors), 422
-    say(_(approval_words.state_of(approval)[0]), "warn")
-    return back_to("approvals.show", approval_id=approval.id)
+    return sent(approval)
 
 
 @pages.post("/off")

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from console import approval_words, here
 from console.approvals import ask as ask_for
+from console.approvals import asked_before, sent
 from console.doors import guarded
-from console.layout import back_to, say
 from console.programme_words import DOWNGRADES, WINDOWS
 from console.words import _
 from loyalty import tiers
@@ -43,6 +43,7 @@ def _page(db: Session, shown: Scheme, error: str = "", tried: bool = False) -> s
         now=tiers.would_be(db, own, here.now(), here.zone()),
         then=tiers.would_be(db, shown, here.now(), here.zone()) if tried else None,
         error=error,
+        asked=asked_before(db, "tiers"),
         reason=request.form.get("reason", ""),
         window_words=dict(WINDOWS)[own.window],
         downgrade_words=dict(DOWNGRADES)[own.downgrade],
@@ -82,9 +83,7 @@ def change() -> Any:
     except CannotDo as error:
         with here.reading() as db:
             return _page(db, wanted, approval_words.why_not(error), tried=True), 422
-    words, _tone = approval_words.state_of(approval)
-    say(_(words), "warn")
-    return back_to("approvals.show", approval_id=approval.id)
+    return sent(approval)
 
 
 def _read(form: Mapping[str, str]) -> Scheme:

@@ -358,6 +358,22 @@ def words(db: Session, approval_id: int) -> Sequence[ApprovalWord]:
     ).all()
 
 
+def missing(approval: Approval, said: Sequence[ApprovalWord]) -> tuple[int, bool]:
+    """How many words it still waits for after these, and whether a boss's must be among them."""
+    if approval.state != WAITING or approval.due_at is not None:
+        return 0, False
+    yes = [one for one in said if one.yes]
+    boss = approval.boss and not any(one.boss for one in yes)
+    return max(approval.people - len(yes), int(boss)), boss
+
+
+def open_ones(db: Session, kind: str, at: datetime) -> Sequence[Approval]:
+    """What has been asked for of a kind and can still be carried out, the oldest first."""
+    alive = or_(Approval.due_at.is_not(None), Approval.expires_at > at)
+    own = select(Approval).where(Approval.kind == kind, Approval.state.in_(OPEN), alive)
+    return db.scalars(own.order_by(Approval.id)).all()
+
+
 def _ready(db: Session, approval: Approval) -> datetime | None:
     """From when it may be carried out, as things stand (UTC); None: others have to agree first."""
     yes = [one for one in words(db, approval.id) if one.yes]

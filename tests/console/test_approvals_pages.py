@@ -1,18 +1,20 @@
 """Approvals in the console: asked for, looked at, decided by somebody else in two steps, told in WeCom."""
 
 import re
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from console import approval_shown, approval_words
 from insight import segments
 from loyalty import authority
 from loyalty.authority import Limits
-from loyalty.deeds import DEEDS
+from loyalty.deeds import DEEDS, Look
 from loyalty.ledger import standing
 from people.persons import public_id
 from scheduler.approval_jobs import KIND_WORDS
-from storage.tables import Approval, OutboxRow, PointsAccount, PointsTxn
+from storage.tables import Approval, ApprovalWord, OutboxRow, PointsAccount, PointsTxn, User
 from tests.console.acting import Counter, Visitor
 
 CONTENT = re.compile(r'name="content" value="([0-9a-f]{64})"')
@@ -198,3 +200,50 @@ def test_the_limits_change_by_others_words_only(fresh: Counter) -> None:
     assert asked is not None
     assert "自己人" in fresh.visitor("wangwu").get(f"/approvals/{asked.id}").text
     assert fresh.visitor("wangwu").get("/approvals/limits").status_code == 404
+
+
+def test_what_is_taken_is_said_as_taken_at_every_step_and_what_is_given_with_a_plus(fresh: Counter) -> None:
+    operator, boss = fresh.visitor("wangwu"), fresh.visitor("zhangsan")
+    asked = give(operator, fresh, 1_000)
+    assert asked is not None
+    for page in (boss.get(f"/approvals/{asked.id}").text, boss.get("/approvals").text):
+        assert "+1,000 分" in page
+    assert "同意“发积分”：给 1 位客户 +1,000 分。" in boss.get(f"/approvals/{asked.id}?sure=yes").text
+    decide(boss, asked)
+    taken = give(operator, fresh, 250, kind="down")
+    assert taken is not None
+    page = boss.get(f"/approvals/{taken.id}").text
+    assert re.search(r'积分增减</span>\s*<span class="figure-number">-250 分<', page)
+    assert re.search(r'现在执行会扣</span>\s*<span class="figure-number">250 分<', page)
+    assert "同意“调整积分”：从 1 位客户扣 250 分。" in boss.get(f"/approvals/{taken.id}?sure=yes").text
+    english = boss.get(f"/approvals/{taken.id}?sure=yes&lang=en").text
+    assert "250 points taken from 1 customer(s)" in english
+
+
+def test_what_is_moved_says_which_way_also_where_it_goes_both_ways(fresh: Counter) -> None:
+    with fresh.shop.app.test_request_context():
+        assert approval_words.moved("transfer", Look(2, 0, 30)) == "把 30 分从一位客户转给另一位"
+        assert approval_words.moved("take_over", Look(3, 100, 300)) == "涉及 3 位客户，共加 200 分，扣 100 分"
+        assert approval_words.moved("bulk_clear", Look(3, -3_000, 3_000)) == "从 3 位客户扣 3,000 分"
+
+
+@pytest.mark.parametrize(
+    ("grade", "said", "words"),
+    [(1, [], "还差一位同事"), (2, ["boss"], "还差一位同事"), (2, ["manager"], "还差一位老板"),
+     (3, [], "还差两位同事，其中一位是老板；同意后再等一天执行"), (2, ["boss", "manager"], "")],
+)  # fmt: skip
+def test_who_is_missing_follows_the_grade(fresh: Counter, grade: int, said: list[str], words: str) -> None:
+    asked = Approval(state="waiting", due_at=None, grade=grade, people=min(grade, 2), boss=grade > 1)
+    with fresh.shop.app.test_request_context():
+        yes = [ApprovalWord(yes=True, boss=one == "boss") for one in said]
+        assert approval_words.missing(asked, yes) == words
+
+
+def test_what_waits_for_a_day_alone_says_when_it_is_done(fresh: Counter) -> None:
+    with fresh.shop.work() as work:
+        for one in work.db.scalars(select(User).where(User.userid != "zhangsan")):
+            one.disabled_at = work.now - timedelta(days=9)
+    boss = fresh.visitor("zhangsan")
+    asked = give(boss, fresh, 1_000)
+    assert asked is not None
+    assert re.search(r"没有第二个人，一天后执行 · \d+月\d+日 \d\d:\d\d 执行", boss.get(f"/approvals/{asked.id}").text)
