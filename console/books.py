@@ -400,6 +400,8 @@ ACTIONS: Mapping[str, str] = MappingProxyType(
         "card.irrelevant": N_("卡片不相关"),
         "points.award": N_("发积分"),
         "points.adjust": N_("调整积分"),
+        "points.reissue": N_("补发积分"),
+        "points.transfer": N_("把积分转给另一位客户"),
         "points.bulk_award": N_("提交批量发积分"),
         "points.bulk_clear": N_("提交批量清零"),
         "points.bulk_undo": N_("提交撤回一批积分"),

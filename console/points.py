@@ -7,7 +7,7 @@ from flask import Blueprint, render_template, request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from console import gift_words, here, known, points_words
+from console import by_approval, gift_words, here, known, points_words
 from console.books import in_words
 from console.confirming import page_of
 from console.doors import guarded
@@ -110,6 +110,7 @@ def show(person_id: str) -> str:
             words=points_words,
             gifts=gift_words.lines(db, happened, own, lambda ids: _called(db, ids), hidden=False),
             unsure=_unsure(db, person, standing),
+            lost=by_approval.left_of(db, own, happened),
             **page_of(db, person),
         )
 

@@ -46,6 +46,7 @@ OBJECTS: dict[str, Callable[[Counter, str], object]] = {
     "redemption_id": lambda counter, rep: 1,
     "group_id": lambda counter, rep: 1,
     "gift_id": lambda counter, rep: 1,
+    "txn_id": lambda counter, rep: 1,
     "refund_id": lambda counter, rep: 1,
     "order_id": lambda counter, rep: 1,
     "run_id": lambda counter, rep: 1,
