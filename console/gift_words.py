@@ -44,7 +44,7 @@ def lines(
     ``hidden``: whoever was named by a number stays that number.
     """
     gifts = transfers.of_txns(db, [one.txn for one in happened])
-    decided = _decided(db, [one.txn for one in happened])
+    decided = _decided(db, [one.txn for one in happened if one.points])  # none: whoever had both ends is one by now
     ends = {end for one in gifts.values() for end in (one.sender_id, one.receiver_id) if end is not None}
     called = names(sorted({*ends, *chain.from_iterable(decided.values())}))
     found = {one.txn.id: _line(one, gifts[one.txn.id], own, called, hidden) for one in happened if one.txn.id in gifts}

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import ColumnElement, and_, exists, func, insert, literal_column, or_, select
 from sqlalchemy.orm import Session
 
@@ -137,8 +138,16 @@ def _checked(asked: Asked) -> dict[str, Any]:
         try:
             RULES[asked.kind](payload)
         except ValueError as error:
-            raise CannotDo("bad_limits" if asked.kind == "authority" else "bad_rules", why=str(error)[:500]) from None
+            code = "bad_limits" if asked.kind == "authority" else "bad_rules"
+            raise CannotDo(code, why=_in_words(error)[:500]) from None
     return payload
+
+
+def _in_words(error: ValueError) -> str:
+    """What makes no sense, each by the name it has in the payload."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(": ".join([*map(str, one["loc"]), one["msg"]]) for one in error.errors())
 
 
 def _hash(kind: str, payload: Mapping[str, Any], reason: str) -> str:

@@ -8,6 +8,7 @@ from loyalty import accounts
 from loyalty.ledger import earn
 from loyalty.ledger.book import About
 from loyalty.ledger.earn import Grant
+from people import joining
 from storage.tables import Approval, PointsTxn
 from tests.console.acting import Counter
 from tests.console.test_rewards_pages import rich
@@ -57,6 +58,11 @@ def test_points_go_over_to_another_customer_once_somebody_else_agrees(fresh: Cou
     fresh.visitor("zhangsan").post(f"/approvals/{asked.id}/approve", {"content": asked.payload_hash})
     assert "送给 sunqi的客人" in operator.get(here).text
     assert "来自 lisi的客人" in operator.get(there).text
+    with fresh.shop.work() as work:
+        assert joining.tie(work, fresh.people["lisi"], fresh.people["sunqi"], by="zhangsan")
+    page = operator.get(here).text
+    assert "转赠" in page
+    assert "送给" not in page, "they are one person now"
 
 
 @pytest.mark.parametrize(
