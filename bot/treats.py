@@ -69,9 +69,14 @@ def richest(engine: Engine, settings: Settings) -> list[Rich]:
         head = func.coalesce(Person.merged_into, Person.id)
         most = select(head).join(PointsAccount, PointsAccount.person_id == Person.id).group_by(head)
         most = most.order_by(func.sum(PointsAccount.available).desc(), head).limit(len(PHONES))
-        for person_id, phone in zip(db.scalars(most).all(), PHONES, strict=False):
-            number = identities.spelt(identities.PHONE, phone)
-            person = joining.learn(work, person_id, [Given(identities.PHONE, number)], source="demo", by="demo")
+        told = {phone: identities.spelt(identities.PHONE, phone) for phone in PHONES}
+        known = {phone: own_pages.holder(db, identities.PHONE, number) for phone, number in told.items()}
+        others = iter([one for one in db.scalars(most) if one not in known.values()])
+        for phone, number in told.items():
+            anchor = known[phone] or next(others, None)  # begun anew, a number stays whose it is
+            if anchor is None:
+                continue
+            person = joining.learn(work, anchor, [Given(identities.PHONE, number)], source="demo", by="demo")
             found.append(Rich(person.name, _external(db, person.id), phone, own_pages.address(work, person)))
     return found
 

@@ -232,7 +232,7 @@ def cancel(approval_id: int) -> Any:
 def new(person_id: str) -> str:
     """A form for one customer."""
     with here.reading() as db:
-        return _form(db, _person(db, person_id), {})
+        return _form(db, in_sight(db, person_id), {})
 
 
 @pages.post("/new/<person_id>")
@@ -241,7 +241,7 @@ def create(person_id: str) -> Any:
     """Give or correct points: at once where it is little, otherwise it waits."""
     form = {name: request.form.get(name, "").strip() for name in ("kind", "points", "reason", "once")}
     with here.reading() as db:
-        person = _person(db, person_id)
+        person = in_sight(db, person_id)
     try:
         with here.working() as work:
             approval = approvals.submit(work, _asked(work, person, form), me())
@@ -262,29 +262,30 @@ def sent(approval: Approval) -> Any:
 
 def _asked(work: Work, person: Person, form: Mapping[str, str]) -> Asked:
     accounts = approvals.own_accounts(work, persons.anchors(work.db, person.id))
-    points = _whole(form["points"])
+    points = whole(form["points"])
     kind = "adjust" if form["kind"] in ("up", "down") else "award"
     points = -points if form["kind"] == "down" else points
     payload = {"account_ids": accounts, "points": points}
     if points > 0:
         payload |= approvals.usual_life(work)
-    return Asked(kind, payload, form["reason"], _once(form))
+    return Asked(kind, payload, form["reason"], once_of(form))
 
 
-def _once(form: Mapping[str, str]) -> str:
+def once_of(form: Mapping[str, str]) -> str:
     """The name under which a form that is sent twice asks once."""
     return f"form:{here.viewer().user_id}:{form['once'] or approvals.chance()}"[:200]
 
 
-def _whole(text: str) -> int:
-    """Raises ``CannotDo``: digits and nothing else."""
+def whole(text: str) -> int:
+    """The points that were typed. Raises ``CannotDo``: digits and nothing else."""
     number = here.number(text.replace(",", ""))
     if number is None:
         raise CannotDo("bad_points", most=f"{approvals.MOST_POINTS:,}")
     return number
 
 
-def _person(db: Session, name: str) -> Person:
+def in_sight(db: Session, name: str) -> Person:
+    """The customer of an address, where the viewer may see them; as if there were none otherwise."""
     digits = here.number(name.removeprefix("p_"))
     found = access.person_in_sight(db, here.sight(db), digits) if digits is not None else None
     if found is None:
@@ -344,11 +345,11 @@ def _many_asked(work: Work, form: Mapping[str, str]) -> Asked:
     fits = segments.members(segment, segments.question(work.db, work.now, work.zone))
     own = select(Person.id).where(fits, access.sight_of(work.db, here.viewer()).people()).order_by(Person.id)
     people = list(work.db.scalars(own.limit(approvals.MOST_LINES + 1)))
-    once = _once(form)
+    once = once_of(form)
     if form["kind"] == "clear":
         lines = [(one, 0) for one in approvals.accounts_with_points(work.db, people, work.now)]
         return Asked("bulk_clear", {"announced": _announced(form)}, form["reason"], once, lines)
-    points = _whole(form["points"])
+    points = whole(form["points"])
     lines = [(one, points) for one in approvals.accounts_of(work, people)]
     return Asked("bulk_award", approvals.usual_life(work), form["reason"], once, lines)
 

@@ -11,7 +11,7 @@ from flask import Blueprint, render_template, request
 from sqlalchemy.orm import Session
 
 from console import approval_words, here, points_words
-from console.approvals import me, public_id, sent
+from console.approvals import in_sight, me, once_of, public_id, sent, whole
 from console.doors import guarded
 from loyalty import accounts, approvals, deeds
 from loyalty.approvals import Asked, CannotDo
@@ -48,16 +48,13 @@ def _person(db: Session, name: str) -> Person | None:
 
 def _here(db: Session, name: str) -> tuple[Person, list[int]]:
     """Somebody in sight, and their accounts."""
-    person = _person(db, name)
-    if person is None:
-        here.not_here(name)
+    person = in_sight(db, name)
     return person, list(accounts.accounts_of(db, persons.anchors(db, person.id)))
 
 
 def _submit(kind: str, payload: Callable[[Work], dict[str, Any]], form: dict[str, str]) -> Any:
-    once = f"form:{here.viewer().user_id}:{form['once'] or approvals.chance()}"[:200]
     with here.working() as work:
-        approval = approvals.submit(work, Asked(kind, payload(work), form["reason"], once), me())
+        approval = approvals.submit(work, Asked(kind, payload(work), form["reason"], once_of(form)), me())
         details = {"approval": approval.id, "points": approval.payload["points"]}
         here.note(work, f"points.{kind}", public_id(approval), details)
     return sent(approval)
@@ -65,13 +62,6 @@ def _submit(kind: str, payload: Callable[[Work], dict[str, Any]], form: dict[str
 
 def _typed(*names: str) -> dict[str, str]:
     return {name: request.form.get(name, "").strip() for name in (*names, "reason", "once")}
-
-
-def _points(form: dict[str, str]) -> int:
-    number = here.number(form["points"].replace(",", ""))
-    if not number:
-        raise CannotDo("bad_points", most=f"{approvals.MOST_POINTS:,}")
-    return number
 
 
 # --- what was lost ---------------------------------------------------------------------------------------------------
@@ -120,7 +110,7 @@ def give_again(person_id: str, txn_id: str) -> Any:
     try:
         if not left:
             raise CannotDo("nothing")
-        wanted = {"account_ids": [account_id], "points": _points(form), "lost_txn": number}
+        wanted = {"account_ids": [account_id], "points": whole(form["points"]), "lost_txn": number}
         return _submit("reissue", lambda work: wanted | approvals.usual_life(work), form)
     except (CannotDo, Conflict) as error:
         with here.reading() as db:
@@ -163,7 +153,7 @@ def move_over(person_id: str) -> Any:
         if receiver is None or receiver.id == person.id:
             return _move_page(db, person_id, form, wrong=form["to"] or "–"), 422
     try:
-        points = _points(form)
+        points = whole(form["points"])
         if not own:
             raise CannotDo("not_enough", wanted=points, available=0)
         wanted = {"account_ids": own, "points": points}
