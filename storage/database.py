@@ -249,39 +249,6 @@ def plan_anew(db: Session) -> None:
 
 
 @contextmanager
-def all_at_once(connection: Connection) -> Iterator[None]:
-    """Tell PostgreSQL all that is written inside before it answers, and wait once: that takes both sides a fifth less.
-
-    Nothing can be asked inside, nor anything added whose id the database makes. An error may be that of an earlier
-    statement; it comes, at the latest, at the end, and the whole transaction has to end with it, not only a savepoint.
-    """
-    if connection.dialect.name == "sqlite":
-        yield
-        return
-    driver, own = cast(Any, connection.dialect.loaded_dbapi), cast(Any, connection.connection.driver_connection)
-    try:
-        with own.pipeline():
-            yield
-    except Exception as error:
-        if (stop := error.__context__) is not None and not isinstance(stop, Exception):
-            connection.invalidate(stop)
-            raise stop from None  # told to stop while it waited: the driver's own trouble hides that
-        if not isinstance(error, driver.Error):
-            raise
-        lost = bool(own.closed)
-        if lost:
-            connection.invalidate(error)
-            connection.engine.dispose(close=False)  # the others died with it
-        raise DBAPIError.instance(
-            "several statements", None, error, driver.Error,
-            hide_parameters=True, connection_invalidated=lost, dialect=connection.dialect,
-        ) from error  # fmt: skip
-    except BaseException as stop:
-        connection.invalidate(stop)
-        raise
-
-
-@contextmanager
 def opened(url: str) -> Iterator[Engine]:
     """The database at ``url``, let go of at the end."""
     engine = open_engine(url)
@@ -353,14 +320,18 @@ def insert_new_rows(
     return db.execute(statement, list(rows)).all()
 
 
-def add_rows(connection: Connection, table: type[DeclarativeBase], rows: Sequence[Mapping[str, Any]]) -> None:
+def add_rows(
+    connection: Connection,
+    table: type[DeclarativeBase],
+    rows: Sequence[Mapping[str, Any]],
+    tell: Callable[[str, Any], Any] | None = None,
+) -> None:
     """Insert rows that are new, in the driver's own words: for what is written by the million.
 
-    All rows name the same columns, each that has no value of the database's own.
+    All rows name the same columns, each that has no value of the database's own. ``tell`` is that of ``all_at_once``.
     """
-    if not rows:
-        return
-    _bare(connection.dialect, table, tuple(rows[0])).add(connection, rows)
+    if rows:
+        _bare(connection.dialect, table, tuple(rows[0])).add(tell or connection.exec_driver_sql, rows)
 
 
 FEW = 8
@@ -395,13 +366,13 @@ class BareInsert:
         """How many of the rows were new."""
         return connection.exec_driver_sql(self._values(len(rows)) + self._unless, self._flat(rows)).rowcount
 
-    def add(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    def add(self, tell: Callable[[str, Any], Any], rows: Sequence[Mapping[str, Any]]) -> None:
         """Insert them, all of which are new; a few as one statement."""
         if len(rows) <= FEW:
-            connection.exec_driver_sql(self._values(len(rows)), self._flat(rows))
+            tell(self._values(len(rows)), self._flat(rows))
         else:
             each = [tuple([spell(row[name]) for name, spell in self._columns]) for row in rows]
-            connection.exec_driver_sql(self._values(1), each)
+            tell(self._values(1), each)
 
     def _values(self, rows: int) -> str:
         if rows not in self._texts:

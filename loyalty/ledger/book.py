@@ -16,13 +16,14 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from typing import Any, cast
 
-from sqlalchemy import Connection, Executable, Table, and_, bindparam, literal_column, select, update
+from sqlalchemy import Connection, Select, Table, and_, bindparam, literal_column, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.util import identity_key
 
 from loyalty.ledger import idle
 from loyalty.ledger.lots import Left, in_order
-from storage.database import add_rows, all_at_once, among, insert_new, packed
+from storage.at_once import Tell, all_at_once, answers, change
+from storage.database import add_rows, among, insert_new, packed
 from storage.tables import PointsAccount, PointsEntry, PointsHold, PointsLot, PointsLotNow, PointsTxn, Setting
 from storage.work import Work
 
@@ -294,16 +295,16 @@ TAKES_OVER = select(literal_column("1")).where(Setting.name == TAKEOVER).exists(
 
 
 @cache
-def _own_accounts(dialect: str) -> Executable:
+def _own_accounts(dialect: str) -> Select[Any]:
     """The accounts of the parameter ``ids`` (``packed``), held in ascending order."""
     own = select(*(ACCOUNT[name] for name in ("id", *STANDING, "version", "idles")))
     return own.where(among(dialect, ACCOUNT.id, "ids")).order_by(ACCOUNT.id).with_for_update()
 
 
 @cache
-def _known_and_left(dialect: str) -> Executable:
+def _known_and_left(dialect: str) -> Select[Any]:
     """The transaction of a key, if there is one, and what is left of the lots: one question for both."""
-    return select(PointsTxn.id, PointsTxn.request_hash, TAKES_OVER, *LEFT).select_from(
+    return select(PointsTxn.id, PointsTxn.request_hash, TAKES_OVER.label("takes_over"), *LEFT).select_from(
         select(literal_column("1").label("one"))
         .subquery("one")
         .outerjoin(T_TXN, PointsTxn.key == bindparam("key"))
@@ -316,7 +317,12 @@ def hold(work: Work, ids: Collection[int]) -> dict[int, Any]:
     work.db.flush()
     line = work.db.connection()
     kind = line.dialect.name
-    accounts = {one.id: one for one in line.execute(_own_accounts(kind), {"ids": packed(kind, ids)})}
+    (found,) = answers(line, (_own_accounts(kind), {"ids": packed(kind, ids)}))
+    return _all_of(ids, found)
+
+
+def _all_of(ids: Collection[int], found: Sequence[Any]) -> dict[int, Any]:
+    accounts = {one.id: one for one in found}
     if len(accounts) < len(ids):
         raise NoAccount(f"no account {min(set(ids) - set(accounts))}")
     return accounts
@@ -328,10 +334,12 @@ def begin(work: Work, about: About, *account_ids: int) -> Draft | PointsTxn:
     Raises ``Conflict`` and ``NoAccount``.
     """
     ids = several(account_ids)
-    accounts = hold(work, ids)
+    work.db.flush()
     line = work.db.connection()
     kind = line.dialect.name
-    found = line.execute(_known_and_left(kind), {"ids": packed(kind, ids), "key": about.key}).all()
+    own = {"ids": packed(kind, ids)}
+    held, found = answers(line, (_own_accounts(kind), own), (_known_and_left(kind), {**own, "key": about.key}))
+    accounts = _all_of(ids, held)
     if found[0][0] is not None:
         return _again(work.db, about, found[0][0], found[0][1])
     lots = {one[3]: _left(one[3:]) for one in found if one[3] is not None}
@@ -379,12 +387,12 @@ def write_all(written: Sequence[tuple[Draft, Mapping[str, Any]]]) -> list[dict[s
     rows = [_txn(draft, result, some) for (draft, result), some in zip(written, renewed, strict=True)]
     db = drafts[0].work.db
     line = db.connection()
-    with all_at_once(line):
-        _keep(line, rows, drafts)
-        _keep_lots(line, drafts)
+    with all_at_once(line) as tell:
+        _keep(line, tell, rows, drafts)
+        _keep_lots(line, tell, drafts)
         for row, some in zip(rows, renewed, strict=True):
             idle.keep(line, some, row["id"], row["effective_at"])
-        _keep_accounts(line, drafts)
+        _keep_accounts(line, tell, drafts)
     _forget(db, {account_id for draft in drafts for account_id in draft.accounts})
     return rows
 
@@ -416,7 +424,7 @@ def _txn(draft: Draft, result: Mapping[str, Any], renewed: Sequence[idle.Renewal
 ENTRY = ("account_id", "lot_id", "bucket", "amount")
 
 
-def _keep(line: Connection, txns: Sequence[Mapping[str, Any]], drafts: Sequence[Draft]) -> None:
+def _keep(line: Connection, tell: Tell, txns: Sequence[Mapping[str, Any]], drafts: Sequence[Draft]) -> None:
     """The rows that are only added."""
     lots, entries = [], []
     for txn, draft in zip(txns, drafts, strict=True):
@@ -427,13 +435,7 @@ def _keep(line: Connection, txns: Sequence[Mapping[str, Any]], drafts: Sequence[
             for number, one in enumerate(draft.entries)
         ]
     for table, rows in ((PointsTxn, txns), (PointsLot, lots), (PointsEntry, entries)):
-        add_rows(line, table, rows)
-
-
-def _run(line: Connection, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
-    """For each of these rows; one alone goes the shorter way."""
-    if rows:
-        line.execute(statement, rows[0] if len(rows) == 1 else list(rows))
+        add_rows(line, table, rows, tell)
 
 
 COLUMNS = (
@@ -478,7 +480,7 @@ KEEP_ACCOUNT = (
 )
 
 
-def _keep_lots(line: Connection, drafts: Sequence[Draft]) -> None:
+def _keep_lots(line: Connection, tell: Tell, drafts: Sequence[Draft]) -> None:
     fresh, old, moved = [], [], []
     for draft in drafts:
         new = {one["id"] for one in draft.new}
@@ -494,12 +496,13 @@ def _keep_lots(line: Connection, drafts: Sequence[Draft]) -> None:
                 old.append({"of_lot": lot_id, **counts})
                 if one.moved:
                     moved.append({"of_lot": lot_id, "end": one.expires_at})
-    add_rows(line, PointsLotNow, fresh)
-    _run(line, KEEP_LOT, old)
-    _run(line, KEEP_END, moved)
+    add_rows(line, PointsLotNow, fresh, tell)
+    change(line, tell, KEEP_LOT, old)
+    if moved:
+        line.execute(KEEP_END, moved)
 
 
-def _keep_accounts(line: Connection, drafts: Sequence[Draft]) -> None:
+def _keep_accounts(line: Connection, tell: Tell, drafts: Sequence[Draft]) -> None:
     sums: dict[int, dict[str, int]] = {}
     accounts: dict[int, Any] = {}
     for draft in drafts:
@@ -513,7 +516,7 @@ def _keep_accounts(line: Connection, drafts: Sequence[Draft]) -> None:
         if min(getattr(accounts[account_id], name) + more[name] for name in STANDING) < 0:
             raise AssertionError(f"account {account_id} would go below nothing")
     rows = [{"of_account": one, **{f"more_{name}": n for name, n in more.items()}} for one, more in sums.items()]
-    _run(line, KEEP_ACCOUNT, rows)
+    change(line, tell, KEEP_ACCOUNT, rows)
     idles = {lot["account_id"] for draft in drafts for lot in draft.new if lot["idle_months"] is not None}
     if first := [one for one in sorted(idles) if not accounts[one].idles]:
         line.execute(update(T_ACCOUNT).where(ACCOUNT.id.in_(first)).values(idles=True))

@@ -2,20 +2,13 @@
 
 import sqlite3
 import threading
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
 import pytest
-from sqlalchemy import Engine, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from storage.database import all_at_once, open_engine, opened, plan_anew, transaction
-from storage.tables import JobRun
-
-NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+from storage.database import open_engine, opened, plan_anew, transaction
 
 
 def test_who_opens_the_file_while_another_has_it_alone_for_a_moment_waits(tmp_path: Path) -> None:
@@ -48,54 +41,3 @@ def test_a_portion_is_planned_for_the_tables_as_they_are(database_url: str) -> N
 
 def _plan(db: Session) -> list[str]:
     return list(db.scalars(text("EXPLAIN EXECUTE soonest('one')")))
-
-
-def _double(db: Session) -> None:
-    """The same job run twice, and something after it."""
-    db.connection().execute(insert(JobRun), [{"job": "one", "due_at": NOON, "started_at": NOON}] * 2)
-    db.connection().execute(update(JobRun).values(outcome="after"))
-
-
-def test_what_is_told_at_once_is_refused_as_ever_and_nothing_of_it_is_kept(database_url: str) -> None:
-    with opened(database_url) as engine:
-        with pytest.raises(IntegrityError), transaction(engine) as db, all_at_once(db.connection()):
-            _double(db)
-        with transaction(engine) as db:
-            assert db.scalars(select(JobRun.job)).all() == []
-
-
-def test_a_server_that_goes_away_meanwhile_is_an_error_of_operation_and_the_next_one_gets_a_new_line(
-    database_url: str,
-) -> None:
-    if not database_url.startswith("postgresql"):
-        pytest.skip("SQLite has no server")
-    with opened(database_url) as engine:
-        with pytest.raises(OperationalError) as raised:
-            _cut_off(engine, database_url)
-        assert raised.value.connection_invalidated
-        with transaction(engine) as db:
-            assert db.scalar(select(JobRun.id).limit(1)) is None
-
-
-def _cut_off(engine: Engine, database_url: str) -> None:
-    with transaction(engine) as db:
-        own = db.scalar(text("SELECT pg_backend_pid()"))
-        with all_at_once(db.connection()):
-            db.connection().execute(update(JobRun).values(outcome="after"))
-            with psycopg.connect(database_url.replace("+psycopg", "")) as other:
-                other.execute("SELECT pg_terminate_backend(%s)", [own])
-            time.sleep(0.2)
-
-
-def test_who_is_told_to_stop_meanwhile_stops_and_nothing_is_kept(database_url: str) -> None:
-    with opened(database_url) as engine:
-        with pytest.raises(SystemExit), transaction(engine) as db, all_at_once(db.connection()):
-            _stopped(db)
-        with transaction(engine) as db:
-            assert db.scalars(select(JobRun.job)).all() == []
-
-
-def _stopped(db: Session) -> None:
-    rows = [{"job": job, "due_at": NOON, "started_at": NOON} for job in ("one", "other")]
-    db.connection().execute(insert(JobRun), rows)
-    raise SystemExit
