@@ -412,6 +412,7 @@ def asked_before(db: Session, kind: str) -> list[tuple[str, str]]:
 def ask(kind: str, payload: Mapping[str, Any], reason: str) -> Approval:
     """Ask for other rules of this kind; what is asked for already is not asked again. Raises ``CannotDo``."""
     with here.working() as work:
+        approvals.one_at_a_time(work.db, me().hand)  # of two presses the second finds what the first has asked for
         for one in approvals.open_ones(work.db, kind, work.now):
             if one.payload == payload:
                 say(_("一样的内容已经提交过了，没有再提交一份。"), "warn")

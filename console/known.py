@@ -150,15 +150,21 @@ def _numbers(prefix: str, texts: Iterable[str]) -> list[int]:
 # --- accounts of points ----------------------------------------------------------------------------------------------
 
 
-def whose(db: Session, sight: Sight, account_ids: Iterable[int]) -> dict[int, tuple[str, str]]:
-    """Whose these accounts are: name and id of the page; nobody out of sight is in it."""
+def whose(db: Session, sight: Sight, account_ids: Iterable[int]) -> dict[int, Named]:
+    """Whose each of these accounts is: the name with its page, or why there is none."""
+    wanted = set(account_ids)
     head = func.coalesce(Person.merged_into, Person.id)
     own = select(PointsAccount.id, head).join(Person, Person.id == PointsAccount.person_id)
-    heads = dict(db.execute(own.where(PointsAccount.id.in_(set(account_ids)))).all())
+    heads = dict(db.execute(own.where(PointsAccount.id.in_(wanted))).all())
     seen = select(Person.id, Person.name).where(Person.id.in_(set(heads.values())), sight.people())
     names = dict(db.execute(seen).all())
-    return {
-        account: (names[person] or persons.public_id(person), persons.public_id(person))
-        for account, person in heads.items()
-        if person in names
-    }
+    return {one: _whose(heads.get(one), names) for one in wanted}
+
+
+def _whose(person: int | None, names: Mapping[int, str]) -> Named:
+    if person is None:
+        return Named(_("资料已删除的客户"))
+    if person not in names:
+        return Named(_("不在你可见范围的客户"))
+    key = persons.public_id(person)
+    return Named(names[person] or key, url_for("person.show", person_id=key))

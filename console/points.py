@@ -13,7 +13,7 @@ from console.confirming import page_of
 from console.doors import guarded
 from console.person import person_of
 from console.today import rep_names
-from console.words import N_, _
+from console.words import N_
 from loyalty import accounts, notices, overview
 from loyalty.ledger import daily, history
 from loyalty.ledger.standing import Standing
@@ -122,9 +122,8 @@ def _campaigns(db: Session, numbers: set[str]) -> dict[str, str]:
 
 
 def _called(db: Session, account_ids: Sequence[int]) -> dict[int, str]:
-    """Whose these accounts are, by name where they are in sight."""
-    seen = known.whose(db, here.sight(db), account_ids)
-    return {one: seen[one][0] if one in seen else _("不在你可见范围的客户") for one in account_ids}
+    """Whose each of these accounts is, by name where it is in sight."""
+    return {account: one.words for account, one in known.whose(db, here.sight(db), account_ids).items()}
 
 
 def _unsure(db: Session, person: Person, standing: Standing) -> int:

@@ -283,7 +283,7 @@ def redemption(redemption_id: int) -> str:
             "rewards/redemption.html",
             row=row,
             reward=reward,
-            person=known.whose(db, here.sight(db), [row.account_id]).get(row.account_id),
+            person=known.whose(db, here.sight(db), [row.account_id])[row.account_id],
             code=rewards.spelt(row.code),
             picture=counter.picture(row.code) if row.state == rewards.OPEN else "",
             members={userid: name or userid for userid, name in db.execute(members)},

@@ -90,7 +90,7 @@ class Asked:
 def submit(work: Work, asked: Asked, maker: Hand) -> Approval:
     """Carry it out (grade 0) or let it wait for others' words. Raises ``CannotDo`` and ``book.Conflict``."""
     payload = _checked(asked)
-    _one_at_a_time(work.db, maker.hand)
+    one_at_a_time(work.db, maker.hand)
     content = _hash(asked.kind, payload, asked.reason.strip())
     if (known := work.db.scalars(select(Approval).where(Approval.once == asked.once)).one_or_none()) is not None:
         if (known.payload_hash, known.hand) != (content, maker.hand):
@@ -110,7 +110,7 @@ def submit(work: Work, asked: Asked, maker: Hand) -> Approval:
     return approval
 
 
-def _one_at_a_time(db: Session, hand: str) -> None:
+def one_at_a_time(db: Session, hand: str) -> None:
     """Two requests of one hand wait for each other: otherwise both would see the sum without the other."""
     name = f"points:{hashlib.sha256(hand.encode()).hexdigest()[:32]}"
     insert_new(db, Gate, [{"api": name, "used": 0}], ["api"], returning="api")

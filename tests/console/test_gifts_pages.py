@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from bot import people_desk
 from loyalty import accounts, approvals, authority, group_buys, transfers
 from loyalty.approvals import Asked
 from loyalty.group_buys import Terms
@@ -81,9 +82,15 @@ def test_gifts_are_listed_with_their_end_and_nobody_out_of_sight_by_name(fresh: 
     assert page.count("等对方接收") >= 2
     manager = fresh.visitor("zhaoliu").get("/points/gifts?state=open").text
     assert "lisi的客人" not in manager
+    assert "不在你可见范围的客户" in manager
     assert "sunqi的客人" in manager
     assert "还没有人送过积分" in fresh.visitor("wangwu").get("/points/gifts?state=done").text
     assert fresh.visitor("lisi").get("/points/gifts").status_code == 404
+    people_desk.erase(fresh.shop.parts.engine, f"p_{fresh.people['sunqi']}")
+    page = fresh.visitor("wangwu").get("/points/gifts").text
+    assert "资料已删除的客户" in page
+    assert "sunqi的客人" not in page
+    assert "不在你可见范围的客户" not in page
 
 
 def test_a_group_is_listed_and_says_who_is_in_it(fresh: Counter) -> None:

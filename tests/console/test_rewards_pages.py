@@ -252,7 +252,7 @@ def test_a_manager_sees_no_name_of_a_customer_out_of_sight_and_a_rep_no_catalogu
         f"/points/rewards/{row.reward_id}",
     ):
         text = manager.get(page).text
-        assert "看不到的客户" in text
+        assert "不在你可见范围的客户" in text
         assert "lisi的客人" not in text
     assert manager.post(f"/points/rewards/redemptions/{row.id}/return", {"note": "x"}).status_code == 404
     assert fresh.visitor("lisi").get("/points/rewards").status_code == 404
