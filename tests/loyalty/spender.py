@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 from sqlalchemy import Engine, event
 
 from loyalty.ledger import earn, spend
@@ -47,12 +48,15 @@ def _main(asked: Mapping[str, Any]) -> Any:
 def _die(engine: Engine, at: int) -> None:
     count = {"statements": 0, "commits": 0}
 
-    @event.listens_for(engine, "before_cursor_execute")
     def statement(*_: Any) -> None:
         count["statements"] += 1
         if count["statements"] == at:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "before_cursor_execute", statement)
+    else:
+        _listen_at_the_driver(engine, statement)
     commit = engine.dialect.do_commit
 
     def do_commit(connection: Any) -> None:
@@ -63,6 +67,23 @@ def _die(engine: Engine, at: int) -> None:
         commit(connection)
 
     engine.dialect.do_commit = do_commit  # type: ignore[method-assign]
+
+
+def _listen_at_the_driver(engine: Engine, statement: Callable[[], None]) -> None:
+    """Also what goes in the driver's own words (``storage.at_once``)."""
+
+    class Watched(psycopg.Cursor[Any]):
+        def execute(self, *told: Any, **more: Any) -> Any:
+            statement()
+            return super().execute(*told, **more)
+
+        def executemany(self, *told: Any, **more: Any) -> None:
+            statement()
+            super().executemany(*told, **more)
+
+    @event.listens_for(engine, "checkout")
+    def watch(connection: Any, *_: Any) -> None:
+        connection.cursor_factory = Watched
 
 
 def _redeem(engine: Engine, account: int, points: int, key: str) -> str:
