@@ -131,6 +131,7 @@ JOB_WORDS: Mapping[str, str] = MappingProxyType(
         "tend approvals": N_("处理积分审批"),
         "look at tiers": N_("看等级该不该变"),
         "let go of rewards": N_("退回过期没领的奖品"),
+        "tell of rewards": N_("把兑换和转赠写进客户动态"),
         "put labels": N_("给积分标签"),
         "note notices": N_("记下谁已知道积分要过期"),
         "sweep points": N_("积分到账、到期和放回预留"),

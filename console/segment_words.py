@@ -49,6 +49,8 @@ BEHAVIOUR_WORDS: Mapping[str, str] = {
     "opted_in": N_("表示愿意接收消息"),
     "bought": N_("下单"),
     "refunded": N_("退款"),
+    "redeemed": N_("兑换奖品"),
+    "collected": N_("到店领走奖品"),
 }
 REWARD_WORDS: Mapping[str, str] = {
     "goods": N_("实物"),

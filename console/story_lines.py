@@ -56,6 +56,13 @@ KINDS: Mapping[str, Kind] = {
     "refunded": Kind(N_("退了 %(amount)s 元"), "bag-dash", "warn"),
     "boost_given": Kind(N_("得到一张 %(amount)s 倍积分券"), "ticket-perforated", "good"),
     "points_given": Kind(N_("得到 %(amount)s 积分"), "coin", "good"),
+    "redeemed": Kind(N_("用 %(amount)s 积分兑换了“%(what)s”"), "gift", "good"),
+    "collected": Kind(N_("领走了“%(what)s”"), "bag-heart", "good"),
+    "reward_returned": Kind(N_("退回“%(what)s”，还回 %(amount)s 积分"), "arrow-counterclockwise", "warn"),
+    "reward_missed": Kind(N_("没有来领“%(what)s”，%(amount)s 积分已退回"), "hourglass-bottom", "warn"),
+    "points_sent": Kind(N_("送出 %(amount)s 积分"), "send"),
+    "points_got": Kind(N_("收到别人送的 %(amount)s 积分"), "coin", "good"),
+    "points_back": Kind(N_("送出的 %(amount)s 积分没有接收，已退回"), "arrow-counterclockwise", "warn"),
     "did": Kind(N_("在 %(source)s%(sign)s%(what)s"), "stars"),
     "merged": Kind(N_("和 %(customer)s 是同一位客户，已合并"), "union"),
     "separated": Kind(N_("和 %(customer)s 不是同一位客户，已拆开"), "subtract", "warn"),
@@ -88,7 +95,21 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "note": (N_("备注"), ("note",)),
     "task": (N_("待办"), ("task", "task_done")),
     "group": (N_("客户群"), ("group_joined", "group_left")),
-    "orders": (N_("订单"), ("bought", "refunded", "points_given", "boost_given", "did")),
+    "orders": (N_("订单"), ("bought", "refunded", "did")),
+    "points": (
+        N_("积分和奖品"),
+        (
+            "redeemed",
+            "collected",
+            "reward_returned",
+            "reward_missed",
+            "points_given",
+            "boost_given",
+            "points_sent",
+            "points_got",
+            "points_back",
+        ),
+    ),
     "by_hand": (N_("标签和修改"), ("tagged", "untagged", "owner_given", "birthday", "edited")),
 }
 
@@ -164,6 +185,8 @@ def _aside(row: Interaction, names: Mapping[str, str]) -> str:
         return chat_lines.happened(row.details, names)
     if row.kind in ("bought", "refunded"):
         return " · ".join(_of_order(row))
+    if row.kind == "collected":
+        return str(row.details.get("store") or "")
     if row.kind == "points_given":
         return str(row.details.get("because") or "")
     if row.kind == "merged":

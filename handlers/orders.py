@@ -20,8 +20,9 @@ from loyalty.ledger.lots import NotEnough
 from loyalty.ledger.spend import InDebt
 from loyalty.order_points import Paid, Returned
 from loyalty.tiers import Level
-from people import joining, orders, persons, refund_matching
-from people.orders import DONE, GivenOrder, GivenRefund, Line, Told, Who
+from people import acts, joining, orders, persons, refund_matching
+from people.acts import Act
+from people.orders import DONE, GivenOrder, GivenRefund, Line, Who
 from storage.tables import Person, Refund, ShopOrder
 from storage.tables.orders import reference
 from storage.work import Work
@@ -105,7 +106,7 @@ def _earn(work: Work, bought: Sequence[tuple[int, GivenOrder, tuple[int, int]]])
     joined = {one for some in whole.values() if len(some) > 1 for one in some}
     for together in accounts.owing_together(work.db, joined) if joined else ():
         spend.settle(work, together)
-    orders.tell(work, [_bought(one, whose, points) for _, one, whose in in_time])
+    acts.tell(work, [_bought(one, whose, points) for _, one, whose in in_time])
     return points
 
 
@@ -137,11 +138,11 @@ def _paid(one: GivenOrder, account_id: int, meant: frozenset[int], level: Level)
     return Paid(name, account_id, one.paid_at, one.amount, by_category, one.store, meant, tier, level.factor)
 
 
-def _bought(one: GivenOrder, whose: tuple[int, int], points: Mapping[str, int]) -> Told:
+def _bought(one: GivenOrder, whose: tuple[int, int], points: Mapping[str, int]) -> Act:
     name = reference("order", *one.key)
     details = {"source": one.source, "order_no": one.order_no, "amount": orders.yuan(one.amount),
                "store": one.store, "points": points[name]}  # fmt: skip
-    return Told("bought", *whose, one.paid_at, name, {key: value for key, value in details.items() if value != ""})
+    return Act("bought", *whose, one.paid_at, name, {key: value for key, value in details.items() if value != ""})
 
 
 FEW = 20
@@ -270,7 +271,7 @@ def _put_on(work: Work, refund: Refund, order: ShopOrder, because: str, once: st
     own = reference("refund", refund.source, refund.refund_no)
     moved = order_points.take_back(work, replace(_returned_of(order, once), refund=own, money=refund.amount))
     if order.person_id is not None:
-        orders.tell(work, [_returned(refund, order, moved)])
+        acts.tell(work, [_returned(refund, order, moved)])
         if moved["taken"]:
             _look_at_levels(work, {order.person_id})
     return moved["taken"]
@@ -280,13 +281,13 @@ def _returned_of(order: ShopOrder, once: str) -> Returned:
     return Returned(once, reference("order", order.source, order.order_no), order.amount, order.refunded)
 
 
-def _returned(refund: Refund, order: ShopOrder, moved: Mapping[str, int]) -> Told:
+def _returned(refund: Refund, order: ShopOrder, moved: Mapping[str, int]) -> Act:
     details: dict[str, Any] = {"source": refund.source, "refund_no": refund.refund_no, "order_no": order.order_no,
                "amount": orders.yuan(refund.amount)}  # fmt: skip
     details |= {key: value for key, value in moved.items() if value}
     who = order.person_id or 0
     name = reference("refund", refund.source, refund.refund_no)
-    return Told("refunded", who, order.anchor_id or who, refund.refunded_at, name, details)
+    return Act("refunded", who, order.anchor_id or who, refund.refunded_at, name, details)
 
 
 def _its_order_has_come(work: Work, refund: Refund) -> int:

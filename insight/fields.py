@@ -121,6 +121,8 @@ BEHAVIOURS = (
     "opted_in",
     "bought",
     "refunded",
+    "redeemed",
+    "collected",
 )
 """Kinds of the story that can be counted."""
 

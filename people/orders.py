@@ -11,15 +11,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Table, and_, bindparam, case, delete, or_, select, update
+from sqlalchemy import and_, case, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from people import identities
 from storage.database import add_rows, among, insert_new, insert_new_rows, packed
-from storage.tables import Interaction, OrderLine, OrderSource, Person, Refund, ShopOrder
+from storage.tables import Interaction, OrderLine, OrderSource, Refund, ShopOrder
 from storage.tables.orders import UNDONE, reference
 from storage.work import Work
 
@@ -476,36 +476,6 @@ def yuan(amount: int) -> str:
 
 
 # --- the story -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Told:
-    """A line of a person's story about an order or a refund."""
-
-    kind: str
-    """bought, refunded."""
-    person_id: int
-    anchor_id: int
-    at: datetime
-    once: str
-    details: Mapping[str, Any]
-
-
-def tell(work: Work, lines: Iterable[Told]) -> None:
-    """Write these lines, each once, and let it be seen that these people were here."""
-    rows, seen = [], dict[int, datetime]()
-    for one in lines:
-        anchor = None if one.anchor_id == one.person_id else one.anchor_id
-        rows.append({"person_id": one.person_id, "anchor_id": anchor, "userid": None, "kind": one.kind, "at": one.at,
-                     "details": dict(one.details), "once": one.once})  # fmt: skip
-        seen[one.person_id] = max(one.at, seen.get(one.person_id, one.at))
-    insert_new(work.db, Interaction, rows, ["once"])
-    later = update(cast(Table, Person.__table__)).where(
-        Person.id == bindparam("who"), Person.last_seen_at < bindparam("then")
-    )
-    if seen:
-        moments = [{"who": one, "then": seen[one]} for one in sorted(seen)]
-        work.db.connection().execute(later.values(last_seen_at=bindparam("then")), moments)
 
 
 def untell(work: Work, once: str) -> None:

@@ -38,6 +38,7 @@ from scheduler import (
     rep_days,
     rep_jobs,
     reward_jobs,
+    rewards_told,
     tier_jobs,
     webhooks,
 )
@@ -495,6 +496,7 @@ TIMETABLE: tuple[Job, ...] = (
     Job("walk journeys", Every(timedelta(seconds=10)), journey_jobs.walk_journeys),
     Job("look at tiers", Every(timedelta(seconds=30)), tier_jobs.look_at_tiers),
     Job("let go of rewards", Every(timedelta(minutes=1)), reward_jobs.let_go_of_rewards),
+    Job("tell of rewards", Every(timedelta(seconds=10)), rewards_told.tell_of_rewards),
     Job("tend approvals", Every(timedelta(seconds=10)), approval_jobs.tend_approvals),
     Job("call webhooks", Every(timedelta(seconds=10)), webhooks.call_webhooks),
     Job("send webhooks", Every(timedelta(seconds=5)), outgoing.send),

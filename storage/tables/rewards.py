@@ -2,7 +2,7 @@
 
 These tables name accounts, never people: an account stays with the anchor that earned its points, so that nothing moves
 when two turn out to be one person. ``loyalty.rewards``, ``loyalty.transfers`` and ``loyalty.group_buys`` alone write
-here.
+here; what of it was told in people's stories is written by ``scheduler.rewards_told``.
 """
 
 from datetime import date, datetime
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from storage.tables.base import Base, Key, partial_index
 
 OPEN = "state = 'open'"
+UNTOLD = "told <> state"
 
 
 class Reward(Base):
@@ -90,10 +91,13 @@ class Redemption(Base):
     """Why it was returned."""
     settlement_id: Mapped[int | None] = mapped_column(Key)
     """Of a donation: the payment it is part of."""
+    told: Mapped[str] = mapped_column(String(10), default="")
+    """The last state that the story of whoever redeemed it tells of."""
     __table_args__ = (
         Index("ix_redemption_reward", "reward_id", "day"),
         Index("ix_redemption_settlement", "settlement_id"),
         partial_index("ix_redemption_due", "until", where=sql(OPEN)),
+        partial_index("ix_redemption_untold", "id", where=sql(UNTOLD)),
     )
 
 
@@ -149,10 +153,13 @@ class Gift(Base):
     made_at: Mapped[datetime]
     until: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    told: Mapped[str] = mapped_column(String(10), default="")
+    """The last state that the stories of both tell of."""
     __table_args__ = (
         Index("ix_gift_sender", "sender_id", "day"),
         Index("ix_gift_receiver", "receiver_id"),
         partial_index("ix_gift_due", "until", where=sql(OPEN)),
+        partial_index("ix_gift_untold", "id", where=sql(UNTOLD)),
     )
 
 
