@@ -5,7 +5,6 @@ out sorted, so that no more than one portion is in memory. Columns are those of 
 """
 
 import json
-import re
 import sqlite3
 import tempfile
 from collections import Counter
@@ -37,7 +36,6 @@ KINDS: Mapping[str, str] = MappingProxyType(
 YES: Mapping[str, bool] = MappingProxyType(
     {"true": True, "1": True, "是": True, "false": False, "0": False, "否": False}
 )
-GROUPED = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d*)?")
 ORDER, REFUND = "order", "refund"
 STAGED = """
 CREATE TABLE staged (number INTEGER PRIMARY KEY, kind TEXT, source TEXT, name TEXT, at TEXT, row TEXT);
@@ -97,17 +95,11 @@ class OrderFile:
             if not any(row):
                 continue
             self.rows += 1
-            cells = self._said(row)
+            cells = self._own.cells(row)
             kind = KINDS.get(cells.get("kind", "").strip().lower(), "?")
             at = self._sortable(cells.get("paid_at", ""))
             name = self._refund_no(cells, at) if kind == REFUND else cells.get("order_no", "")
             yield number, kind, cells.get("source", ""), name, at, AS_JSON(row)
-
-    def _said(self, row: Sequence[str]) -> dict[str, str]:
-        """What a row says in our columns."""
-        cells = self._own.cells(row)
-        cells["amount"] = _ungrouped(cells.get("amount", ""))
-        return cells
 
     def _refund_no(self, cells: Mapping[str, str], at: str) -> str:
         """A refund without a number of its own is told apart by what it names and when it was.
@@ -162,13 +154,13 @@ class OrderFile:
         )
         with closing(self._staged.execute(own, (kind,))) as found:
             for name, told in found:
-                rows = [(number, self._said(row)) for number, row in sorted(json.loads(told))]
+                rows = [(number, self._own.cells(row)) for number, row in sorted(json.loads(told))]
                 yield self._one(kind, name, rows)
 
     def strange(self) -> Iterator[Read]:
         """Rows that are neither."""
         for number, row in self._staged.execute("SELECT number, row FROM staged WHERE kind = '?' ORDER BY number"):
-            kind = self._said(json.loads(row))["kind"]
+            kind = self._own.cells(json.loads(row))["kind"]
             yield Read([number], None, f"kind: {kind[:20]!r} is neither order nor refund")
 
     # --- refused ---
@@ -191,11 +183,6 @@ class OrderFile:
             return Read(numbers, made(name, [cells for _, cells in rows], self._now, self._zone))
         except Bad as error:
             return Read(numbers, None, str(error))
-
-
-def _ungrouped(amount: str) -> str:
-    """``1,250.00`` as spreadsheets show it, without the commas."""
-    return amount.replace(",", "") if GROUPED.fullmatch(amount) else amount
 
 
 def _order(name: str, rows: Sequence[Mapping[str, str]], now: datetime, zone: ZoneInfo) -> GivenOrder:
