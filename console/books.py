@@ -169,6 +169,7 @@ OUTCOMES: tuple[tuple[str, str], ...] = (
         "rewards let go of: %(n)s, gifts: %(m)s, groups looked at: %(k)s",
         N_("退回 %(n)s 份过期没领的奖品、%(m)s 笔没人接受的转赠，看了 %(k)s 个拼团"),
     ),
+    ("redemptions told of: %(n)s, gifts: %(m)s", N_("写了 %(n)s 次兑换、%(m)s 次转赠")),
     ("customers looked at: %(n)s", N_("看了 %(n)s 位客户")),
     ("carried out: %(n)s, over: %(m)s, told: %(told)s", N_("执行了 %(n)s 件，过期 %(m)s 件，通知了 %(told)s 人")),
     ("transactions sealed: %(n)s", N_("封了 %(n)s 笔")),

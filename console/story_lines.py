@@ -76,6 +76,14 @@ AGAIN: Mapping[str, Kind] = {
     "half_added": Kind(N_("再次添加了 %(rep)s，待确认"), "person-dash", "warn"),
 }
 """The same lines about somebody who had left this rep before."""
+OF_KINDS: Mapping[tuple[str, str], Kind] = {
+    ("redeemed", "donation"): Kind(N_("捐了 %(amount)s 积分给“%(what)s”"), "heart", "good"),
+    ("collected", "experience"): Kind(N_("体验了“%(what)s”"), "bag-heart", "good"),
+    ("reward_missed", "experience"): Kind(
+        N_("没有来体验“%(what)s”，%(amount)s 积分已退回"), "hourglass-bottom", "warn"
+    ),
+}
+"""The same lines about rewards that nobody takes home."""
 FAMILIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "relation": (
         N_("来往"),
@@ -144,6 +152,7 @@ def line_of(row: Interaction, names: Mapping[str, str], again: bool, cause: str 
     if again:
         kind = AGAIN.get(row.kind, kind)
     details = row.details
+    kind = OF_KINDS.get((row.kind, str(details.get("kind") or "")), kind)
 
     def called(userid: object) -> str:
         if userid == BOT:

@@ -31,6 +31,8 @@ CAPTURED, RELEASED = "captured", "released"
 TOGETHER = (rewards.GOODS, rewards.EXPERIENCE)
 """Kinds of rewards that people get together: what is done at once has nothing to wait for."""
 CLOCK, FULL = "clock", "group"
+KEY = "group:"
+"""With this begin the keys of what a group makes: seats, redemptions, transactions."""
 """Who settles a seat in the books: the deadline, or the last seat that was taken."""
 
 
@@ -177,7 +179,7 @@ def _accounts(db: Session, people: Sequence[int | None]) -> Sequence[int]:
 
 def _seat(work: Work, group: GroupBuy, reward: Reward, ids: Sequence[int], by: str) -> GroupSeat:
     tries = select(func.count()).select_from(GroupSeat).where(GroupSeat.group_id == group.id)
-    key = f"group:{group.id}:{ids[0]}:{work.db.scalar(tries)}"
+    key = f"{KEY}{group.id}:{ids[0]}:{work.db.scalar(tries)}"
     about = About("hold", key, work.now, by, reason=reward.name, source=f"group:{group.id}")
     fits = rewards.fits(reward.id, work.now, work.zone)
     hold = spend.hold(work, ids, group.points, group.deadline, about, fits, active=False)
@@ -229,7 +231,7 @@ def _holds(db: Session, seat: GroupSeat) -> bool:
 
 
 def _about(work: Work, seat: GroupSeat, kind: str, by: str, reward: Reward) -> About:
-    key = f"group:{seat.group_id}:seat:{seat.id}"
+    key = f"{KEY}{seat.group_id}:seat:{seat.id}"
     return About(kind, key, work.now, by, reason=reward.name, source=f"group:{seat.group_id}")
 
 
@@ -245,7 +247,7 @@ def _take(work: Work, seat: GroupSeat, group: GroupBuy, reward: Reward, person: 
     """Its points are spent, and whoever has it has a reward to pick up; with that they are active (all accounts)."""
     about = replace(_about(work, seat, "capture", FULL, reward), active=work.now)
     txn = spend.capture(work, seat.hold_id, None, about, programme.release_grace(work), person)
-    row: Redemption = rewards.new_row(work, reward, seat.account_id, f"group:{group.id}:{seat.id}", group.made_by)
+    row: Redemption = rewards.new_row(work, reward, seat.account_id, f"{KEY}{group.id}:{seat.id}", group.made_by)
     row.points, row.txn_id = group.points, txn.id
     work.db.add(row)
     work.db.flush()

@@ -5,16 +5,17 @@ told of it last; this job tells the rest. A name of somebody else stands in no l
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from loyalty import rewards, transfers
+from loyalty import group_buys, rewards, transfers
 from loyalty.rewards import AT_ONCE
 from people import acts
 from people.acts import Act
-from storage.database import transaction
+from storage.database import past_crossings, transaction
 from storage.tables import Gift, Person, PointsAccount, Redemption, Reward
 
 if TYPE_CHECKING:
@@ -35,24 +36,29 @@ def _tell(hands: "Hands", table: Any, lines: Callable[[Session, Any], Iterator[A
     """A portion in each transaction; how many rows in all."""
     told = 0
     while not hands.stopping():
-        with transaction(hands.engine) as db:
-            untold = select(table).where(table.told != table.state).order_by(table.id).limit(PORTION)
-            rows = db.scalars(untold).all()
-            acts.tell(hands.work(db, "tell of rewards"), lines(db, rows))
-            for one in rows:  # what has gone on meanwhile is told at the next turn
-                db.execute(update(table).where(table.id == one.id, table.state == one.state).values(told=one.state))
-        told += len(rows)
-        if len(rows) < PORTION:
+        rows = past_crossings(partial(_tell_some, hands, table, lines))
+        told += rows
+        if rows < PORTION:
             break
     return told
 
 
+def _tell_some(hands: "Hands", table: Any, lines: Callable[[Session, Any], Iterator[Act]]) -> int:
+    with transaction(hands.engine) as db:
+        untold = select(table).where(table.told != table.state).order_by(table.id).limit(PORTION)
+        rows = db.scalars(untold).all()
+        acts.tell(hands.work(db, "tell of rewards"), lines(db, rows))
+        for one in rows:  # what has gone on meanwhile is told at the next turn
+            db.execute(update(table).where(table.id == one.id, table.state == one.state).values(told=one.state))
+        return len(rows)
+
+
 def _whose(db: Session, account_ids: Sequence[int | None]) -> Whose:
-    """Nobody who was erased is in it."""
-    head = func.coalesce(Person.merged_into, Person.id)
-    own = select(PointsAccount.id, head, Person.id).join(Person, Person.id == PointsAccount.person_id)
-    found = db.execute(own.where(PointsAccount.id.in_({one for one in account_ids if one is not None})))
-    return {account: (person, anchor) for account, person, anchor in found}
+    """Nobody who was erased is in it; until this is kept nobody joins, parts or erases those who are."""
+    own = select(PointsAccount.id, Person.id, Person.merged_into).join(Person, Person.id == PointsAccount.person_id)
+    own = own.where(PointsAccount.id.in_({one for one in account_ids if one is not None})).order_by(Person.id)
+    found = db.execute(own.with_for_update(read=True, key_share=True, of=Person))
+    return {account: (head or anchor, anchor) for account, anchor, head in found}
 
 
 def _of_redemptions(db: Session, rows: Sequence[Redemption]) -> Iterator[Act]:
@@ -65,9 +71,10 @@ def _of_redemptions(db: Session, rows: Sequence[Redemption]) -> Iterator[Act]:
 
 
 def _of_redemption(row: Redemption, name: str, kind: str, whose: tuple[int, int]) -> Iterator[Act]:
-    about: dict[str, Any] = {"name": name, "points": row.points, "redemption": row.id}
+    about: dict[str, Any] = {"name": name, "points": row.points, "kind": kind, "redemption": row.id}
     if not row.told:
-        yield Act("redeemed", *whose, row.made_at, f"redemption:{row.id}", {**about, "kind": kind})
+        there = not row.key.startswith(group_buys.KEY)  # whoever came last made those of all
+        yield Act("redeemed", *whose, row.made_at, f"redemption:{row.id}", about, there)
     if row.state == rewards.OPEN or row.ended_at is None or (row.state == rewards.USED and kind in AT_ONCE):
         return
     once = f"redemption:{row.id}:{row.state}"
@@ -89,6 +96,7 @@ def _of_gifts(db: Session, rows: Sequence[Gift]) -> Iterator[Act]:
             continue
         if one.state == transfers.DONE:
             if receiver is not None:
-                yield Act("points_got", *receiver, one.ended_at, f"gift:{one.id}:got", about)
+                accepted = one.hold_id is not None
+                yield Act("points_got", *receiver, one.ended_at, f"gift:{one.id}:got", about, there=accepted)
         elif sender is not None:
             yield Act("points_back", *sender, one.ended_at, f"gift:{one.id}:back", about, there=False)

@@ -68,17 +68,17 @@ class Spoken:
     def __init__(self, dialect: Dialect, statement: Executable) -> None:
         spelt = cast(Any, statement).compile(dialect=dialect)
         self.text = str(spelt)
-        self._fixed: Mapping[str, Any] = dict(spelt.params)
-        self._order: Sequence[str] | None = spelt.positiontup
+        self._fixed = {name: spelt.params[name] for own, name in spelt.bind_names.items() if not own.required}
+        self._names, self._order = list(spelt.bind_names.values()), spelt.positiontup
         columns: Any = statement.selected_columns if isinstance(statement, Select) else []
         readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
         self._readers = [(number, one) for number, one in enumerate(readers) if one is not None]
         self._row = cast(Any, namedtuple)("Row", [column.key for column in columns])._make
 
     def values(self, given: Mapping[str, Any]) -> Any:
-        """These parameters, as the driver wants them."""
+        """These parameters, as the driver wants them. Raises ``KeyError`` where one is missing."""
         every = {**self._fixed, **given}
-        return every if self._order is None else tuple([every[name] for name in self._order])
+        return tuple([every[name] for name in self._order]) if self._order else {one: every[one] for one in self._names}
 
     def row(self, found: Sequence[Any]) -> Any:
         """A row of the answer, as a named tuple."""

@@ -258,3 +258,21 @@ def test_a_manager_sees_no_name_of_a_customer_out_of_sight_and_a_rep_no_catalogu
     assert fresh.visitor("lisi").get("/points/rewards").status_code == 404
     assert "lisi的客人" in fresh.visitor("wangwu").get("/points/rewards/redemptions?state=open").text
     assert "data:image/svg+xml" in fresh.visitor("wangwu").get(f"/points/rewards/redemptions/{row.id}").text
+
+
+def test_the_story_says_what_was_redeemed_and_collected_in_the_words_of_its_kind(fresh: Counter) -> None:
+    rich(fresh)
+    mug, trees = put(fresh), put(fresh, name="种树", kind="donation", stock="", cause="环保", worth="1.50")
+    lesson = put(fresh, name="手冲课", kind="experience")
+    row = redeem(fresh, mug, key="mug")
+    redeem(fresh, trees, key="trees")
+    rep = at(fresh, "lisi")
+    for one in (row, redeem(fresh, lesson, key="lesson")):
+        once = once_of(rep.get(f"/counter?code={rewards.spelt(one.code)}").text)
+        rep.post("/counter/confirm", {"code": one.code, "once": once})
+    fresh.shop.run("tell of rewards")
+    story = rep.get(f"/customers/p_{fresh.people['lisi']}?kinds=points").text
+    for words in ("用 60 积分兑换了“马克杯”", "领走了“马克杯”", "捐了 60 积分给“种树”", "体验了“手冲课”", "静安店"):
+        assert words in story
+    assert "领走了“手冲课”" not in story
+    assert "买了" not in story.split('class="story"')[1]

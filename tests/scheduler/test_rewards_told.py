@@ -1,13 +1,16 @@
 """What was redeemed, collected, brought back, given and got stands in the stories of those it is about, each once."""
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from bot import people_desk
-from loyalty import accounts, reward_desk, rewards, transfers
+from loyalty import accounts, group_buys, reward_desk, rewards, transfers
+from loyalty.group_buys import Terms
 from loyalty.ledger import earn
 from loyalty.ledger.book import About
 from loyalty.ledger.earn import Grant
@@ -15,7 +18,7 @@ from loyalty.reward_desk import Draft
 from loyalty.transfers import Limits, Named, Party
 from people import persons
 from scheduler import rewards_told
-from storage.tables import Gift, Interaction, Person, Redemption
+from storage.tables import Gift, Interaction, Person, PointsAccount, Redemption
 from storage.work import Work
 from tests.opened import BOTH
 from tests.shop import Shop
@@ -203,3 +206,61 @@ def test_the_index_is_used_that_holds_what_is_to_be_told(shop: Shop) -> None:
             spelt = str(asked.compile(line, compile_kwargs={"literal_binds": True}))
             plan = str(line.exec_driver_sql(f"EXPLAIN QUERY PLAN {spelt}").all())
             assert f"ix_{table.__tablename__}_untold" in plan
+
+
+def test_whoever_did_nothing_themselves_was_not_here(shop: Shop) -> None:
+    sender, receiver = somebody(shop, "小雨"), somebody(shop, "阿哲")
+    (before,) = shop.rows(Person, Person.id == receiver[0])
+    shop.advance(hours=1)
+    give(shop, sender, receiver, "at once", accept=False)
+    shop.run("tell of rewards")
+    assert shop.rows(Person, Person.id == receiver[0])[0].last_seen_at == before.last_seen_at
+    shop.advance(hours=1)
+    waiting = give(shop, sender, receiver, "waits", accept=True)
+    shop.advance(hours=1)
+    with shop.work() as work:
+        transfers.accept(work, waiting, [receiver[1]])
+    shop.run("tell of rewards")
+    assert shop.rows(Person, Person.id == receiver[0])[0].last_seen_at == shop.now()
+
+
+def test_of_a_group_that_became_full_only_who_came_last_was_here(shop: Shop) -> None:
+    first, last = somebody(shop, "小雨"), somebody(shop, "阿哲")
+    with shop.work() as work:
+        group_buys.set_terms(work, Terms(on=True, seats=2, percent=80, hours=24), by="boss")
+        cup = reward(work, points=50)
+        group = group_buys.begin(work, [first[0]], [first[1]], cup, "g", by="customer")
+    came = shop.now()
+    shop.advance(hours=2)
+    with shop.work() as work:
+        group_buys.join(work, [last[0]], [last[1]], group.id, by="customer")
+    shop.run("tell of rewards")
+    assert told(shop, first[0]) == [("redeemed", 40)]
+    assert shop.rows(Person, Person.id == first[0])[0].last_seen_at == came
+
+
+@pytest.mark.parametrize("opened_shop", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("how", ["joined", "erased"])
+def test_whoever_is_joined_or_erased_meanwhile_is_waited_for(shop: Shop, how: str) -> None:
+    """On SQLite there is one writer at a time."""
+    kept, gone = somebody(shop, "小雨"), somebody(shop, "阿哲")
+    with shop.work() as work:
+        cup = reward(work)
+    redeem(shop, gone, cup, "gone")
+    redeem(shop, kept, cup, "kept")
+    with ThreadPoolExecutor(1) as pool:
+        with shop.work() as work:
+            work.db.scalars(select(Person).where(Person.id.in_([kept[0], gone[0]])).with_for_update()).all()
+            if how == "joined":
+                work.db.execute(update(Person).where(Person.id == gone[0]).values(merged_into=kept[0]))
+            else:
+                work.db.execute(update(PointsAccount).where(PointsAccount.id == gone[1]).values(person_id=None))
+                work.db.execute(delete(Person).where(Person.id == gone[0]))
+            running = pool.submit(shop.run, "tell of rewards")
+            time.sleep(0.5)
+            assert not running.done()
+        assert running.result(10) == {"tell of rewards": "redemptions told of: 2, gifts: 0"}
+    assert told(shop, gone[0]) == []
+    assert told(shop, kept[0]) == [("redeemed", 30)] * (2 if how == "joined" else 1)
+    if how == "joined":
+        assert {one.anchor_id for one in shop.rows(Interaction)} == {None, gone[0]}

@@ -140,6 +140,14 @@ def test_who_waits_too_long_for_what_another_holds_is_told_so_and_may_try_again(
         impatient.dispose()
 
 
+def test_a_parameter_that_is_missing_is_an_error_and_not_nothing(database_url: str) -> None:
+    with opened(database_url) as engine:
+        with pytest.raises(KeyError), transaction(engine) as db, all_at_once(db.connection()) as tell:
+            change(db.connection(), tell, OUTCOME, [{"of_jobs": "one", "how": "done"}])
+        with pytest.raises(KeyError), transaction(engine) as db:
+            answers(db.connection(), (RUNS, {"jobs": "one"}))
+
+
 @pytest.mark.parametrize("jobs", [["one"], [f"job {n}" for n in range(20)]], ids=["one row", "many rows"])
 def test_rows_and_changes_told_in_the_drivers_words_are_all_kept(database_url: str, jobs: list[str]) -> None:
     with opened(database_url) as engine:

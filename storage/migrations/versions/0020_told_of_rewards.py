@@ -1,4 +1,4 @@
-"""What of rewards and gifts the stories of people tell; of those there are nothing is told late"""
+"""What of rewards and gifts the stories of people tell"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,9 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Bring the schema to this version."""
+    """Bring the schema to this version; of what there is the job tells, as of its own days."""
     for table in ("redemption", "gift"):
         op.add_column(table, sa.Column("told", sa.String(10), server_default=sa.text("''"), nullable=False))
-        op.execute(sa.text(f"UPDATE {table} SET told = state"))  # noqa: S608  # nosec B608  # our own two names
         untold = sa.text("told <> state")
         op.create_index(f"ix_{table}_untold", table, ["id"], postgresql_where=untold, sqlite_where=untold)
