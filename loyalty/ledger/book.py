@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from typing import Any, cast
 
-from sqlalchemy import Connection, Select, Table, and_, bindparam, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, literal_column, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.util import identity_key
 
@@ -294,21 +294,33 @@ TAKES_OVER = select(literal_column("1")).where(Setting.name == TAKEOVER).exists(
 """Whether the shop has ever taken over an older points system (``loyalty.takeover``): mostly not."""
 
 
+def _which(dialect: str, ids: Collection[int]) -> tuple[bool, dict[str, Any]]:
+    """Whether it is one account, as it mostly is, and the parameter of these.
+
+    For one PostgreSQL keeps its plan; for an array it would make another one each time, a quarter of all it does.
+    """
+    return (True, {"id": next(iter(ids))}) if len(ids) == 1 else (False, {"ids": packed(dialect, ids)})
+
+
+def _of(column: ColumnElement[Any], dialect: str, *, one: bool) -> ColumnElement[bool]:
+    return column == bindparam("id") if one else among(dialect, column, "ids")
+
+
 @cache
-def _own_accounts(dialect: str) -> Select[Any]:
-    """The accounts of the parameter ``ids`` (``packed``), held in ascending order."""
+def _own_accounts(dialect: str, *, one: bool) -> Select[Any]:
+    """These accounts, held in ascending order."""
     own = select(*(ACCOUNT[name] for name in ("id", *STANDING, "version", "idles")))
-    return own.where(among(dialect, ACCOUNT.id, "ids")).order_by(ACCOUNT.id).with_for_update()
+    return own.where(_of(ACCOUNT.id, dialect, one=one)).order_by(ACCOUNT.id).with_for_update()
 
 
 @cache
-def _known_and_left(dialect: str) -> Select[Any]:
+def _known_and_left(dialect: str, *, one: bool) -> Select[Any]:
     """The transaction of a key, if there is one, and what is left of the lots: one question for both."""
     return select(PointsTxn.id, PointsTxn.request_hash, TAKES_OVER.label("takes_over"), *LEFT).select_from(
         select(literal_column("1").label("one"))
         .subquery("one")
         .outerjoin(T_TXN, PointsTxn.key == bindparam("key"))
-        .outerjoin(T_NOW, and_(among(dialect, NOW.account_id, "ids"), HAS_POINTS))
+        .outerjoin(T_NOW, and_(_of(NOW.account_id, dialect, one=one), HAS_POINTS))
     )
 
 
@@ -317,7 +329,8 @@ def hold(work: Work, ids: Collection[int]) -> dict[int, Any]:
     work.db.flush()
     line = work.db.connection()
     kind = line.dialect.name
-    (found,) = answers(line, (_own_accounts(kind), {"ids": packed(kind, ids)}))
+    one, own = _which(kind, ids)
+    (found,) = answers(line, (_own_accounts(kind, one=one), own))
     return _all_of(ids, found)
 
 
@@ -337,8 +350,9 @@ def begin(work: Work, about: About, *account_ids: int) -> Draft | PointsTxn:
     work.db.flush()
     line = work.db.connection()
     kind = line.dialect.name
-    own = {"ids": packed(kind, ids)}
-    held, found = answers(line, (_own_accounts(kind), own), (_known_and_left(kind), {**own, "key": about.key}))
+    one, own = _which(kind, ids)
+    asked = _known_and_left(kind, one=one), {**own, "key": about.key}
+    held, found = answers(line, (_own_accounts(kind, one=one), own), asked)
     accounts = _all_of(ids, held)
     if found[0][0] is not None:
         return _again(work.db, about, found[0][0], found[0][1])
