@@ -152,9 +152,9 @@ def _list_refused(file: OrderFile, path: Path, report: Report) -> None:
 
 def _take(job: Job, kind: str, counts: Counter[str]) -> None:
     report = job.report
-    for portion in job.portions(kind):
+    for place, portion in enumerate(job.portions(kind), start=1):
         good = {number: one.given for number, one in enumerate(portion) if one.given is not None}
-        taken, new = past_crossings(partial(_keep, job, kind, good))
+        taken, new = past_crossings(partial(_keep, job, kind, good, place))
         report.people += new
         report.orders.update(nobodys=taken.nobodys)
         why = {number: one.trouble for number, one in enumerate(portion) if one.given is None} | taken.rejected
@@ -170,11 +170,11 @@ AHEAD = {orders.DONE: "came", orders.CONTESTED: "contested"}
 """Refunds that had come before their orders, as they are counted; too large ones are counted with what is left."""
 
 
-def _keep(job: Job, kind: str, good: Mapping[int, GivenOrder | GivenRefund]) -> tuple[road.Taken, int]:
+def _keep(job: Job, kind: str, good: Mapping[int, GivenOrder | GivenRefund], place: int) -> tuple[road.Taken, int]:
     """What became of a portion, and how many customers were made for it."""
     take: Any = road.take_orders if kind == ORDER else road.take_refunds
     with transaction(job.books) as db:
-        plan_anew(db)
+        plan_anew(db, place)
         newest = db.scalar(select(func.max(Person.id))) or 0
         work = job.work(db)
         taken: road.Taken = take(work, good)

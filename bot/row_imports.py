@@ -151,7 +151,7 @@ def _take(
         except Bad as error:
             why[place] = str(error)
     with transaction(books) as db:
-        plan_anew(db)
+        plan_anew(db, -(-report.rows // PORTION))
         work = Work(db, now, cause="import", zone=zone, pending_days=settings.points.pending_days)
         taken = kind.take(work, good)
     why |= taken.rejected

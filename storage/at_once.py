@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any, cast
 
 from sqlalchemy import Connection, Dialect, Executable, Select
-from sqlalchemy.exc import DBAPIError
+
+from storage.database import driven
 
 Tell = Callable[[str, Any], Any]
 """Run a statement in the driver's own words, for one row of values or a list of them; who has its answer."""
@@ -30,27 +31,9 @@ def all_at_once(connection: Connection) -> Iterator[Tell]:
     if connection.dialect.name == "sqlite":
         yield connection.exec_driver_sql
         return
-    driver, own = cast(Any, connection.dialect.loaded_dbapi), cast(Any, connection.connection.driver_connection)
-    try:
-        with own.pipeline():
-            yield partial(_tell, own)
-    except Exception as error:
-        if (stop := error.__context__) is not None and not isinstance(stop, Exception):
-            connection.invalidate(stop)
-            raise stop from None  # told to stop while it waited: the driver's own trouble hides that
-        if not isinstance(error, driver.Error):
-            raise
-        lost = bool(own.closed)
-        if lost:
-            connection.invalidate(error)
-            connection.engine.dispose(close=False)  # the others died with it
-        raise DBAPIError.instance(
-            "several statements", None, error, driver.Error,
-            hide_parameters=True, connection_invalidated=lost, dialect=connection.dialect,
-        ) from error  # fmt: skip
-    except BaseException as stop:
-        connection.invalidate(stop)
-        raise
+    own = cast(Any, connection.connection.driver_connection)
+    with driven(connection), own.pipeline():
+        yield partial(_tell, own)
 
 
 def _tell(own: Any, statement: str, values: Any) -> Any:
@@ -110,9 +93,9 @@ def answers(connection: Connection, *asked: tuple[Select[Any], Mapping[str, Any]
     return [[one.row(found) for found in each.fetchall()] for (one, _), each in zip(questions, told, strict=True)]
 
 
-def change(connection: Connection, tell: Tell, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Run an UPDATE, which is kept for good, for each of these rows."""
+def change(connection: Connection, tell: Tell | None, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Run an UPDATE, which is kept for good, for each of these rows; ``tell``: that of ``all_at_once``."""
     if rows:
         own = spoken(connection.dialect, statement)
         each = [own.values(one) for one in rows]
-        tell(own.text, each[0] if len(each) == 1 else each)
+        (tell or connection.exec_driver_sql)(own.text, each[0] if len(each) == 1 else each)

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib import import_module
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     ARRAY,
+    JSON,
     URL,
     BigInteger,
     ColumnElement,
@@ -32,6 +33,7 @@ from sqlalchemy import (
     Executable,
     Integer,
     Row,
+    String,
     Table,
     Text,
     any_,
@@ -45,12 +47,13 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import cast as as_type
+from sqlalchemy.engine import result_tuple
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
-from sqlalchemy.types import TypeDecorator, UserDefinedType
+from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 Clock = Callable[[], datetime]
 Made = TypeVar("Made")
@@ -70,6 +73,9 @@ RESTED_SECONDS = 2.0
 """A connection that rested longer is asked whether it still lives before it is used."""
 NEEDED_SYNCHRONOUS = {"sqlite": "2", "postgresql": "on"}
 """What the database must answer for a commit to survive a power cut (reliability: F26)."""
+
+FIRST_COUNTED = 4
+"""With this portion, and whenever as much has come again, PostgreSQL counts."""
 
 TOO_MUCH_ASKED = "54"
 """PostgreSQL's class of errors for statements over its limits."""
@@ -238,14 +244,44 @@ def transaction(books: Engine | Connection) -> Iterator[Session]:
         yield db
 
 
-def plan_anew(db: Session) -> None:
-    """Before a portion of long work on PostgreSQL: let what is planned be planned for the tables as they are now.
+def plan_anew(db: Session, portion: int) -> None:
+    """Before a portion (the first is 1) of long work on PostgreSQL: let it be planned for the tables as they are now.
 
     A line that keeps the plans it made while the tables were empty, also those by which the database checks foreign
-    keys, reads all of a table for each row.
+    keys, reads all of a table for each row. A server that has not counted what was filled looks through everything of
+    one type for a few values; so we have it counted as often as that has doubled, and do not wait until it does itself.
     """
-    if db.get_bind().dialect.name == "postgresql":
-        db.execute(text("DISCARD PLANS"))
+    if db.get_bind().dialect.name != "postgresql":
+        return
+    db.execute(text("DISCARD PLANS"))
+    if portion >= FIRST_COUNTED and portion & (portion - 1) == 0:
+        db.execute(text("SET LOCAL default_statistics_target = 10"))  # it looks at 3,000 rows of each table
+        db.execute(text("ANALYZE"))
+
+
+@contextmanager
+def driven(connection: Connection) -> Iterator[None]:
+    """PostgreSQL's driver by itself: its errors are raised as SQLAlchemy raises them; whoever is told to stop stops."""
+    driver, own = cast(Any, connection.dialect.loaded_dbapi), cast(Any, connection.connection.driver_connection)
+    try:
+        yield
+    except Exception as error:
+        if (stop := error.__context__) is not None and not isinstance(stop, Exception):
+            connection.invalidate(stop)
+            raise stop from None  # told to stop while it waited: the driver's own trouble hides that
+        if not isinstance(error, driver.Error):
+            raise
+        lost = bool(own.closed)
+        if lost:
+            connection.invalidate(error)
+            connection.engine.dispose(close=False)  # the others died with it
+        raise DBAPIError.instance(
+            "several statements", None, error, driver.Error,
+            hide_parameters=True, connection_invalidated=lost, dialect=connection.dialect,
+        ) from error  # fmt: skip
+    except BaseException as stop:
+        connection.invalidate(stop)
+        raise
 
 
 @contextmanager
@@ -316,8 +352,17 @@ def insert_new_rows(
     if not rows:
         return []
     dialect = (db if isinstance(db, Connection) else db.get_bind()).dialect
+    if len(rows) > FEW and dialect.name != "sqlite":
+        line = db if isinstance(db, Connection) else db.connection()
+        return _bare(dialect, table, _named(table, rows), tuple(unique)).new(line, rows, returning)
     statement = _insert_new(dialect.name, table, tuple(unique), tuple(returning))
     return db.execute(statement, list(rows)).all()
+
+
+def _named(table: type[DeclarativeBase], rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The columns of these rows, and those whose value is made here where nobody says it."""
+    own = cast(Table, table.__table__).columns
+    return (*rows[0], *(one.name for one in own if one.default is not None and one.name not in rows[0]))
 
 
 def add_rows(
@@ -331,18 +376,19 @@ def add_rows(
     All rows name the same columns, each that has no value of the database's own. ``tell`` is that of ``all_at_once``.
     """
     if rows:
-        _bare(connection.dialect, table, tuple(rows[0])).add(tell or connection.exec_driver_sql, rows)
+        _bare(connection.dialect, table, tuple(rows[0])).add(connection, rows, tell)
 
 
 FEW = 8
-"""So many rows go as one statement; one that is run for each row is quicker for many, and prepared once."""
+"""So many rows are spelt out as one statement, which is prepared; more of them would be another one each time."""
 
 
 class BareInsert:
     """Inserts the rows whose ``unique`` columns are new, in the driver's own words, which are written down once.
 
     For statements that are made for every callback and every order: an ``insert()`` takes about twice the processor
-    time. ``fixed`` columns have the same SQL value in each row.
+    time. ``fixed`` columns have the same SQL value in each row. To spell out many rows takes PostgreSQL's driver four
+    times as long as to copy them, and twice as long as to send them as one JSON.
     """
 
     def __init__(
@@ -357,7 +403,8 @@ class BareInsert:
         mark = "?" if dialect.name == "sqlite" else "%s"
         self._into = " ".join(["INSERT INTO", own.name, _bracketed([*names, *fixed]), "VALUES "])
         self._row = _bracketed([*(mark for _ in names), *fixed.values()])
-        self._unless = f" ON CONFLICT {_bracketed(unique)} DO NOTHING"
+        self._unless = f" ON CONFLICT {_bracketed(unique) if unique else ''} DO NOTHING"
+        self._own, self._dialect, self._names = own, dialect, names
         self._texts: dict[int, str] = {}
         spell = {name: own.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names}
         self._columns = [(name, spell[name] or _as_it_is) for name in names]
@@ -366,13 +413,55 @@ class BareInsert:
         """How many of the rows were new."""
         return connection.exec_driver_sql(self._values(len(rows)) + self._unless, self._flat(rows)).rowcount
 
-    def add(self, tell: Callable[[str, Any], Any], rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert them, all of which are new; a few as one statement."""
+    def add(
+        self, connection: Connection, rows: Sequence[Mapping[str, Any]], tell: Callable[[str, Any], Any] | None = None
+    ) -> None:
+        """Insert them, all of which are new; ``tell``: together with other things (``all_at_once``)."""
         if len(rows) <= FEW:
-            tell(self._values(len(rows)), self._flat(rows))
+            (tell or connection.exec_driver_sql)(self._values(len(rows)), self._flat(rows))
+            return
+        each = [tuple([spell(row[name]) for name, spell in self._columns]) for row in rows]
+        if tell is not None or connection.dialect.name == "sqlite":
+            (tell or connection.exec_driver_sql)(self._values(1), each)
         else:
-            each = [tuple([spell(row[name]) for name, spell in self._columns]) for row in rows]
-            tell(self._values(1), each)
+            self._copy(connection, each)
+
+    def _copy(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        own = cast(Any, connection.connection.driver_connection)
+        into = f"COPY {self._own.name} {_bracketed(self._names)} FROM STDIN"
+        with driven(connection), own.cursor() as cursor, cursor.copy(into) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def new(
+        self, connection: Connection, rows: Sequence[Mapping[str, Any]], returning: Sequence[str]
+    ) -> list[Row[Any]]:
+        """Insert many on PostgreSQL, those that are new; these columns of them."""
+        told = {name: _as_json(self._said(name, rows), self._own.c[name].type) for name in self._names}
+        names = ", ".join(returning)
+        data = json.dumps([dict(zip(told, row, strict=True)) for row in zip(*told.values(), strict=True)],
+                          ensure_ascii=False, default=_plain)  # fmt: skip
+        found = connection.exec_driver_sql(f"{self._of_json()}{self._unless} RETURNING {names}", (data,))
+        kinds = [self._own.c[name].type.dialect_impl(self._dialect) for name in returning]
+        readers = [kind.result_processor(self._dialect, None) or _as_it_is for kind in kinds]
+        row = result_tuple(list(returning))
+        return [row([read(value) for read, value in zip(readers, one, strict=True)]) for one in found]
+
+    def _of_json(self) -> str:
+        if 0 not in self._texts:
+            kinds = {name: _kind(self._own.c[name].type, self._dialect) for name in self._names}
+            read = ", ".join(f"{name}::JSON" if _is_json(self._own.c[name].type) else name for name in kinds)
+            row = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+            into = f"INSERT INTO {self._own.name} {_bracketed(self._names)}"
+            self._texts[0] = " ".join([into, "SELECT", read, f"FROM json_to_recordset(%s::JSON) AS given({row})"])
+        return self._texts[0]
+
+    def _said(self, name: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """What the rows say of a column; nothing: its default, made here."""
+        default: Any = self._own.c[name].default
+        if name in rows[0] or default is None:
+            return [row[name] for row in rows]
+        return [default.arg(None) if default.is_callable else default.arg for _ in rows]
 
     def _values(self, rows: int) -> str:
         if rows not in self._texts:
@@ -383,14 +472,39 @@ class BareInsert:
         return tuple([spell(row[name]) for row in rows for name, spell in self._columns])
 
 
-_BARE: dict[tuple[str, type[DeclarativeBase], tuple[str, ...]], BareInsert] = {}
+_BARE: dict[tuple[Any, ...], BareInsert] = {}
 
 
-def _bare(dialect: Dialect, table: type[DeclarativeBase], names: tuple[str, ...]) -> BareInsert:
-    key = dialect.name, table, names
+def _bare(
+    dialect: Dialect, table: type[DeclarativeBase], names: tuple[str, ...], unique: tuple[str, ...] = ()
+) -> BareInsert:
+    key = dialect.name, table, names, unique
     if key not in _BARE:
-        _BARE[key] = BareInsert(dialect, table, names)
+        _BARE[key] = BareInsert(dialect, table, names, unique)
     return _BARE[key]
+
+
+def _is_json(own: TypeEngine[Any]) -> bool:
+    return isinstance(own, JSON)
+
+
+def _kind(own: TypeEngine[Any], dialect: Dialect) -> str:
+    """A column's type without its length: a text that is too long shall be refused, not cut off."""
+    impl = own.dialect_impl(dialect)
+    return "TEXT" if isinstance(impl, String | JSON) else impl.compile(dialect)
+
+
+def _as_json(values: Sequence[Any], own: TypeEngine[Any]) -> Sequence[Any]:
+    """What is JSON itself goes as a text, so that its null is no missing value."""
+    return [json.dumps(one, ensure_ascii=False) for one in values] if _is_json(own) else values
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise ValueError(f"a time without a zone cannot be kept: {value!r}")
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} cannot be told to the database so")
 
 
 def _bracketed(words: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import json
 import secrets
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
@@ -401,7 +402,7 @@ def write_all(written: Sequence[tuple[Draft, Mapping[str, Any]]]) -> list[dict[s
     rows = [_txn(draft, result, some) for (draft, result), some in zip(written, renewed, strict=True)]
     db = drafts[0].work.db
     line = db.connection()
-    with all_at_once(line) as tell:
+    with all_at_once(line) if len(drafts) == 1 else nullcontext() as tell:  # many are copied, which goes alone
         _keep(line, tell, rows, drafts)
         _keep_lots(line, tell, drafts)
         for row, some in zip(rows, renewed, strict=True):
@@ -438,7 +439,7 @@ def _txn(draft: Draft, result: Mapping[str, Any], renewed: Sequence[idle.Renewal
 ENTRY = ("account_id", "lot_id", "bucket", "amount")
 
 
-def _keep(line: Connection, tell: Tell, txns: Sequence[Mapping[str, Any]], drafts: Sequence[Draft]) -> None:
+def _keep(line: Connection, tell: Tell | None, txns: Sequence[Mapping[str, Any]], drafts: Sequence[Draft]) -> None:
     """The rows that are only added."""
     lots, entries = [], []
     for txn, draft in zip(txns, drafts, strict=True):
@@ -494,7 +495,7 @@ KEEP_ACCOUNT = (
 )
 
 
-def _keep_lots(line: Connection, tell: Tell, drafts: Sequence[Draft]) -> None:
+def _keep_lots(line: Connection, tell: Tell | None, drafts: Sequence[Draft]) -> None:
     fresh, old, moved = [], [], []
     for draft in drafts:
         new = {one["id"] for one in draft.new}
@@ -516,7 +517,7 @@ def _keep_lots(line: Connection, tell: Tell, drafts: Sequence[Draft]) -> None:
         line.execute(KEEP_END, moved)
 
 
-def _keep_accounts(line: Connection, tell: Tell, drafts: Sequence[Draft]) -> None:
+def _keep_accounts(line: Connection, tell: Tell | None, drafts: Sequence[Draft]) -> None:
     sums: dict[int, dict[str, int]] = {}
     accounts: dict[int, Any] = {}
     for draft in drafts:

@@ -35,7 +35,7 @@ def test_a_portion_is_planned_for_the_tables_as_they_are(database_url: str) -> N
         many = "SELECT 'job', now() + n * interval '1 s', now() FROM generate_series(1, 20000) n"
         db.execute(text(f"INSERT INTO job_run (job, due_at, started_at) {many}"))
         assert _plan(db) == before
-        plan_anew(db)
+        plan_anew(db, 1)
         assert _plan(db) != before
 
 
