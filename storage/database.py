@@ -254,9 +254,10 @@ def plan_anew(db: Session, portion: int) -> None:
     if db.get_bind().dialect.name != "postgresql":
         return
     db.execute(text("DISCARD PLANS"))
-    if portion >= FIRST_COUNTED and portion & (portion - 1) == 0:
+    kept = not isinstance(db.get_bind(), Connection)  # nothing to be counted for others: it goes back (``tried_out``)
+    if kept and portion >= FIRST_COUNTED and portion & (portion - 1) == 0:
         db.execute(text("SET LOCAL default_statistics_target = 10"))  # it looks at 3,000 rows of each table
-        db.execute(text("ANALYZE"))
+        db.execute(text("ANALYZE (SKIP_LOCKED)"))  # what another one is counting is left to them
 
 
 @contextmanager
@@ -399,12 +400,13 @@ class BareInsert:
         unique: Sequence[str] = (),
         fixed: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        own = cast(Table, table.__table__)
+        own, quoted = cast(Table, table.__table__), dialect.identifier_preparer.quote
         mark = "?" if dialect.name == "sqlite" else "%s"
-        self._into = " ".join(["INSERT INTO", own.name, _bracketed([*names, *fixed]), "VALUES "])
+        self._where = f"{quoted(own.name)} {_bracketed([quoted(one) for one in (*names, *fixed)])}"
+        self._into = " ".join(["INSERT INTO", self._where, "VALUES "])
         self._row = _bracketed([*(mark for _ in names), *fixed.values()])
         self._unless = f" ON CONFLICT {_bracketed(unique) if unique else ''} DO NOTHING"
-        self._own, self._dialect, self._names = own, dialect, names
+        self._own, self._dialect, self._names, self._quoted = own, dialect, names, quoted
         self._texts: dict[int, str] = {}
         spell = {name: own.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names}
         self._columns = [(name, spell[name] or _as_it_is) for name in names]
@@ -428,8 +430,7 @@ class BareInsert:
 
     def _copy(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         own = cast(Any, connection.connection.driver_connection)
-        into = f"COPY {self._own.name} {_bracketed(self._names)} FROM STDIN"
-        with driven(connection), own.cursor() as cursor, cursor.copy(into) as copy:
+        with driven(connection), own.cursor() as cursor, cursor.copy(f"COPY {self._where} FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
 
@@ -438,7 +439,7 @@ class BareInsert:
     ) -> list[Row[Any]]:
         """Insert many on PostgreSQL, those that are new; these columns of them."""
         told = {name: _as_json(self._said(name, rows), self._own.c[name].type) for name in self._names}
-        names = ", ".join(returning)
+        names = ", ".join(map(self._quoted, returning))
         data = json.dumps([dict(zip(told, row, strict=True)) for row in zip(*told.values(), strict=True)],
                           ensure_ascii=False, default=_plain)  # fmt: skip
         found = connection.exec_driver_sql(f"{self._of_json()}{self._unless} RETURNING {names}", (data,))
@@ -449,11 +450,11 @@ class BareInsert:
 
     def _of_json(self) -> str:
         if 0 not in self._texts:
-            kinds = {name: _kind(self._own.c[name].type, self._dialect) for name in self._names}
-            read = ", ".join(f"{name}::JSON" if _is_json(self._own.c[name].type) else name for name in kinds)
-            row = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
-            into = f"INSERT INTO {self._own.name} {_bracketed(self._names)}"
-            self._texts[0] = " ".join([into, "SELECT", read, f"FROM json_to_recordset(%s::JSON) AS given({row})"])
+            kinds = {self._quoted(name): self._own.c[name].type for name in self._names}
+            read = ", ".join(f"{name}::JSON" if isinstance(kind, JSON) else name for name, kind in kinds.items())
+            row = ", ".join(f"{name} {_kind(kind, self._dialect)}" for name, kind in kinds.items())
+            said = ["INSERT INTO", self._where, "SELECT", read, f"FROM json_to_recordset(%s::JSON) AS given({row})"]
+            self._texts[0] = " ".join(said)
         return self._texts[0]
 
     def _said(self, name: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
@@ -484,10 +485,6 @@ def _bare(
     return _BARE[key]
 
 
-def _is_json(own: TypeEngine[Any]) -> bool:
-    return isinstance(own, JSON)
-
-
 def _kind(own: TypeEngine[Any], dialect: Dialect) -> str:
     """A column's type without its length: a text that is too long shall be refused, not cut off."""
     impl = own.dialect_impl(dialect)
@@ -496,7 +493,9 @@ def _kind(own: TypeEngine[Any], dialect: Dialect) -> str:
 
 def _as_json(values: Sequence[Any], own: TypeEngine[Any]) -> Sequence[Any]:
     """What is JSON itself goes as a text, so that its null is no missing value."""
-    return [json.dumps(one, ensure_ascii=False) for one in values] if _is_json(own) else values
+    if not isinstance(own, JSON):
+        return values
+    return [None if one is None and own.none_as_null else json.dumps(one) for one in values]
 
 
 def _plain(value: Any) -> str:

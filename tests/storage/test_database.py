@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from storage.database import open_engine, opened, plan_anew, transaction
+from storage.database import open_engine, opened, plan_anew, transaction, tried_out
 
 
 def test_who_opens_the_file_while_another_has_it_alone_for_a_moment_waits(tmp_path: Path) -> None:
@@ -41,3 +41,22 @@ def test_a_portion_is_planned_for_the_tables_as_they_are(database_url: str) -> N
 
 def _plan(db: Session) -> list[str]:
     return list(db.scalars(text("EXPLAIN EXECUTE soonest('one')")))
+
+
+def test_two_that_count_at_once_do_not_wait_for_each_other_and_a_try_counts_nothing(database_url: str) -> None:
+    if not database_url.startswith("postgresql"):
+        pytest.skip("SQLite counts nothing")
+    counted = text("SELECT count(*) FROM pg_stats WHERE tablename = 'setting'")
+    with opened(database_url) as engine, opened(database_url) as other:
+        with transaction(engine) as db:
+            db.execute(text("INSERT INTO setting (name, value, changed_at) VALUES ('a', '{}', now())"))
+        with tried_out(database_url) as books, transaction(books) as db:
+            plan_anew(db, 4)
+            assert db.scalar(counted) == 0
+        with transaction(engine) as db, transaction(other) as at_once:
+            plan_anew(db, 4)
+            at_once.execute(text("SET LOCAL lock_timeout = '100ms'"))
+            plan_anew(at_once, 8)
+        with transaction(engine) as db:
+            plan_anew(db, 5)
+            assert db.scalar(counted) > 0

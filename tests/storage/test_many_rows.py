@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
 from storage.database import FEW, add_rows, insert_new_rows, opened, transaction
-from storage.tables import Interaction, JobRun, Person, Setting
+from storage.tables import Department, Interaction, JobRun, Person, Setting
 
 NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 MANY = FEW + 5
@@ -57,7 +57,14 @@ def test_of_many_only_those_are_told_that_were_new(database_url: str) -> None:
 
 @pytest.mark.parametrize("way", ["new", "added"])
 def test_what_is_json_comes_back_as_it_went(database_url: str, way: str) -> None:
-    said = [{"a": [1, None, "引号\"'\\\n\t"]}, {}, {"n": 10**17, "t": True}, {"x": "\\N"}, {"y": "null"}]
+    said = [
+        {"half": "x\ud83dy"},
+        {"a": [1, None, "引号\"'\\\n\t"]},
+        {},
+        {"n": 10**17, "t": True},
+        {"x": "\\N"},
+        {"y": "null"},
+    ]
     with opened(database_url) as engine, transaction(engine) as db:
         (person,) = insert_new_rows(db, Person, people(1), [], ["id"])
         rows = lines(MANY, person.id, said)
@@ -113,3 +120,18 @@ def test_a_text_that_is_too_long_is_refused_and_not_cut_off(database_url: str) -
 def test_a_time_without_a_zone_is_refused_among_many_too(database_url: str) -> None:
     with opened(database_url) as engine, pytest.raises((ValueError, StatementError)), transaction(engine) as db:
         insert_new_rows(db, Person, people(MANY, last_seen_at=NOON.replace(tzinfo=None)), [], ["id"])
+
+
+def test_what_is_missing_is_missing_where_a_column_wants_it_so(database_url: str) -> None:
+    with opened(database_url) as engine, transaction(engine) as db:
+        insert_new_rows(db, Person, people(MANY, own=None), [], ["id"])
+        assert db.scalar(select(func.count()).where(Person.own.is_(None))) == MANY
+
+
+def test_names_that_are_words_of_sql_are_no_trouble(database_url: str) -> None:
+    rows = [{"id": n + 1, "name": f"店{n}", "order": n} for n in range(MANY)]
+    with opened(database_url) as engine, transaction(engine) as db:
+        insert_new_rows(db, Department, rows, ["id"], ["id", "order"])
+        db.execute(delete(Department))
+        add_rows(db.connection(), Department, [{**one, "parent_id": None, "leaders": []} for one in rows])
+        assert db.scalars(select(Department.order).order_by(Department.id)).all() == list(range(MANY))
