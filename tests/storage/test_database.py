@@ -49,7 +49,7 @@ def test_two_that_count_at_once_do_not_wait_for_each_other_and_a_try_counts_noth
     counted = text("SELECT count(*) FROM pg_stats WHERE tablename = 'setting'")
     with opened(database_url) as engine, opened(database_url) as other:
         with transaction(engine) as db:
-            db.execute(text("INSERT INTO setting (name, value, changed_at) VALUES ('a', '{}', now())"))
+            db.execute(text("INSERT INTO setting (name, value, changed_at, changed_by) VALUES ('a', '{}', now(), '')"))
         with tried_out(database_url) as books, transaction(books) as db:
             plan_anew(db, 4)
             assert db.scalar(counted) == 0
