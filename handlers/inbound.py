@@ -16,7 +16,7 @@ from standardwebhooks import Webhook as Signer
 from handlers import orders as road
 from outreach import webhooks
 from people import templates
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import InboundDoor, InboundSeen
 from storage.work import Work
 

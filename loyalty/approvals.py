@@ -28,7 +28,7 @@ from loyalty.ledger.book import digest
 from loyalty.ledger.earn import TooMuch
 from loyalty.ledger.lots import NotEnough
 from loyalty.ledger.spend import InDebt
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import (
     Approval,
     ApprovalLine,

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from loyalty.earning import Boost, Earned
 from loyalty.ledger import bulk
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import PointsBoost
 from storage.work import Work
 

@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 
 from loyalty import programme
 from loyalty.earning import Boost, Earned
-from storage.database import changed_rows, insert_new
+from storage.database import changed_rows
+from storage.rows import insert_new
 from storage.tables import Campaign, PointsCounter
 from storage.work import Work
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from loyalty import authority, programme
 from loyalty.ledger import bulk, earn
 from loyalty.ledger.book import About, replayed
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import PointsCounter
 from storage.work import Work
 

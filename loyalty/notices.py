@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from loyalty.expiry import REGIONS
 from loyalty.ledger.book import HAS_POINTS, T_NOW, first_id
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import PointsAccount, PointsLot, PointsLotNow, PointsNotice, PointsRenewal, has_died
 from storage.work import Work
 

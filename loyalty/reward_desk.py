@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from loyalty import tiers
 from loyalty.ledger.book import DONATED
 from loyalty.rewards import COUNTS, COUPON, DONATION, GOODS, KINDS, LIVE, OPEN, RELEASED, RETURNED, USED
-from storage.database import changed_rows, insert_new
+from storage.database import changed_rows
+from storage.rows import insert_new
 from storage.tables import PointsEntry, PointsTxn, Redemption, Reward, RewardCode, Settlement
 from storage.work import Work
 

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from loyalty.ledger.book import DEBT, HELD, STANDING, TAKEOVER
 from storage import shop_settings
-from storage.database import upsert
+from storage.rows import upsert
 from storage.tables import Approval, OldBalance, PointsEntry, PointsLotNow, PointsTxn, Setting
 from storage.work import Work
 

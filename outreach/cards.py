@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from outreach import budget
 from outreach.budget import Rules
 from people import consent, persons, rep_rules
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import Person, Relation, RepCard, Touch
 from storage.work import Work
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import LinkOpen, MassTask, Material, Person, TrackedLink
 from storage.work import Work
 from tagging.placeholders import LINK

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from outreach import cards, hours
 from outreach.budget import Rules
 from people import persons
-from storage.database import insert_new, upsert
 from storage.inbox import EVENTS, Arriving
+from storage.rows import insert_new, upsert
 from storage.tables import LinkOpen, Material, Person, Progress, Tag, TagGround, TrackedLink
 from storage.work import Work
 from tagging import tags

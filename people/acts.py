@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import Table, bindparam, update
 
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import Interaction, Person
 from storage.work import Work
 

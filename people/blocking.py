@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from people import joining, nearby, resolving
 from people.doubts import WAITING
 from people.identities import PHONE
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import BlockedValue, Evidence, Person, Review
 from storage.work import Work
 

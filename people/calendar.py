@@ -5,7 +5,7 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage.database import upsert
+from storage.rows import upsert
 from storage.tables import CalendarDay
 from storage.work import Work
 

@@ -20,8 +20,9 @@ from sqlalchemy import func, select
 
 from people import persons
 from storage import outbox
-from storage.database import insert_new, one_of
+from storage.database import one_of
 from storage.outbox import OPEN_STATES, UNCLEAR, Claimed, Outcome
+from storage.rows import insert_new
 from storage.tables import Conversation, Interaction, KfAccount, OutboxRow, Person
 from storage.work import Work
 from wecom.commands import HandKf, KfCommand, ReadKfState, ReplyKf, SendKf, SendKfOnEvent, TransKf

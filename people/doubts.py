@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from people import guards
 from people.resolving import GUARDED, Doubt, Pair, Partition
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import Review
 from storage.work import Work
 

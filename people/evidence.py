@@ -11,7 +11,7 @@ from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from people.identities import PHONE
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import Evidence
 
 REP = "rep:"

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from people import persons, privacy
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import GroupChat, GroupMember, Identity, Interaction, Person
 from storage.work import Work
 from wecom.groups import GroupFacts, GroupMemberFacts

@@ -18,7 +18,8 @@ from people.access import Sight
 from people.members import QUIT
 from people.relations import ASSIGNED_BY_ADMIN, Fact
 from storage import outbox
-from storage.database import changed_rows, insert_new, upsert
+from storage.database import changed_rows
+from storage.rows import insert_new, upsert
 from storage.tables import Handover, HandoverRow, Identity, Member, Person, Relation, Task, Unassigned
 from storage.work import Work
 from wecom import transfers

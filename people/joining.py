@@ -17,7 +17,7 @@ from people import blocklist, doubts, evidence, explaining, guards, merging, nea
 from people.identities import PHONE
 from people.nearby import Near
 from people.resolving import Edge, Pair, Partition, Value, pair_of
-from storage.database import insert_new, insert_new_rows
+from storage.rows import insert_new, insert_new_rows
 from storage.tables import Evidence, Identity, Person, Verdict
 from storage.work import Work
 

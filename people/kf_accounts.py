@@ -12,8 +12,8 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from storage import inbox
-from storage.database import insert_new
 from storage.inbox import EVENTS, Arriving
+from storage.rows import insert_new
 from storage.tables import KfAccount
 from storage.work import Work
 from wecom import xml

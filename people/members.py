@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from people import alarms
-from storage.database import insert_new, upsert
+from storage.rows import insert_new, upsert
 from storage.tables import Department, Member, User
 from storage.work import Work
 from wecom.gateway import DepartmentFacts, MemberFacts

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Table, UniqueConstraint, and_, delete, exi
 from sqlalchemy.orm import Session, aliased
 
 from people import persons
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import (
     Base,
     BulkRow,

@@ -18,7 +18,8 @@ from sqlalchemy import and_, case, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from people import identities
-from storage.database import add_rows, among, insert_new, insert_new_rows, packed
+from storage.database import among, packed
+from storage.rows import add_rows, insert_new, insert_new_rows
 from storage.tables import Interaction, OrderLine, OrderSource, Refund, ShopOrder
 from storage.tables.orders import UNDONE, reference
 from storage.work import Work

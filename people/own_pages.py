@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 
 from people import evidence, joining, nearby, persons, sign_in
 from people.joining import Given
-from storage.database import changed_rows, insert_new
+from storage.database import changed_rows
+from storage.rows import insert_new
 from storage.tables import Evidence, Identity, OwnPage, OwnVisit, Person
 from storage.work import Work
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from people import evidence, relations
 from people.relations import Fact
 from storage import search
-from storage.database import insert_new, upsert
+from storage.rows import insert_new, upsert
 from storage.tables import (
     Channel,
     Evidence,

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from people.privacy import MESSAGES
 from storage import search
-from storage.database import insert_new
 from storage.outbox import FINAL_STATES
+from storage.rows import insert_new
 from storage.tables import InboxRow, Interaction, KeptFile, OutboxRow, Progress, RuleHit, TagGround
 
 SAID = ("kf_in", "kf_out", "forwarded")

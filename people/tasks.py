@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from people import by_hand, persons, rep_rules, when
 from people.rep_rules import RepRules
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import Member, OutboxRow, Person, Relation, Task
 from storage.work import Work
 from wecom.commands import text_to

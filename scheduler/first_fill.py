@@ -20,7 +20,8 @@ from people import identities, joining, members, persons, privacy
 from people.joining import Given
 from people.relations import TAKEN_OVER, Fact
 from scheduler.patience import Patience
-from storage.database import Clock, insert_new, reading, transaction
+from storage.database import Clock, reading, transaction
+from storage.rows import insert_new
 from storage.tables import (
     Channel,
     Identity,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage.database import transaction, upsert
+from storage.database import transaction
+from storage.rows import upsert
 from storage.tables import Interaction, Person, Progress
 from storage.work import Work
 from tagging import marks

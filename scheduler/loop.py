@@ -19,7 +19,8 @@ from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import Engine, delete, select, update
 
 from storage import leases
-from storage.database import Clock, changed_rows, insert_new, transaction
+from storage.database import Clock, changed_rows, transaction
+from storage.rows import insert_new
 from storage.shared import utc_wall
 from storage.tables import JobRun
 from wecom.errors import WeComError

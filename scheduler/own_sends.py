@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from outreach import budget
 from people import persons
-from storage.database import Clock, insert_new, reading, transaction, upsert
+from storage.database import Clock, reading, transaction
+from storage.rows import insert_new, upsert
 from storage.tables import Identity, Progress, Touch
 from wecom.errors import Busy, Refused
 from wecom.gateway import Gateway

@@ -15,7 +15,8 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from scheduler.patience import Patience
-from storage.database import Clock, reading, transaction, upsert
+from storage.database import Clock, reading, transaction
+from storage.rows import upsert
 from storage.tables import RepDay
 from wecom.errors import Refused
 from wecom.gateway import Gateway

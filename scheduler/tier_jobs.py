@@ -7,7 +7,8 @@ from sqlalchemy import select
 
 from loyalty import tiers
 from people import persons
-from storage.database import reading, transaction, upsert
+from storage.database import reading, transaction
+from storage.rows import upsert
 from storage.tables import PointsAccount, Progress
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import AuditRow, Gate
 
 FIRST = "0" * 64

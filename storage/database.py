@@ -11,17 +11,13 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, date, datetime
-from functools import cache
-from importlib import import_module
-from types import MappingProxyType
+from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     ARRAY,
-    JSON,
     URL,
     BigInteger,
     ColumnElement,
@@ -32,9 +28,6 @@ from sqlalchemy import (
     Engine,
     Executable,
     Integer,
-    Row,
-    String,
-    Table,
     Text,
     any_,
     bindparam,
@@ -47,13 +40,12 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import cast as as_type
-from sqlalchemy.engine import result_tuple
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
-from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+from sqlalchemy.types import TypeDecorator, UserDefinedType
 
 Clock = Callable[[], datetime]
 Made = TypeVar("Made")
@@ -326,226 +318,6 @@ def reading(engine: Engine) -> Iterator[Session]:
 def changed_rows(db: Session | Connection, statement: Executable) -> int:
     """Run an UPDATE or DELETE and say how many rows it changed."""
     return cast(CursorResult[Any], db.execute(statement)).rowcount
-
-
-def insert_new(
-    db: Session | Connection,
-    table: type[DeclarativeBase],
-    rows: Sequence[dict[str, Any]],
-    unique: Sequence[str],
-    returning: str = "id",
-) -> list[Any]:
-    """Insert the rows whose ``unique`` columns (none named: any) are new; give the ids. Works alike on both databases.
-
-    All rows name the same columns. (``rowcount`` is -1 here on PostgreSQL, so only RETURNING tells the truth.)
-    """
-    return [one for (one,) in insert_new_rows(db, table, rows, unique, [returning])]
-
-
-def insert_new_rows(
-    db: Session | Connection,
-    table: type[DeclarativeBase],
-    rows: Sequence[dict[str, Any]],
-    unique: Sequence[str],
-    returning: Sequence[str],
-) -> Sequence[Row[Any]]:
-    """The same, giving several columns of those that were new, in no particular order."""
-    if not rows:
-        return []
-    dialect = (db if isinstance(db, Connection) else db.get_bind()).dialect
-    if len(rows) > FEW and dialect.name != "sqlite":
-        line = db if isinstance(db, Connection) else db.connection()
-        return _bare(dialect, table, _named(table, rows), tuple(unique)).new(line, rows, returning)
-    statement = _insert_new(dialect.name, table, tuple(unique), tuple(returning))
-    return db.execute(statement, list(rows)).all()
-
-
-def _named(table: type[DeclarativeBase], rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """The columns of these rows, and those whose value is made here where nobody says it."""
-    own = cast(Table, table.__table__).columns
-    return (*rows[0], *(one.name for one in own if one.default is not None and one.name not in rows[0]))
-
-
-def add_rows(
-    connection: Connection,
-    table: type[DeclarativeBase],
-    rows: Sequence[Mapping[str, Any]],
-    tell: Callable[[str, Any], Any] | None = None,
-) -> None:
-    """Insert rows that are new, in the driver's own words: for what is written by the million.
-
-    All rows name the same columns, each that has no value of the database's own. ``tell`` is that of ``all_at_once``.
-    """
-    if rows:
-        _bare(connection.dialect, table, tuple(rows[0])).add(connection, rows, tell)
-
-
-FEW = 8
-"""So many rows are spelt out as one statement, which is prepared; more of them would be another one each time."""
-
-
-class BareInsert:
-    """Inserts the rows whose ``unique`` columns are new, in the driver's own words, which are written down once.
-
-    For statements that are made for every callback and every order: an ``insert()`` takes about twice the processor
-    time. ``fixed`` columns have the same SQL value in each row. To spell out many rows takes PostgreSQL's driver four
-    times as long as to copy them, and twice as long as to send them as one JSON.
-    """
-
-    def __init__(
-        self,
-        dialect: Dialect,
-        table: type[DeclarativeBase],
-        names: Sequence[str],
-        unique: Sequence[str] = (),
-        fixed: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
-        own, quoted = cast(Table, table.__table__), dialect.identifier_preparer.quote
-        mark = "?" if dialect.name == "sqlite" else "%s"
-        self._where = f"{quoted(own.name)} {_bracketed([quoted(one) for one in (*names, *fixed)])}"
-        self._into = " ".join(["INSERT INTO", self._where, "VALUES "])
-        self._row = _bracketed([*(mark for _ in names), *fixed.values()])
-        self._unless = f" ON CONFLICT {_bracketed(unique) if unique else ''} DO NOTHING"
-        self._own, self._dialect, self._names, self._quoted = own, dialect, names, quoted
-        self._texts: dict[int, str] = {}
-        spell = {name: own.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names}
-        self._columns = [(name, spell[name] or _as_it_is) for name in names]
-
-    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
-        """How many of the rows were new."""
-        return connection.exec_driver_sql(self._values(len(rows)) + self._unless, self._flat(rows)).rowcount
-
-    def add(
-        self, connection: Connection, rows: Sequence[Mapping[str, Any]], tell: Callable[[str, Any], Any] | None = None
-    ) -> None:
-        """Insert them, all of which are new; ``tell``: together with other things (``all_at_once``)."""
-        if len(rows) <= FEW:
-            (tell or connection.exec_driver_sql)(self._values(len(rows)), self._flat(rows))
-            return
-        each = [tuple([spell(row[name]) for name, spell in self._columns]) for row in rows]
-        if tell is not None or connection.dialect.name == "sqlite":
-            (tell or connection.exec_driver_sql)(self._values(1), each)
-        else:
-            self._copy(connection, each)
-
-    def _copy(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        own = cast(Any, connection.connection.driver_connection)
-        with driven(connection), own.cursor() as cursor, cursor.copy(f"COPY {self._where} FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-
-    def new(
-        self, connection: Connection, rows: Sequence[Mapping[str, Any]], returning: Sequence[str]
-    ) -> list[Row[Any]]:
-        """Insert many on PostgreSQL, those that are new; these columns of them."""
-        told = {name: _as_json(self._said(name, rows), self._own.c[name].type) for name in self._names}
-        names = ", ".join(map(self._quoted, returning))
-        data = json.dumps([dict(zip(told, row, strict=True)) for row in zip(*told.values(), strict=True)],
-                          ensure_ascii=False, default=_plain)  # fmt: skip
-        found = connection.exec_driver_sql(f"{self._of_json()}{self._unless} RETURNING {names}", (data,))
-        kinds = [self._own.c[name].type.dialect_impl(self._dialect) for name in returning]
-        readers = [kind.result_processor(self._dialect, None) or _as_it_is for kind in kinds]
-        row = result_tuple(list(returning))
-        return [row([read(value) for read, value in zip(readers, one, strict=True)]) for one in found]
-
-    def _of_json(self) -> str:
-        if 0 not in self._texts:
-            kinds = {self._quoted(name): self._own.c[name].type for name in self._names}
-            read = ", ".join(f"{name}::JSON" if isinstance(kind, JSON) else name for name, kind in kinds.items())
-            row = ", ".join(f"{name} {_kind(kind, self._dialect)}" for name, kind in kinds.items())
-            said = ["INSERT INTO", self._where, "SELECT", read, f"FROM json_to_recordset(%s::JSON) AS given({row})"]
-            self._texts[0] = " ".join(said)
-        return self._texts[0]
-
-    def _said(self, name: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """What the rows say of a column; nothing: its default, made here."""
-        default: Any = self._own.c[name].default
-        if name in rows[0] or default is None:
-            return [row[name] for row in rows]
-        return [default.arg(None) if default.is_callable else default.arg for _ in rows]
-
-    def _values(self, rows: int) -> str:
-        if rows not in self._texts:
-            self._texts[rows] = self._into + ", ".join([self._row] * rows)
-        return self._texts[rows]
-
-    def _flat(self, rows: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
-        return tuple([spell(row[name]) for row in rows for name, spell in self._columns])
-
-
-_BARE: dict[tuple[Any, ...], BareInsert] = {}
-
-
-def _bare(
-    dialect: Dialect, table: type[DeclarativeBase], names: tuple[str, ...], unique: tuple[str, ...] = ()
-) -> BareInsert:
-    key = dialect.name, table, names, unique
-    if key not in _BARE:
-        _BARE[key] = BareInsert(dialect, table, names, unique)
-    return _BARE[key]
-
-
-def _kind(own: TypeEngine[Any], dialect: Dialect) -> str:
-    """A column's type without its length: a text that is too long shall be refused, not cut off."""
-    impl = own.dialect_impl(dialect)
-    return "TEXT" if isinstance(impl, String | JSON) else impl.compile(dialect)
-
-
-def _as_json(values: Sequence[Any], own: TypeEngine[Any]) -> Sequence[Any]:
-    """What is JSON itself goes as a text, so that its null is no missing value."""
-    if not isinstance(own, JSON):
-        return values
-    return [None if one is None and own.none_as_null else json.dumps(one) for one in values]
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, datetime) and value.tzinfo is None:
-        raise ValueError(f"a time without a zone cannot be kept: {value!r}")
-    if isinstance(value, date):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} cannot be told to the database so")
-
-
-def _bracketed(words: Sequence[str]) -> str:
-    return f"({', '.join(words)})"
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-def upsert(
-    db: Session,
-    table: type[DeclarativeBase],
-    rows: Sequence[dict[str, Any]],
-    unique: Sequence[str],
-    update: Sequence[str],
-) -> None:
-    """Insert the rows, or bring the named ``update`` columns of existing ones up to date."""
-    if rows:
-        db.execute(_upsert(db.get_bind().dialect.name, table, tuple(unique), tuple(update)), list(rows))
-
-
-@cache
-def _insert_new(
-    dialect: str, table: type[DeclarativeBase], unique: tuple[str, ...], returning: tuple[str, ...]
-) -> Executable:
-    """Built once, so that SQLAlchemy finds its compiled form again: compiling costs more than inserting."""
-    own = cast(Table, table.__table__)
-    statement = _dialect(dialect).insert(own).on_conflict_do_nothing(index_elements=list(unique) or None)
-    return cast(Executable, statement.returning(*(own.c[name] for name in returning)))
-
-
-@cache
-def _upsert(dialect: str, table: type[DeclarativeBase], unique: tuple[str, ...], update: tuple[str, ...]) -> Executable:
-    statement = _dialect(dialect).insert(cast(Table, table.__table__))
-    changes = {name: statement.excluded[name] for name in update}
-    return cast(Executable, statement.on_conflict_do_update(index_elements=list(unique), set_=changes))
-
-
-def _dialect(name: str) -> Any:
-    """The dialect in use; both say ON CONFLICT alike. The other one is never loaded."""
-    return import_module(f"sqlalchemy.dialects.{name}")
 
 
 def one_of(column: ColumnElement[str], values: Sequence[str]) -> ColumnElement[bool]:

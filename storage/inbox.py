@@ -25,8 +25,9 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from storage.database import BareInsert, Clock, changed_rows, insert_new, one_of, reading, transaction
+from storage.database import Clock, changed_rows, one_of, reading, transaction
 from storage.health import Health, count
+from storage.rows import BareInsert, insert_new
 from storage.tables import InboxRow
 from storage.together import Together
 

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, update
 from sqlalchemy.orm import Session
 
-from storage.database import changed_rows, insert_new
+from storage.database import changed_rows
+from storage.rows import insert_new
 from storage.tables import Lease
 
 

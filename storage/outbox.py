@@ -14,9 +14,10 @@ from typing import Any, ClassVar, Protocol, cast
 from sqlalchemy import BindParameter, Executable, Select, Table, and_, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from storage.database import changed_rows, insert_new, insert_new_rows, one_of
+from storage.database import changed_rows, one_of
 from storage.health import Health, count
 from storage.inbox import JUST_NOW
+from storage.rows import insert_new, insert_new_rows
 from storage.tables import Gate, OutboxRow
 
 LEASE = timedelta(seconds=30)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import Pace
 
 SHARE = timedelta(seconds=4)

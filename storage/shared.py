@@ -19,7 +19,8 @@ from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Engine, delete, select
 
 from storage import leases
-from storage.database import Clock, reading, transaction, upsert
+from storage.database import Clock, reading, transaction
+from storage.rows import upsert
 from storage.tables import Gate, Sealed
 
 REFRESH_LEASE = timedelta(seconds=12)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from storage.database import upsert
+from storage.rows import upsert
 from storage.tables import Setting
 
 

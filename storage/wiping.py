@@ -10,7 +10,8 @@ from datetime import datetime
 from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session
 
-from storage.database import changed_rows, reading, transaction, upsert
+from storage.database import changed_rows, reading, transaction
+from storage.rows import upsert
 from storage.tables import Progress
 
 PAGES_A_TURN = 500

@@ -14,7 +14,8 @@ from sqlalchemy import Engine, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from storage import sheets
-from storage.database import insert_new, is_away, is_crossed, reading, transaction
+from storage.database import is_away, is_crossed, reading, transaction
+from storage.rows import insert_new
 from storage.tables import BulkJob, BulkRow, Interaction, Person, PersonTag, Tag, TagGround, User
 from storage.work import Work
 from tagging import tags

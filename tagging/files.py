@@ -9,7 +9,7 @@ import unicodedata
 
 from sqlalchemy import select
 
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import Media
 from storage.work import Work
 from tagging import pictures

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Engine, or_, select, update
 from sqlalchemy.orm import Session
 
-from storage.database import insert_new, one_of, reading, transaction, upsert
+from storage.database import one_of, reading, transaction
 from storage.outbox import OPEN_STATES, Wish
+from storage.rows import insert_new, upsert
 from storage.tables import Member, OutboxRow, PersonTag, Progress, Relation, RelationTag, Tag
 from storage.work import Work
 from wecom.commands import AddCorpTag, DeleteCorpTags, EditCorpTag, MarkTag

@@ -12,8 +12,8 @@ from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from storage import inbox
-from storage.database import insert_new
 from storage.inbox import EVENTS, Arriving
+from storage.rows import insert_new
 from storage.tables import (
     BulkJob,
     Channel,

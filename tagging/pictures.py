@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import Media
 from storage.work import Work
 from wecom.commands import UploadMedia

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import Channel, Interaction, KfAccount, Person, Relation, RuleHit, Tag, TagRule, TagRuleVersion
 from storage.work import Work
 from tagging import tags

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from storage.database import changed_rows, insert_new
+from storage.database import changed_rows
+from storage.rows import insert_new
 from storage.tables import Interaction, Person, PersonTag, Relation, RelationTag, Tag, TagGround
 from storage.work import Work
 from tagging import marks

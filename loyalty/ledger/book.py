@@ -24,7 +24,8 @@ from sqlalchemy.orm.util import identity_key
 from loyalty.ledger import idle
 from loyalty.ledger.lots import Left, in_order
 from storage.at_once import Tell, all_at_once, answers, change
-from storage.database import add_rows, among, insert_new, packed
+from storage.database import among, packed
+from storage.rows import add_rows, insert_new
 from storage.tables import PointsAccount, PointsEntry, PointsHold, PointsLot, PointsLotNow, PointsTxn, Setting
 from storage.work import Work
 

@@ -10,7 +10,8 @@ from sqlalchemy import select
 from loyalty.ledger import book, earn
 from loyalty.ledger.book import About, Conflict, Draft
 from loyalty.ledger.earn import Grant
-from storage.database import among, insert_new, packed
+from storage.database import among, packed
+from storage.rows import insert_new
 from storage.tables import PointsAccount, PointsTxn
 from storage.work import Work
 

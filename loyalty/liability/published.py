@@ -18,7 +18,7 @@ from loyalty.liability.accounting import posted
 from loyalty.liability.facts import Facts, Name
 from loyalty.liability.journal import Posting, booked_by, postings
 from loyalty.liability.report import Report, as_json
-from storage.database import insert_new_rows
+from storage.rows import insert_new_rows
 from storage.tables import PointsForecast, PointsForecastScore
 from storage.work import Work
 

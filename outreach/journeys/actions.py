@@ -23,7 +23,7 @@ from outreach.journeys import definition as shape
 from outreach.journeys.definition import CARD, END, KF, MASS, Definition, Step
 from people import consent, conversations, own_pages, persons, tasks
 from people.conversations import CannotSend, Message
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import Conversation, Enrolment, Interaction, Journey, Person, StepRun, Tag, Touch, WebhookCall
 from storage.work import Work
 from tagging import tags

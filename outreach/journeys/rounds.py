@@ -19,7 +19,7 @@ from outreach.holdout import NOBODY, Holdout, holdout
 from outreach.journeys import definition as shape
 from outreach.journeys.definition import Definition
 from people import consent, persons
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import Enrolment, Journey, Person, RepCard, StepRun, Touch
 from storage.work import Work
 

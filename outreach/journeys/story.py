@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import func, select, text
 
-from storage.database import upsert
+from storage.rows import upsert
 from storage.tables import Interaction, Progress
 from storage.work import Work
 

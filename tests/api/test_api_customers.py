@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from people import joining, persons
-from storage.database import insert_new
+from storage.rows import insert_new
 from storage.tables import AuditRow, Identity, Person, PersonTag, Review
 from tests.api.caller import ONE_DATABASE, Caller, problem
 from tests.shop import Shop

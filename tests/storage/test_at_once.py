@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from storage.at_once import all_at_once, answers, change
-from storage.database import add_rows, among, is_crossed, open_engine, opened, packed, transaction
+from storage.database import among, is_crossed, open_engine, opened, packed, transaction
+from storage.rows import add_rows
 from storage.tables import JobRun, Setting
 
 NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
-from storage.database import FEW, add_rows, insert_new_rows, opened, transaction
+from storage.database import opened, transaction
+from storage.rows import FEW, add_rows, insert_new_rows
 from storage.tables import Department, Interaction, JobRun, Person, Setting
 
 NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
